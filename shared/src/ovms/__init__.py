@@ -1,0 +1,1 @@
+"""The library of the OVMS server: protocol, records, database, bus, administration."""

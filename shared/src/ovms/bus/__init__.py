@@ -1,0 +1,1 @@
+"""Redis: channels and bodies, peers of a vehicle, HTTP sessions."""

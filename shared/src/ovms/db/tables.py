@@ -1,0 +1,110 @@
+"""The tables, declared once; `shared/migrations` brings a database to this form.
+
+What cars send is kept as `bytea`, the bytes of the wire: a car may send any byte, text that is not UTF-8 and NUL included,
+and what an app reads later must be what the car sent.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_label)s",
+    }
+)
+
+
+def _now() -> Column[object]:
+    return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+owners: Final = Table(
+    "owners",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False, server_default=""),
+    Column("password_hash", Text, nullable=False, comment="Argon2id"),
+    _now(),
+    Index("uq_owners_name", text("lower(name)"), unique=True),
+)
+
+vehicles: Final = Table(
+    "vehicles",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("vehicle_id", Text, nullable=False, comment="as its owner spells it"),
+    Column("password", LargeBinary, nullable=False, comment="AES-256-GCM: nonce, ciphertext, tag"),
+    Column("password_key_id", Text, nullable=False, comment="the key that sealed the password"),
+    Column("paranoid_token", Text, nullable=False, server_default=""),
+    _now(),
+    CheckConstraint(r"vehicle_id ~ '^[A-Za-z0-9._-]{1,32}$'", name="vehicle_id"),
+    Index("uq_vehicles_vehicle_id", text("upper(vehicle_id)"), unique=True),
+)
+
+# The newest message of each code. `vehicle` is vehicles.id.
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
+    Column("code", Text, primary_key=True, comment="one character, as on the wire"),
+    Column("data", LargeBinary, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("epoch", BigInteger, nullable=False, comment="the car session that sent it; an older one never wins"),
+    Column("paranoid", Boolean, nullable=False, server_default=text("false")),
+    Column("paranoid_token", Text, nullable=False, server_default=""),
+    Column("valid", Boolean, nullable=False, server_default=text("true"), comment="false: sealed under an old token"),
+)
+
+# Partitioned by month of `recorded_at`, with a default partition for what lies outside. No foreign key: its check would
+# cost every insert more than the insert itself; removing a vehicle removes its history in the same transaction.
+history: Final = Table(
+    "history",
+    metadata,
+    Column("vehicle", BigInteger, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("record_number", BigInteger, primary_key=True),
+    Column("recorded_at", DateTime(timezone=True), primary_key=True, comment="whole seconds"),
+    Column("data", LargeBinary, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("ack_code", Text, comment="the code of an `h`: the same one again is the same record sent again"),
+    Index("ix_history_expires_at", "expires_at"),
+    postgresql_partition_by="RANGE (recorded_at)",
+)
+
+api_tokens: Final = Table(
+    "api_tokens",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("sha256", LargeBinary, nullable=False, comment="of the token's text; the token itself is shown once"),
+    Column("application", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("permit", Text, nullable=False, comment="rights, commas between; `*` is every right"),
+    _now(),
+    Column("refreshed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_used_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("sha256"),
+)
