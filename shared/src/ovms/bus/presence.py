@@ -1,0 +1,189 @@
+"""Who is connected to a vehicle, over all replicas of both services.
+
+A replica of car-protocol writes one field a vehicle, `<car> <apps> <batch>`; it counts while the replica's own lease runs,
+so that a replica that died counts for nothing after `REPLICA_LEASE`. An HTTP session is a member of the vehicle's sorted set
+until its lease ends. Every change publishes the new counts on the vehicle's peers channel.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio
+
+from ovms.bus import channels
+
+REPLICA_LEASE: Final = 15.0
+
+# KEYS: connections, http. ARGV: vehicle id, channel, what to do with which member. One script, so that a change, the counts
+# after it and their publication are one step: two sessions that come at once are told 1 and 2, never 2 and 2.
+_CHANGE: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local verb, member, value = ARGV[3], ARGV[4], ARGV[5]
+local before = redis.call('ZCARD', KEYS[2])
+if verb == 'connect' then
+  redis.call('ZADD', KEYS[2], now + tonumber(value), member)
+elseif verb == 'disconnect' then
+  redis.call('ZREM', KEYS[2], member)
+elseif verb == 'announce' then
+  if value == '0 0 0' then redis.call('HDEL', KEYS[1], member) else redis.call('HSET', KEYS[1], member, value) end
+end
+local http = redis.call('ZCARD', KEYS[2])
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
+if last[2] then redis.call('EXPIREAT', KEYS[2], math.ceil(last[2]) + 1) end
+local fields = redis.call('HGETALL', KEYS[1])
+if http ~= before or verb ~= 'connect' then
+  local car, apps, batch = 0, http, 0
+  for i = 2, #fields, 2 do
+    local c, a, b = string.match(fields[i], '(%d+) (%d+) (%d+)')
+    if tonumber(c) > 0 then car = 1 end
+    apps, batch = apps + a, batch + b
+  end
+  redis.call('PUBLISH', ARGV[2], cjson.encode({vehicle = ARGV[1], car = car, apps = apps, batch = batch, http = http,
+    http_until = tonumber(first[2] or '0')}))
+end
+return {before, http, first[2] or '0', fields}
+"""
+
+# An epoch never falls, even where Redis has lost its memory: it is at least the time in milliseconds.
+_CLAIM: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local epoch = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0') + 1)
+redis.call('SET', KEYS[1], string.format('%.0f', epoch), 'EX', 2592000)
+return string.format('%.0f', epoch)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """How many of each kind are connected to a vehicle."""
+
+    car: int
+    apps: int
+    """Interactive apps, HTTP sessions among them."""
+    batch: int
+    http: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What connecting an HTTP session to a vehicle found."""
+
+    peers: Peers
+    first: bool
+    """No app was there before."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpWatchers:
+    """The HTTP sessions that watch a car, and the Unix time at which the first of their leases ends."""
+
+    count: int
+    until: float
+
+
+class Presence:
+    """The gateway's and the car service's view of who is connected.
+
+    Every method raises `redis.exceptions.RedisError` where Redis does not answer.
+    """
+
+    def __init__(self, redis_client: redis.asyncio.Redis) -> None:
+        self._redis = redis_client
+        self._change = redis_client.register_script(_CHANGE)
+        self._claim = redis_client.register_script(_CLAIM)
+
+    async def connect(self, vehicle_id: str, member: str, lifetime: float) -> Connected:
+        """Count an HTTP session as an app of the vehicle for `lifetime` seconds, or renew it."""
+        before, http, fields, live = await self._run(vehicle_id, "connect", member, str(lifetime))
+        peers = _count(fields, live, http)
+        return Connected(peers, first=before + peers.apps - peers.http == 0)
+
+    async def disconnect(self, vehicle_id: str, member: str) -> Peers:
+        """End an HTTP session's watch of a vehicle; one that is not there changes nothing."""
+        _, http, fields, live = await self._run(vehicle_id, "disconnect", member, "")
+        return _count(fields, live, http)
+
+    async def counts(self, vehicle_ids: Sequence[str]) -> list[Peers]:
+        """The counts of some vehicles, in their order, in one round trip."""
+        seconds, micros = await self._redis.time()
+        now = seconds + micros / 1e6
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrangebyscore(channels.REPLICAS, now, "+inf")
+            for vehicle_id in vehicle_ids:
+                pipe.hgetall(channels.connections_key(vehicle_id))
+                pipe.zcount(channels.http_key(vehicle_id), now, "+inf")
+            live, *answers = await pipe.execute()
+        return [_count(fields, live, http) for fields, http in zip(answers[::2], answers[1::2], strict=True)]
+
+    async def watchers(self, vehicle_ids: Iterable[str]) -> list[HttpWatchers]:
+        """End the leases that have run out and return those left, in order."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for vehicle_id in vehicle_ids:
+                await self._change(*_arguments(vehicle_id, "count", "", ""), client=pipe)
+            answers = await pipe.execute()
+        return [HttpWatchers(int(http), float(until)) for _, http, until, _ in answers]
+
+    async def claim(self, vehicle_ids: Sequence[str]) -> list[int]:
+        """Make the caller the owner of some cars' newest sessions; returns their epochs, in order."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for vehicle_id in vehicle_ids:
+                await self._claim(keys=[channels.epoch_key(vehicle_id)], client=pipe)
+            return [int(epoch) for epoch in await pipe.execute()]
+
+    async def announce(self, replica: str, counts: Mapping[str, tuple[int, int, int]]) -> None:
+        """Write what a replica has connected, (car, apps, batch) a vehicle id, and publish the new sums."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for vehicle_id, (car, apps, batch) in counts.items():
+                arguments = _arguments(vehicle_id, "announce", replica, f"{car} {apps} {batch}")
+                await self._change(*arguments, client=pipe)
+            await pipe.execute()
+
+    async def renew_replica(self, replica: str) -> None:
+        """Keep a replica's lease, and drop the leases that ran out."""
+        seconds, micros = await self._redis.time()
+        now = seconds + micros / 1e6
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zadd(channels.REPLICAS, {replica: now + REPLICA_LEASE})
+            pipe.zremrangebyscore(channels.REPLICAS, "-inf", now)
+            await pipe.execute()
+
+    async def end_replica(self, replica: str) -> None:
+        """Give a replica's lease back: all it had connected counts no more."""
+        await self._redis.zrem(channels.REPLICAS, replica)
+
+    async def _run(self, vehicle_id: str, verb: str, member: str, value: str) -> tuple[int, int, Any, Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            await self._change(*_arguments(vehicle_id, verb, member, value), client=pipe)
+            pipe.execute_command("TIME")
+            pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
+            (before, http, _, fields), clock, leases = await pipe.execute()
+        now = clock[0] + clock[1] / 1e6
+        live = [replica for replica, until in leases if until >= now]
+        return before, http, dict(zip(fields[::2], fields[1::2], strict=True)), live
+
+
+def _arguments(vehicle_id: str, verb: str, member: str, value: str) -> tuple[list[str], list[str]]:
+    keys = [channels.connections_key(vehicle_id), channels.http_key(vehicle_id)]
+    return keys, [vehicle_id, channels.peers_channel(vehicle_id), verb, member, value]
+
+
+def _count(fields: Mapping[bytes, bytes], live: Iterable[bytes], http: int) -> Peers:
+    alive = [tuple(map(int, fields[replica].split())) for replica in live if replica in fields]
+    return Peers(
+        car=int(any(car for car, _, _ in alive)),
+        apps=http + sum(apps for _, apps, _ in alive),
+        batch=sum(batch for _, _, batch in alive),
+        http=http,
+    )
+
+
+def watchers_of(body: bytes) -> HttpWatchers:
+    """The HTTP sessions that a message on a peers channel tells of."""
+    told = json.loads(body)
+    return HttpWatchers(int(told["http"]), float(told["http_until"]))
