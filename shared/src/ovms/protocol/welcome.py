@@ -1,0 +1,78 @@
+"""The lines before login (manual, Startup): what a peer introduces itself with, and our answer.
+
+MP-<kind> <scheme> <token> <digest> <vehicle id>[ <rest>]
+MP-S 0 <server token> <server digest>
+"""
+
+import hmac
+from dataclasses import dataclass, field
+
+from ovms.errors import BadWelcome, Undecodable, UnsupportedScheme
+from ovms.identity import Role
+from ovms.protocol.cipher import prove, read_base64, write_base64
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A peer asks to be let in to a vehicle."""
+
+    role: Role
+    vehicle_id: str
+    """As the peer spells it."""
+    token: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    def proves(self, secret: bytes) -> bool:
+        """Whether the peer knows the vehicle's password; takes the same time either way."""
+        return hmac.compare_digest(prove(secret, self.token), self.digest)
+
+
+def read_welcome(line: bytes) -> Login:
+    """Read a peer's first line.
+
+    Words after the vehicle id are ignored: iOS sends the name of a picture there.
+
+    Raises:
+        BadWelcome: it is no welcome of a car, an app or a batch client.
+        UnsupportedScheme: the scheme is not 0.
+    """
+    words = line.split()
+    if len(words) < 5 or not words[0].startswith(b"MP-"):
+        raise BadWelcome
+    try:
+        role = Role(words[0][3:].decode("ascii"))
+    except ValueError:
+        raise BadWelcome from None
+    if words[1] != b"0":
+        raise UnsupportedScheme
+    try:
+        digest = read_base64(words[3])
+    except Undecodable:
+        raise BadWelcome from None
+    return Login(role, words[4].decode("utf-8", "replace"), token=words[2], digest=digest)
+
+
+def write_welcome(role: Role, token: bytes, secret: bytes, vehicle_id: str) -> bytes:
+    """The first line of a client."""
+    digest = write_base64(prove(secret, token))
+    return b"MP-%b 0 %b %b %b\r\n" % (role.value.encode(), token, digest, vehicle_id.encode())
+
+
+def write_answer(server_token: bytes, secret: bytes) -> bytes:
+    """The server's answer to a welcome that it accepts."""
+    return b"MP-S 0 %b %b\r\n" % (server_token, write_base64(prove(secret, server_token)))
+
+
+def read_answer(line: bytes) -> tuple[bytes, bytes]:
+    """The server's token and digest.
+
+    Raises:
+        BadWelcome: it is no answer of scheme 0.
+    """
+    words = line.split()
+    if len(words) != 4 or words[:2] != [b"MP-S", b"0"]:
+        raise BadWelcome
+    try:
+        return words[2], read_base64(words[3])
+    except Undecodable:
+        raise BadWelcome from None
