@@ -5,6 +5,8 @@ given as `?host=/directory`). Reads and writes that cars and API clients cause r
 the same statement through SQLAlchemy costs more than PostgreSQL needs to answer it (docs/decisions/0003).
 """
 
+from __future__ import annotations
+
 import asyncio
 from typing import Any, Final
 

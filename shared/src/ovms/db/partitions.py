@@ -1,0 +1,112 @@
+"""The monthly partitions of `history`: made ahead of time, emptied as records expire, dropped when empty."""
+
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import asyncpg
+
+# Months before and after the current one that have a partition of their own.
+_BEHIND: Final = 1
+_AHEAD: Final = 2
+_LOCK: Final = 0x4F564D48
+_PREFIX: Final = "history_"
+
+Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
+
+
+async def ensure_partitions(connection: Connection, now: datetime) -> None:
+    """Make the partitions of last month, this month and the next two, where they are missing.
+
+    Records of such a month that came before its partition move into it from the default partition.
+
+    Raises:
+        asyncpg.LockNotAvailableError: others kept the default partition busy; try again later.
+    """
+    for offset in range(-_BEHIND, _AHEAD + 1):
+        start, end = _month(now, offset), _month(now, offset + 1)
+        if _name(start) not in await _partitions(connection):
+            await _create(connection, start, end)
+
+
+async def expire_history(connection: Connection, now: datetime, *, limit: int) -> int:
+    """Remove at most `limit` expired records; return how many. Old partitions that hold nothing any more go too."""
+    removed = 0
+    for partition in await _partitions(connection):
+        removed += await _expire(connection, partition, now, limit - removed)
+        if removed >= limit:
+            return removed
+    await _drop_empty(connection, now)
+    return removed
+
+
+async def _create(connection: Connection, start: datetime, end: datetime) -> None:
+    name, bounds = _name(start), f"FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        if name in await _partitions(connection):
+            return
+        await connection.execute("SET LOCAL lock_timeout = '2s'")
+        # Nobody may add a record of this month to the default partition between the move and the attachment.
+        await connection.execute("LOCK TABLE history_default IN ACCESS EXCLUSIVE MODE")
+        await connection.execute(f"CREATE TABLE {name} (LIKE history INCLUDING ALL)")
+        await connection.execute(
+            f"WITH moved AS (DELETE FROM history_default WHERE recorded_at >= $1 AND recorded_at < $2 RETURNING *) "  # noqa: S608
+            f"INSERT INTO {name} SELECT * FROM moved",
+            start,
+            end,
+        )
+        await connection.execute(f"ALTER TABLE history ATTACH PARTITION {name} FOR VALUES {bounds}")
+
+
+async def _expire(connection: Connection, partition: str, now: datetime, limit: int) -> int:
+    # One partition at a time, by the rows' addresses: the whole table would be joined with itself, and read for that.
+    status = await connection.execute(
+        f"DELETE FROM {partition} WHERE ctid = ANY (ARRAY("  # noqa: S608
+        f"SELECT ctid FROM {partition} WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        now,
+        limit,
+    )
+    return int(status.removeprefix("DELETE "))
+
+
+async def _drop_empty(connection: Connection, now: datetime) -> None:
+    oldest_kept = _name(_month(now, -_BEHIND))
+    for partition in await _partitions(connection):
+        if partition < oldest_kept and await _is_empty(connection, partition):
+            await _drop(connection, partition)
+
+
+async def _drop(connection: Connection, partition: str) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '1s'")
+            # DROP takes this lock anyway; taken first, no writer can be caught between the table and its partition.
+            await connection.execute("LOCK TABLE ONLY history IN ACCESS EXCLUSIVE MODE")
+            if await _is_empty(connection, partition):
+                await connection.execute(f"DROP TABLE {partition}")
+    except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
+        return  # the next round finds it again, or another replica has dropped it
+
+
+async def _is_empty(connection: Connection, partition: str) -> bool:
+    return not await connection.fetchval(f"SELECT EXISTS (SELECT FROM {partition})")  # noqa: S608
+
+
+async def _partitions(connection: Connection) -> list[str]:
+    """The names of all partitions, the default one (`history_default`) last."""
+    rows = await connection.fetch(
+        "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
+        "WHERE inhparent = 'history'::regclass ORDER BY relname"
+    )
+    return [row["relname"] for row in rows]
+
+
+def _month(now: datetime, offset: int) -> datetime:
+    """The first moment, in UTC, of the month that lies `offset` months from now."""
+    now = now.astimezone(UTC)
+    months = now.year * 12 + now.month - 1 + offset
+    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
+
+
+def _name(start: datetime) -> str:
+    return f"{_PREFIX}{start:%Y_%m}"

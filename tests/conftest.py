@@ -1,0 +1,3 @@
+"""A table of contents: where the fixtures are."""
+
+pytest_plugins = ("fixtures.servers",)
