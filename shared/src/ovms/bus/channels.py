@@ -5,7 +5,7 @@ All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that
 | name | kind | body |
 |---|---|---|
 | `ovms:{DEMO}:messages` | channel | a status message as an app gets it: one byte of code, then the data |
-| `ovms:{DEMO}:peers` | channel | JSON: `vehicle`, `car` (0 or 1), `apps` (HTTP sessions included), `batch`, `http`, `http_until` |
+| `ovms:{DEMO}:peers` | channel | JSON: `vehicle`, `car` (0 or 1), `apps` (with HTTP sessions), `batch`, `http`, `http_until` |
 | `ovms:{DEMO}:connections` | hash | per replica of car-protocol: `<car> <apps> <batch>` connected there |
 | `ovms:{DEMO}:http` | sorted set | an HTTP session that watches the car, scored by the Unix time at which its lease ends |
 | `ovms:{DEMO}:epoch` | integer | the newest session of the car; see `presence.claim` |

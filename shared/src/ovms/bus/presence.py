@@ -55,7 +55,9 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local epoch = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0') + 1)
 redis.call('SET', KEYS[1], string.format('%.0f', epoch), 'EX', 2592000)
-return string.format('%.0f', epoch)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now / 1000)
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+return {string.format('%.0f', epoch), redis.call('ZCARD', KEYS[2]), first[2] or '0'}
 """
 
 
@@ -85,6 +87,14 @@ class HttpWatchers:
 
     count: int
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the owner of a car's newest session is told."""
+
+    epoch: int
+    watchers: HttpWatchers
 
 
 class Presence:
@@ -129,12 +139,14 @@ class Presence:
             answers = await pipe.execute()
         return [HttpWatchers(int(http), float(until)) for _, http, until, _ in answers]
 
-    async def claim(self, vehicle_ids: Sequence[str]) -> list[int]:
-        """Make the caller the owner of some cars' newest sessions; returns their epochs, in order."""
+    async def claim(self, vehicle_ids: Sequence[str]) -> list[Claim]:
+        """Make the caller the owner of some cars' newest sessions, in order."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for vehicle_id in vehicle_ids:
-                await self._claim(keys=[channels.epoch_key(vehicle_id)], client=pipe)
-            return [int(epoch) for epoch in await pipe.execute()]
+                keys = [channels.epoch_key(vehicle_id), channels.http_key(vehicle_id)]
+                await self._claim(keys=keys, client=pipe)
+            answers = await pipe.execute()
+        return [Claim(int(epoch), HttpWatchers(int(http), float(until))) for epoch, http, until in answers]
 
     async def announce(self, replica: str, counts: Mapping[str, tuple[int, int, int]]) -> None:
         """Write what a replica has connected, (car, apps, batch) a vehicle id, and publish the new sums."""

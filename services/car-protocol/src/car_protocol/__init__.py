@@ -1,0 +1,1 @@
+"""Terminates the vehicle sessions of protocol v2."""

@@ -1,0 +1,42 @@
+"""`python -m car_protocol`: serve until SIGTERM or SIGINT."""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+from pydantic import ValidationError
+
+from car_protocol.bootstrap import serving
+from car_protocol.settings import Settings
+from ovms.logs import configure_logging
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal asks to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(settings):
+        await stop.wait()
+
+
+def main() -> int:
+    """Exit status 0 after a signal, 1 where a port cannot be had, 2 where a setting is wrong."""
+    try:
+        settings = Settings()  # the environment gives them
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            print(f"OVMS_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        return 2
+    configure_logging(settings.log_level)
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        print(f"car-protocol cannot start: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What messages cause, one file a subject. `routing` says which message causes which."""

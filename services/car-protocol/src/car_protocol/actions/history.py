@@ -1,0 +1,75 @@
+"""History records, `H` and `h` (manual, messages 0x48 and 0x68)."""
+
+import re
+from typing import Final
+
+from car_protocol.hub import Peer, Room
+from car_protocol.server import Server
+from ovms.db.writer import HistoryRow
+
+LONGEST_TYPE: Final = 255
+LATEST: Final = 7_258_118_400
+"""The year 2200: nothing is kept beyond."""
+
+_NUMBER: Final = re.compile(rb"\s*([+-]?\d{1,18})")
+
+
+def record(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+    """`H<type>,<number>,<lifetime>,<data>`: kept under the present time; nobody is told."""
+    fields = message[1:].split(b",", 3)
+    if len(fields) < 4 or len(fields[0]) > LONGEST_TYPE:
+        server.counters.ignored += 1
+        return
+    record_type, number, lifetime, data = fields
+    row = _row(server, room, now, (record_type, number, b"0", lifetime, data), None)
+    server.recorder.put_history(row, None)
+
+
+def record_acknowledged(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+    """`h<ack>,<time difference>,<type>,<number>,<lifetime>,<data>`: answered `h<ack>` once it is committed.
+
+    One that is malformed is answered at once, as the reference does: a module sends what is not answered for ever.
+    """
+    fields = message[1:].split(b",", 5)
+    answer = b"h" + fields[0]
+    if len(fields) < 6 or len(fields[2]) > LONGEST_TYPE or len(fields[0]) > LONGEST_TYPE:
+        server.counters.ignored += 1
+        peer.send(answer[: LONGEST_TYPE + 1], now)
+        return
+    ack_code, difference, record_type, number, lifetime, data = fields
+    row = _row(server, room, now, (record_type, number, difference, lifetime, data), _text(ack_code))
+    server.recorder.put_history(row, (peer, answer))
+
+
+def _row(
+    server: Server, room: Room, now: float, fields: tuple[bytes, bytes, bytes, bytes, bytes], ack_code: str | None
+) -> HistoryRow:
+    record_type, number, difference, lifetime, data = fields
+    wall = int(server.recorder.wall(now))
+    recorded_at = _within(wall + _number(difference))
+    return HistoryRow(
+        vehicle=room.vehicle,
+        record_type=_text(record_type),
+        record_number=_number(number),
+        recorded_at=recorded_at,
+        data=data,
+        # The reference counts the lifetime of a delayed record from now plus its delay, longer than the manual asks for
+        # ("timestamp + lifetime"); nobody relies on it.
+        expires_at=_within(recorded_at + _number(lifetime)),
+        ack_code=ack_code,
+    )
+
+
+def _within(seconds: int) -> int:
+    return min(max(seconds, 0), LATEST)
+
+
+def _number(text: bytes) -> int:
+    """The number at the beginning of a text, 0 where there is none: what Perl and MySQL make of it in the reference."""
+    found = _NUMBER.match(text)
+    return int(found[1]) if found else 0
+
+
+def _text(field: bytes) -> str:
+    # PostgreSQL takes any character but NUL in a text.
+    return field.decode("utf-8", "replace").replace("\0", "")

@@ -1,0 +1,30 @@
+"""State: kept as the newest message of its code, published, and sent on."""
+
+from typing import Final
+
+from car_protocol.hub import Peer, Room
+from car_protocol.server import Server
+
+LONGEST_STORED: Final = 64 * 1024
+
+_STATE: Final = ord("S")
+_FIRMWARE: Final = ord("F")
+_AGE_ZERO: Final = b"T0"
+
+
+def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+    """Keep, publish and forward a car's message; watchers then get its age, and after `F` the server's version."""
+    code = message[0]
+    # Firmware 1.2.0 doubles the comma after the mode in performance mode; the reference mends it, apps rely on that.
+    if code == _STATE and b",performance,," in message:
+        message = message.replace(b",performance,,", b",performance,", 1)
+    if len(message) <= LONGEST_STORED:
+        server.recorder.put_state(room, message, now)
+        server.publisher.publish(room, message)
+    else:
+        server.counters.unstored += 1
+    for watcher in room.watchers:
+        watcher.send(message, now)
+        if code == _FIRMWARE:
+            watcher.send(b"f" + server.version, now)
+        watcher.send(_AGE_ZERO, now)

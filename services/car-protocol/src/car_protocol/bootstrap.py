@@ -1,0 +1,176 @@
+"""The composition root: makes the parts, starts and stops them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+import asyncpg
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+from car_protocol.connection import Connection
+from car_protocol.gate import Gate
+from car_protocol.health import HealthPort, ServerCollector
+from car_protocol.hub import Hub
+from car_protocol.listener import Listener
+from car_protocol.login import LoginDesk
+from car_protocol.maintenance import Maintenance
+from car_protocol.presence import PresenceKeeper
+from car_protocol.publisher import Publisher, publish_head
+from car_protocol.recorder import Recorder
+from car_protocol.server import Server
+from car_protocol.settings import Settings
+from car_protocol.store import PostgresStore
+from car_protocol.wheel import Wheel
+from ovms.bus.presence import Presence
+from ovms.db.engine import UNAVAILABLE, open_pool
+from ovms.db.sealing import Sealer
+
+CHECK_TIMEOUT: Final = 2.0
+REDIS_TIMEOUT: Final = 5.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A replica that serves."""
+
+    server: Server
+    listener: Listener
+    pool: asyncpg.Pool[Any]
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """Serve while the block runs; then write all that waits, and let everybody go."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
+        stack.push_async_callback(_close_pool, pool)
+        client = redis.asyncio.Redis.from_url(
+            settings.redis_url.get_secret_value(), socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+        )
+        stack.push_async_callback(client.aclose)
+        running, keeper, tasks = _make(settings, pool, client)
+        server = running.server
+        health = await HealthPort(ServerCollector(server), _checks(pool, client)).open(
+            settings.health_host, settings.health_port
+        )
+        stack.callback(health.close)
+        await stack.enter_async_context(_background([*tasks, keeper.run(server.hub), running.listener.run()]))
+        stack.push_async_callback(keeper.end)
+        await running.listener.open()
+        stack.push_async_callback(_drain, running)
+        yield running
+
+
+def _make(
+    settings: Settings, pool: asyncpg.Pool[Any], client: redis.asyncio.Redis
+) -> tuple[Running, PresenceKeeper, list[Coroutine[Any, Any, None]]]:
+    loop = asyncio.get_running_loop()
+    wall_offset = time.time() - loop.time()
+    keeper = PresenceKeeper(client, secrets.token_hex(8), monotonic=loop.time, wall=lambda: loop.time() + wall_offset)
+    hub = Hub(publish_head, keeper.changed)
+    recorder = Recorder(
+        PostgresStore(pool),
+        monotonic=loop.time,
+        wall_offset=wall_offset,
+        tick=settings.state_tick,
+        limit=settings.pending_bytes,
+        resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
+    )
+    publisher = Publisher(client, tick=settings.publish_tick, limit=settings.publish_bytes)
+    sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
+    desk = LoginDesk(pool, sealer, Presence(client), hub, recorder)
+    server = Server(
+        settings=settings,
+        timeouts=settings.timeouts(),
+        version=version("ovms-car-protocol").encode(),
+        loop=loop,
+        hub=hub,
+        recorder=recorder,
+        publisher=publisher,
+        desk=desk,
+        gate=Gate(settings.logins_per_address),
+        wheel=Wheel(loop),
+    )
+    listener = Listener(
+        lambda: Connection(server), lambda: len(server.connections), settings.host, settings.v2_port, settings.connections
+    )
+    server.connections_changed = listener.connections_changed
+    tasks = [recorder.run(), publisher.run(), desk.run(), Maintenance(pool).run()]
+    return Running(server, listener, pool), keeper, tasks
+
+
+@asynccontextmanager
+async def _background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run coroutines beside the block. None of them ends by itself: one that does is a bug and ends the service."""
+    running = asyncio.current_task()
+    assert running is not None
+    log = structlog.get_logger("service")
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error("a part of the service has died", part=task.get_name(), exc_info=task.exception())
+            running.cancel()
+
+    tasks = [asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", "")) for coroutine in work]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _drain(running: Running) -> None:
+    """Listen no more, finish the logins in flight, write what waits, then let everybody go."""
+    server = running.server
+    running.listener.close()
+    await _until(lambda: not server.desk.waiting, server.settings.drain_timeout / 2)
+    with suppress(TimeoutError, *UNAVAILABLE):
+        async with asyncio.timeout(server.settings.drain_timeout / 2):
+            await server.recorder.flush()
+    for connection in list(server.connections):
+        connection.close("this server stops")
+    await _until(lambda: not server.connections, 1.0)
+    with suppress(TimeoutError, *UNAVAILABLE):
+        async with asyncio.timeout(server.settings.drain_timeout / 2):
+            await server.recorder.flush()
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 (once, at the end of a process: an event in every part costs more)
+                await asyncio.sleep(0.01)
+
+
+def _checks(pool: asyncpg.Pool[Any], client: redis.asyncio.Redis) -> dict[str, Any]:
+    async def postgresql() -> bool:
+        with suppress(TimeoutError, asyncpg.PostgresError, *UNAVAILABLE):
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                return bool(await pool.fetchval("SELECT true"))
+        return False
+
+    async def redis_answers() -> bool:
+        with suppress(TimeoutError, OSError, RedisError):
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                return bool(await client.ping())
+        return False
+
+    return {"postgresql": postgresql, "redis": redis_answers}
+
+
+async def _close_pool(pool: asyncpg.Pool[Any]) -> None:
+    with suppress(TimeoutError, *UNAVAILABLE):
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await pool.close()
+            return
+    pool.terminate()

@@ -1,0 +1,213 @@
+"""One socket around one ServerSession; everything else is told what happened."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, cast
+
+import structlog
+
+from car_protocol.hub import Room
+from car_protocol.routing import ROUTES, Action
+from car_protocol.server import Server
+from ovms.errors import ProtocolError
+from ovms.identity import Role
+from ovms.protocol import Failed, Login, ServerSession, State
+
+HARD_BUFFER: Final = 16
+"""A reader is let go at once when this many times the write buffer waits for it."""
+SLOW_READER: Final = 30.0
+"""Seconds that more than the write buffer may wait for a reader."""
+
+
+class Connection(asyncio.Protocol):
+    """A peer's connection, from its socket to its place in a room."""
+
+    __slots__ = (
+        "_actions",
+        "_address",
+        "_admitted",
+        "_held",
+        "_room",
+        "_server",
+        "_session",
+        "_slow_since",
+        "_transport",
+        "is_gone",
+        "role",
+    )
+
+    role: Role
+    _actions: tuple[Action, ...]
+    _transport: asyncio.Transport
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._session = ServerSession(server.loop.time(), server.timeouts)
+        self._address: str | None = None
+        self._admitted = False
+        self._room: Room | None = None
+        self._held: list[bytes] | None = None
+        self._slow_since: float | None = None
+        self.is_gone = False
+
+    # ---- the socket
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer has connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._server.came(self)
+        self._transport.set_write_buffer_limits(high=self._server.settings.write_buffer)
+        self._address = address = str(transport.get_extra_info("peername", ("",))[0])
+        if self._server.gate.enter(address, self):
+            self._admitted = True
+            self._arm()
+        else:
+            self._transport.pause_reading()
+            self._server.wheel.add(self, self._server.loop.time() + self._server.timeouts.hold)
+
+    def admit(self) -> None:
+        """Its address has fewer connections logging in now: it may be read."""
+        self._admitted = True
+        self._session = ServerSession(self._server.loop.time(), self._server.timeouts)
+        self._arm()
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come: the path of every message of every car."""
+        session, server, room = self._session, self._server, cast("Room", self._room)
+        now = server.loop.time()
+        session.receive_data(data, now)
+        for event in session.events():
+            if type(event) is bytes:
+                self._actions[event[0]](server, room, self, event, now)
+            elif type(event) is Login:
+                self._ask(event)
+            elif type(event) is Failed:
+                self._fail(event.error)
+        if server.recorder.is_full:
+            server.wait_for_recorder(self._transport)
+
+    def pause_writing(self) -> None:
+        """The peer reads more slowly than it is sent to."""
+        self._slow_since = self._server.loop.time()
+        self._server.wheel.add(self, self._slow_since + SLOW_READER)
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        self._slow_since = None
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """The connection has ended, whoever ended it."""
+        self.is_gone = True
+        self._server.went(self)
+        self._session.close()
+        self._server.wheel.remove(self)
+        self._leave_gate()
+        if self._room is not None:
+            self._server.hub.leave(self._room, self, self._server.loop.time())
+
+    # ---- login
+
+    def _ask(self, login: Login) -> None:
+        self.role = login.role
+        self._arm()
+        self._server.desk.ask(self, login)
+
+    def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
+        """It is let in: answer the welcome."""
+        self._room = room
+        self._actions = ROUTES[self.role]
+        self._leave_gate()
+        self._session.accept(secret, server_token, self._server.loop.time())
+        self._transport.write(self._session.data_to_send())
+        self._server.counters.logins["accepted"] += 1
+        self._server.wheel.remove(self)
+        self._arm()
+
+    def refuse(self) -> None:
+        """Its credentials are wrong: close without a byte, as the reference does."""
+        self._server.counters.logins["refused"] += 1
+        self._session.reject()
+        self._log("login refused")
+        self._transport.close()
+
+    def hold_back(self) -> None:
+        """Keep what is sent to it until `release`."""
+        self._held = []
+
+    def release(self, greeting: Sequence[bytes]) -> None:
+        """Send the greeting, then what was kept."""
+        held, self._held = self._held or [], None
+        now = self._server.loop.time()
+        for message in (*greeting, *held):
+            self._session.send(message, now)
+        self._transport.write(self._session.data_to_send())
+
+    # ---- a peer of the room
+
+    def send(self, message: bytes, now: float) -> None:
+        """Send a message: one byte of code, then the data. Who is gone hears nothing."""
+        if self._held is not None:
+            self._held.append(message)
+        elif self._session.state is State.READY:
+            self._session.send(message, now)
+            self._transport.write(self._session.data_to_send())
+            if self._slow_since is not None:
+                self._check_buffer()
+
+    def close(self, reason: str) -> None:
+        """End the connection after what was sent."""
+        if self._session.state is not State.CLOSED:
+            self._session.close()
+            self._log(reason)
+        self._transport.close()
+
+    # ---- times and ends
+
+    def handle_timer(self, now: float) -> float | None:
+        """What the wheel calls."""
+        if not self._admitted:
+            self.close("its address had too many logins at once")
+            return None
+        if self._slow_since is not None and now >= self._slow_since + SLOW_READER:
+            self._abort("a reader too slow")
+            return None
+        self._session.handle_timer(now)
+        for event in self._session.events():
+            if isinstance(event, Failed):
+                self._fail(event.error)
+        if pending := self._session.data_to_send():
+            self._transport.write(pending)
+        return self._session.next_timer()
+
+    def _arm(self) -> None:
+        if (when := self._session.next_timer()) is not None:
+            self._server.wheel.add(self, when)
+
+    def _fail(self, error: ProtocolError) -> None:
+        self._server.counters.closed[type(error).__name__] += 1
+        self._log(str(error))
+        self._transport.close()
+
+    def _check_buffer(self) -> None:
+        if self._transport.get_write_buffer_size() > HARD_BUFFER * self._server.settings.write_buffer:
+            self._abort("a reader too slow")
+
+    def _abort(self, reason: str) -> None:
+        self._session.close()
+        self._server.counters.closed["SlowReader"] += 1
+        self._log(reason)
+        self._transport.abort()
+
+    def _leave_gate(self) -> None:
+        if self._address is None:
+            return
+        if self._admitted:
+            self._server.gate.leave(self._address)
+        else:
+            self._server.gate.give_up(self._address, self)
+        self._address = None
+
+    def _log(self, reason: str) -> None:
+        vehicle = self._room.vehicle_id if self._room is not None else None
+        structlog.get_logger("connection").info("closed", reason=reason, vehicle=vehicle)

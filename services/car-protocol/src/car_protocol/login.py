@@ -1,0 +1,187 @@
+"""Answers logins, many at once: one query finds all their vehicles, one all the messages that greet the apps among them.
+
+While PostgreSQL is away logins wait here, and their connections stay open: newer firmware takes a close before `MP-S` for
+wrong credentials and does not come back before its owner has looked after it.
+"""
+
+import asyncio
+import secrets
+from binascii import b2a_base64
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import asyncpg
+import structlog
+from redis.exceptions import RedisError
+
+from car_protocol.hub import Hub, Peer, Room
+from car_protocol.recorder import Recorder
+from ovms.bus.presence import Claim, HttpWatchers, Presence
+from ovms.db.engine import UNAVAILABLE
+from ovms.db.logins import StoredMessage, Vehicle, find_messages, find_vehicles
+from ovms.db.sealing import Sealer, SealingError
+from ovms.identity import Role, fold_vehicle_id
+from ovms.protocol import Login
+
+BATCH: Final = 500
+RETRY_AFTER: Final = 0.25
+CLAIM_TIMEOUT: Final = 1.0
+
+# What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
+NEVER: Final = 3020399
+
+
+class Caller(Peer, Protocol):
+    """A connection that asks to be let in."""
+
+    is_gone: bool
+
+    def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
+        """It is let in: answer the welcome."""
+
+    def refuse(self) -> None:
+        """It is not: close."""
+
+    def hold_back(self) -> None:
+        """Keep what is sent to it until `release`."""
+
+    def release(self, greeting: Sequence[bytes]) -> None:
+        """Send the greeting, then what was kept."""
+
+
+class LoginDesk:
+    """Takes logins and greets who came in.
+
+    Args:
+        pool: PostgreSQL.
+        sealer: opens the vehicles' passwords.
+        presence: Redis.
+        hub: the rooms that callers are let in to.
+        recorder: knows the messages that are not written yet.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[Any], sealer: Sealer, presence: Presence, hub: Hub, recorder: Recorder) -> None:
+        self._pool = pool
+        self._sealer = sealer
+        self._presence = presence
+        self._hub = hub
+        self._recorder = recorder
+        self._asking: list[tuple[Caller, Login]] = []
+        self._to_greet: list[tuple[Caller, Room, dict[int, StoredMessage]]] = []
+        self._work = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._log = structlog.get_logger("login")
+
+    @property
+    def waiting(self) -> int:
+        """Logins that have no answer yet."""
+        return len(self._asking)
+
+    def ask(self, caller: Caller, login: Login) -> None:
+        """Answer a login, soon."""
+        self._asking.append((caller, login))
+        self._work.set()
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            await self._work.wait()
+            try:
+                await self._answer(self._asking[:BATCH])
+                await self._greet(self._to_greet[:BATCH])
+            except UNAVAILABLE as error:
+                self._log.warning("PostgreSQL is away; logins wait", waiting=self.waiting, reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+            if not self._asking and not self._to_greet:
+                self._work.clear()
+
+    # ---- let in or refuse
+
+    async def _answer(self, asking: Sequence[tuple[Caller, Login]]) -> None:
+        if not asking:
+            return
+        vehicles = await find_vehicles(self._pool, [fold_vehicle_id(login.vehicle_id) for _, login in asking])
+        let_in: list[tuple[Caller, Vehicle, bytes]] = []
+        for caller, login in asking:
+            vehicle = vehicles.get(fold_vehicle_id(login.vehicle_id))
+            self._check(caller, login, vehicle, let_in)
+        claims = await self._claim([vehicle.vehicle_id for caller, vehicle, _ in let_in if caller.role is Role.CAR])
+        del self._asking[: len(asking)]
+        for caller, vehicle, secret in let_in:
+            if not caller.is_gone:
+                self._enter(caller, vehicle, secret, claims)
+
+    def _check(
+        self, caller: Caller, login: Login, vehicle: Vehicle | None, let_in: list[tuple[Caller, Vehicle, bytes]]
+    ) -> None:
+        if caller.is_gone:
+            return
+        if vehicle is None:
+            caller.refuse()
+            return
+        try:
+            secret = self._sealer.open(vehicle.password_key_id, vehicle.password, context=fold_vehicle_id(vehicle.vehicle_id))
+        except SealingError as error:
+            # Our fault, not the car's: it is neither let in nor closed, and tries again by itself after a minute.
+            self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.key, reason=str(error))
+            return
+        if login.proves(secret):
+            let_in.append((caller, vehicle, secret))
+        else:
+            caller.refuse()
+
+    async def _claim(self, vehicle_ids: Sequence[str]) -> dict[str, Claim]:
+        """What Redis says of the cars; without it, an epoch of the same kind and no watchers until it is back."""
+        if not vehicle_ids:
+            return {}
+        try:
+            async with asyncio.timeout(CLAIM_TIMEOUT):
+                claims = await self._presence.claim(vehicle_ids)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._log.warning("Redis is away; cars come in without it", reason=type(error).__name__)
+            epoch = int(self._recorder.wall(self._loop.time()) * 1000)
+            claims = [Claim(epoch, HttpWatchers(0, 0.0))] * len(vehicle_ids)
+        return dict(zip(vehicle_ids, claims, strict=True))
+
+    def _enter(self, caller: Caller, vehicle: Vehicle, secret: bytes, claims: dict[str, Claim]) -> None:
+        room = self._hub.room(vehicle)
+        now = self._loop.time()
+        # 16 random bytes are 22 characters of the base64 alphabet.
+        caller.enter(room, secret, b2a_base64(secrets.token_bytes(16))[:22])
+        if caller.role is Role.CAR:
+            claim = claims[vehicle.vehicle_id]
+            room.epoch = max(room.epoch, claim.epoch)
+            room.http, room.http_until = claim.watchers.count, claim.watchers.until
+            self._hub.join_car(room, caller, now)
+        else:
+            # From here on it hears the car; what it hears waits until it has been greeted with what was before. What the
+            # recorder has not written yet is taken now: it may be written, and forgotten there, before PostgreSQL is asked.
+            caller.hold_back()
+            pending = self._recorder.pending(room)
+            self._hub.join_watcher(room, caller, now)
+            self._to_greet.append((caller, room, {code: StoredMessage(*kept) for code, kept in pending.items()}))
+            self._work.set()
+
+    # ---- greet
+
+    async def _greet(self, entered: Sequence[tuple[Caller, Room, dict[int, StoredMessage]]]) -> None:
+        if not entered:
+            return
+        stored = await find_messages(self._pool, {room.vehicle for _, room, _ in entered})
+        wall = self._recorder.wall(self._loop.time())
+        del self._to_greet[: len(entered)]
+        for caller, room, pending in entered:
+            if not caller.is_gone:
+                caller.release(greeting(stored[room.vehicle] | pending, car_is_here=room.car is not None, wall=wall))
+
+
+def greeting(stored: dict[int, StoredMessage], *, car_is_here: bool, wall: float) -> list[bytes]:
+    """What greets an app or a batch client: whether the car is here, what it sent last, and how many seconds ago.
+
+    `F` and `S` come first: an app needs the units of S to read D and L.
+    """
+    messages = [b"Z1" if car_is_here else b"Z0"]
+    messages += [stored[code].message for code in sorted(stored, key=lambda code: (b"SF".find(code) * -1, code))]
+    newest = max((kept.received_at for kept in stored.values()), default=None)
+    messages.append(b"T%d" % (NEVER if newest is None else max(0, int(wall - newest))))
+    return messages

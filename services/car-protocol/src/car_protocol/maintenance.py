@@ -1,0 +1,40 @@
+"""Housekeeping of the history: partitions ahead of time, and expiry in small steps."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+import structlog
+
+from ovms.db.engine import UNAVAILABLE
+from ovms.db.partitions import ensure_partitions, expire_history
+
+EVERY: Final = 60.0
+STEP: Final = 2500
+"""Rows removed at once, as many as the reference removes a minute; here steps follow each other while there is work."""
+
+
+class Maintenance:
+    """Runs once a minute; any number of replicas may do it at once."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+        self._log = structlog.get_logger("maintenance")
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await self.step()
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._log.warning("housekeeping is put off", reason=type(error).__name__)
+            await asyncio.sleep(EVERY)
+
+    async def step(self) -> None:
+        """Make the partitions that will be needed, and remove all that has expired."""
+        async with self._pool.acquire() as connection:
+            await ensure_partitions(connection, datetime.now(UTC))
+            removed = STEP
+            while removed == STEP:
+                removed = await expire_history(connection, datetime.now(UTC), limit=STEP)

@@ -1,0 +1,43 @@
+"""What a message causes: a table by role and code.
+
+The actions of a role stand in a tuple of 256, so that the code byte of a message is the index of its action.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from car_protocol.actions.history import record, record_acknowledged
+from car_protocol.actions.notification import notify
+from car_protocol.actions.ping import answer_ping, ignore
+from car_protocol.actions.relay import to_car, to_watchers
+from car_protocol.actions.state import store_and_forward
+from car_protocol.hub import Peer, Room
+from car_protocol.server import Server
+from ovms.identity import Role
+
+Action = Callable[[Server, Room, Peer, bytes, float], None]
+"""Called with the parts, the room, who sent the message, the message, and the time on the loop's clock."""
+
+
+def _table(others: Action, **by_code: Action) -> tuple[Action, ...]:
+    return tuple(by_code.get(chr(code), others) for code in range(256))
+
+
+ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
+    Role.CAR: _table(
+        store_and_forward,
+        A=answer_ping,
+        a=ignore,
+        P=notify,
+        H=record,
+        h=record_acknowledged,
+        c=to_watchers,
+        E=to_watchers,
+        C=ignore,
+        G=ignore,
+        g=ignore,
+        p=ignore,
+    ),
+    Role.APP: _table(to_car, A=answer_ping, a=ignore, P=ignore, H=ignore, h=ignore, c=ignore, G=ignore, g=ignore, p=ignore),
+    Role.BATCH: _table(ignore, A=answer_ping, C=to_car),
+}

@@ -1,0 +1,81 @@
+"""What all connections of this replica share."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from car_protocol.gate import Gate
+from car_protocol.hub import Hub
+from car_protocol.login import LoginDesk
+from car_protocol.publisher import Publisher
+from car_protocol.recorder import Recorder
+from car_protocol.settings import Settings
+from car_protocol.wheel import Wheel
+from ovms.protocol import Timeouts
+
+
+class Closable(Protocol):
+    """An open connection."""
+
+    def close(self, reason: str) -> None:
+        """End the connection after what was sent."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Plain numbers, read when somebody scrapes: a metric object would cost more than the message that it counts."""
+
+    messages: Counter[str] = field(default_factory=Counter)
+    """Received, by role."""
+    logins: Counter[str] = field(default_factory=Counter)
+    """By result."""
+    closed: Counter[str] = field(default_factory=Counter)
+    """By reason's type."""
+    ignored: int = 0
+    """Messages that no rule knows, or that are malformed."""
+    unstored: int = 0
+    """State messages too long to keep."""
+
+
+@dataclass(slots=True)
+class Server:
+    """The parts, made by the composition root."""
+
+    settings: Settings
+    timeouts: Timeouts
+    version: bytes
+    loop: asyncio.AbstractEventLoop
+    hub: Hub
+    recorder: Recorder
+    publisher: Publisher
+    desk: LoginDesk
+    gate: Gate
+    wheel: Wheel
+    counters: Counters = field(default_factory=Counters)
+    connections: set[Closable] = field(default_factory=set)
+    connections_changed: Callable[[], None] = lambda: None
+    _waiting_for_recorder: list[asyncio.Transport] = field(default_factory=list)
+
+    def came(self, connection: Closable) -> None:
+        """A peer has connected."""
+        self.connections.add(connection)
+        self.connections_changed()
+
+    def went(self, connection: Closable) -> None:
+        """A peer's connection has ended."""
+        self.connections.discard(connection)
+        self.connections_changed()
+
+    def wait_for_recorder(self, transport: asyncio.Transport) -> None:
+        """Read no more of a peer until the recorder has room."""
+        transport.pause_reading()
+        self._waiting_for_recorder.append(transport)
+
+    def recorder_has_room(self) -> None:
+        """Read on."""
+        waiting, self._waiting_for_recorder = self._waiting_for_recorder, []
+        for transport in waiting:
+            if not transport.is_closing():
+                transport.resume_reading()

@@ -1,0 +1,51 @@
+"""Every setting of this service, from the environment."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ovms.protocol import Timeouts
+
+
+class Settings(BaseSettings):
+    """Read once, in the composition root. Times are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True)
+
+    database_url: SecretStr = Field(description="PostgreSQL, as postgresql://user:password@host/database")
+    redis_url: SecretStr = Field(description="Redis or Valkey, as redis://, rediss:// or unix://")
+    secret_keys: SecretStr = Field(
+        description="keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
+    )
+
+    host: str = Field("127.0.0.1", description="the address that the public ports bind to")
+    v2_port: int = Field(6867, description="protocol v2 over TCP")
+    health_host: str = Field("127.0.0.1", description="the address that /livez, /readyz and /metrics bind to")
+    health_port: int = Field(6866, description="the port of /livez, /readyz and /metrics")
+    log_level: str = Field("info", description="debug, info, warning or error")
+
+    timeout_welcome: float = Field(30.0, description="for a peer to log in after connecting")
+    timeout_hold: float = Field(75.0, description="the most that a login waits for the databases")
+    timeout_car: float = Field(960.0, description="silence of a car before it is let go")
+    timeout_app: float = Field(1200.0, description="silence of an app before it is let go")
+    timeout_batch: float = Field(120.0, description="silence of a batch client before it is let go")
+
+    state_tick: float = Field(0.03, description="how often what cars sent is written")
+    publish_tick: float = Field(0.02, description="how often what cars sent is published")
+    database_connections: int = Field(4, description="connections to PostgreSQL")
+    write_buffer: int = Field(256 * 1024, description="unread bytes after which a slow reader is closed")
+    pending_bytes: int = Field(256 * 1024 * 1024, description="unwritten bytes after which cars are read no more")
+    publish_bytes: int = Field(16 * 1024 * 1024, description="unpublished bytes after which new ones are dropped")
+
+    logins_per_address: int = Field(1000, description="connections of one address that may be logging in at once")
+    connections: int = Field(20_000, description="connections after which the port is closed until some have gone")
+    drain_timeout: float = Field(10.0, description="the most that stopping may take")
+
+    def timeouts(self) -> Timeouts:
+        """The times of a session."""
+        return Timeouts(
+            welcome=self.timeout_welcome,
+            hold=self.timeout_hold,
+            car=self.timeout_car,
+            app=self.timeout_app,
+            batch=self.timeout_batch,
+        )

@@ -1,0 +1,23 @@
+"""The recorder's rows, into PostgreSQL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from ovms.db.writer import HistoryRow, StateRow, write_history, write_states
+
+
+class PostgresStore:
+    """Writes rows with the statements of `ovms.db.writer`."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+
+    async def write_states(self, rows: Sequence[StateRow]) -> None:
+        """Write newest messages, all or none."""
+        await write_states(self._pool, rows)
+
+    async def write_history(self, rows: Sequence[HistoryRow]) -> None:
+        """Write history records, all or none."""
+        await write_history(self._pool, rows)

@@ -1,0 +1,55 @@
+"""What a login needs: the vehicle and its sealed password, and the stored messages that greet an app."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+
+_VEHICLES: Final = """
+SELECT id, vehicle_id, password, password_key_id FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
+"""
+
+_MESSAGES: Final = """
+SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at, valid
+FROM messages WHERE vehicle = ANY($1::bigint[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A vehicle as its login needs it."""
+
+    key: int
+    """`vehicles.id`"""
+    vehicle_id: str
+    """As its owner spells it."""
+    password: bytes = field(repr=False)
+    """Sealed."""
+    password_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """The newest message of a code."""
+
+    message: bytes
+    """As on the wire: one byte of code, then the data."""
+    received_at: float
+    """Unix time."""
+
+
+async def find_vehicles(pool: asyncpg.Pool[Any], folded_ids: Sequence[str]) -> dict[str, Vehicle]:
+    """The vehicles among these upper-cased ids, by that id."""
+    rows = await pool.fetch(_VEHICLES, folded_ids)
+    return {row["vehicle_id"].upper(): Vehicle(*row) for row in rows}
+
+
+async def find_messages(pool: asyncpg.Pool[Any], vehicles: Iterable[int]) -> dict[int, dict[int, StoredMessage]]:
+    """The newest messages of some vehicles: by vehicle, then by code."""
+    keys = list(vehicles)
+    found: dict[int, dict[int, StoredMessage]] = {key: {} for key in keys}
+    for vehicle, code, data, received_at, valid in await pool.fetch(_MESSAGES, keys):
+        if valid:
+            found[vehicle][ord(code)] = StoredMessage(code.encode("latin-1") + data, received_at)
+    return found

@@ -1,0 +1,70 @@
+"""The statements that write what cars send, thousands of rows each.
+
+A statement takes its rows as one array a column: PostgreSQL plans it once, and a batch is one round trip.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+# The newest session wins, within one session the newest message. The second half matters where a statement was given up
+# here (a time-out) but not there: what it still writes must not replace what was written since.
+_STATES: Final = """
+INSERT INTO messages AS kept (vehicle, code, data, received_at, epoch)
+SELECT vehicle, code, data, to_timestamp(received_at), epoch
+FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::float8[], $5::bigint[]) AS new(vehicle, code, data, received_at, epoch)
+ON CONFLICT (vehicle, code) DO UPDATE
+SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.epoch,
+    paranoid = false, paranoid_token = '', valid = true
+WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
+"""
+
+# A module sends what is not acknowledged again after 10 s, its time difference recomputed, so the same record may come a
+# second off: it has the same acknowledgement code and data. Otherwise, as in the reference, (vehicle, type, number, time) is
+# the record and a later one replaces it.
+_HISTORY: Final = """
+INSERT INTO history (vehicle, record_type, record_number, recorded_at, data, expires_at, ack_code)
+SELECT vehicle, record_type, record_number, to_timestamp(recorded_at), data, to_timestamp(expires_at), ack_code
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::float8[], $5::bytea[], $6::float8[], $7::text[])
+  AS new(vehicle, record_type, record_number, recorded_at, data, expires_at, ack_code)
+WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle) AND (ack_code IS NULL OR NOT EXISTS (
+  SELECT FROM history AS kept
+  WHERE kept.vehicle = new.vehicle AND kept.record_type = new.record_type AND kept.record_number = new.record_number
+    AND kept.recorded_at BETWEEN to_timestamp(new.recorded_at - 60) AND to_timestamp(new.recorded_at + 60)
+    AND kept.ack_code = new.ack_code AND kept.data = new.data))
+ON CONFLICT (vehicle, record_type, record_number, recorded_at) DO UPDATE
+SET data = excluded.data, expires_at = excluded.expires_at, ack_code = excluded.ack_code
+"""
+
+
+class StateRow(NamedTuple):
+    """The newest message of a vehicle and code. Times are Unix times."""
+
+    vehicle: int
+    code: str
+    data: bytes
+    received_at: float
+    epoch: int
+
+
+class HistoryRow(NamedTuple):
+    """One history record. Times are Unix times in whole seconds."""
+
+    vehicle: int
+    record_type: str
+    record_number: int
+    recorded_at: int
+    data: bytes
+    expires_at: int
+    ack_code: str | None
+
+
+async def write_states(pool: asyncpg.Pool[Any], rows: Sequence[StateRow]) -> None:
+    """Write newest messages, at most one a (vehicle, code), all or none."""
+    await pool.execute(_STATES, *zip(*rows, strict=True))
+
+
+async def write_history(pool: asyncpg.Pool[Any], rows: Sequence[HistoryRow]) -> None:
+    """Write history records, at most one a (vehicle, type, number, time), all or none."""
+    await pool.execute(_HISTORY, *zip(*rows, strict=True))
