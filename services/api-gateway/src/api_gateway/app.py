@@ -1,0 +1,89 @@
+"""The composition root: routes, what they work with, and what stands around them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final, TypedDict
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from api_gateway import health
+from api_gateway.answers import error_answer
+from api_gateway.documentation.pages import add_pages
+from api_gateway.edge.cors import CrossOrigin, Origins
+from api_gateway.edge.paths import LegacyPaths
+from api_gateway.edge.requests import Requests
+from api_gateway.errors import ApiError, NotFound, ServiceUnavailable, UnknownCall
+from api_gateway.legacy import cookie, history, state, token, unimplemented, vehicles
+from api_gateway.metrics import Metrics
+from api_gateway.resources import UNAVAILABLE, Resources, open_resources
+from api_gateway.settings import Settings
+
+DISTRIBUTION: Final = "ovms-api-gateway"
+
+
+class State(TypedDict):
+    """What the lifespan hands to every request."""
+
+    resources: Resources
+
+
+def create_app(settings: Settings, log: Any, metrics: Metrics | None = None) -> ASGIApp:
+    """The whole service as one ASGI application."""
+    app = FastAPI(
+        version=version(DISTRIBUTION),
+        lifespan=_lifespan(settings),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    _add_routes(app)
+    _add_error_handlers(app, log)
+    return Requests(CrossOrigin(LegacyPaths(app), Origins(settings.cors_origins)), log, metrics)
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        async with open_resources(settings) as resources:
+            yield State(resources=resources)
+
+    return lifespan
+
+
+def _add_routes(app: FastAPI) -> None:
+    # What is polled most comes first: routes are tried in order.
+    app.include_router(state.make_router())
+    app.include_router(vehicles.router)
+    app.include_router(cookie.router)
+    app.include_router(history.router)
+    app.include_router(token.router)
+    app.include_router(unimplemented.make_router())
+    app.include_router(health.router)
+    add_pages(app)
+
+
+def _add_error_handlers(app: FastAPI, log: Any) -> None:
+    async def refuse(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return error_answer(error)
+
+    async def away(_: Request, error: Exception) -> Response:
+        log.warning("a store is away", error=type(error).__name__)
+        return error_answer(ServiceUnavailable)
+
+    async def unknown(request: Request, _: Exception) -> Response:
+        # No such path, or no such method at this path: the reference tells neither from the other.
+        path = request.scope["path"]
+        return error_answer(UnknownCall if path == "/api" or path.startswith("/api/") else NotFound)
+
+    app.add_exception_handler(ApiError, refuse)
+    app.add_exception_handler(HTTPException, unknown)
+    for error in UNAVAILABLE:
+        app.add_exception_handler(error, away)
+    app.add_exception_handler(ClientDisconnect, away)

@@ -1,0 +1,59 @@
+"""The OpenAPI document: what FastAPI makes of the routes, and the ways to sign in."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api_gateway.auth.credentials import COOKIE
+
+TITLE: Final = "OVMS server"
+DESCRIPTION: Final = """\
+The HTTP API of an Open Vehicle Monitoring System server: the state of your vehicles, their history, and keys for programs.
+
+Everything under `/api` is the API that existing clients know. Values that a car sends stay the **strings** that it sent, a
+value that it did not send is `null`, states of doors and switches are integers (0, or the value of their bit), times are UTC.
+
+Sign in with `GET /api/cookie`, or send user name and password with every call: in the query, or in the `Authorization`
+header. An API token may stand in the password's place, or serve as a bearer token.
+"""
+
+SCHEMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "From `GET /api/cookie`"},
+    "username": {"type": "apiKey", "in": "query", "name": "username", "description": "Together with `password`"},
+    "password": {"type": "apiKey", "in": "query", "name": "password", "description": "The password or an API token"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The password or an API token"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API token"},
+}
+
+TAGS: Final = (
+    {"name": "session", "description": "Signing in and out."},
+    {"name": "tokens", "description": "API tokens: keys for programs, that may permit less than the password."},
+    {"name": "vehicles", "description": "Your vehicles, and connecting to one."},
+    {"name": "state", "description": "What a vehicle sent last."},
+    {"name": "history", "description": "What a vehicle recorded over time."},
+    {"name": "health", "description": "For those who run the server."},
+    {"name": "not yet implemented", "description": "Announced in the API's manual; they answer 501."},
+)
+
+
+def make_document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of an application."""
+    document = get_openapi(
+        title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=[dict(tag) for tag in TAGS]
+    )
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {name: dict(scheme) for name, scheme in SCHEMES.items()}
+    for path in document["paths"].values():
+        for operation in path.values():
+            _drop_validation_errors(operation)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components.get("schemas", {}).pop(unused, None)
+    return document
+
+
+def _drop_validation_errors(operation: dict[str, Any]) -> None:
+    # FastAPI declares 422 wherever there is a parameter; these routes take any text, so it cannot come.
+    if operation["responses"].get("422", {}).get("description") == "Validation Error":
+        del operation["responses"]["422"]

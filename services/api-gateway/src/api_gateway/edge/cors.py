@@ -1,0 +1,82 @@
+"""Which origins a browser may call from, and what each answer says about it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_gateway.answers import Plain, error_answer
+from api_gateway.errors import MethodNotImplemented
+
+METHODS: Final = b"GET, PUT, POST, DELETE"
+_HEADERS: Final = b"Authorization, Content-Type"
+_ANY: Final = ((b"access-control-allow-origin", b"*"),)
+
+Header = tuple[bytes, bytes]
+
+
+class Origins:
+    """The origins that a setting allows: `*`, a list with commas, or none."""
+
+    def __init__(self, setting: str) -> None:
+        self._listed = frozenset(origin.strip().rstrip("/") for origin in setting.split(",") if origin.strip())
+        self.any = "*" in self._listed
+
+    def headers(self, origin: str | None) -> Sequence[Header]:
+        """What an answer to a request from this origin carries."""
+        if self.any:
+            return _ANY
+        if not self._listed:
+            return ()
+        vary = (b"vary", b"Origin")
+        if origin is None or origin not in self._listed:
+            return (vary,)
+        return ((b"access-control-allow-origin", origin.encode("latin-1")), vary)
+
+    def allow(self, origin: str | None) -> bool:
+        """Whether pages of this origin may call."""
+        return origin is not None and (self.any or origin in self._listed)
+
+
+def preflight() -> Plain:
+    """The answer to a browser that asks before it calls."""
+    return Plain(
+        b"",
+        200,
+        (b"access-control-allow-methods", METHODS),
+        (b"access-control-allow-headers", _HEADERS),
+        (b"access-control-max-age", b"86400"),
+    )
+
+
+class CrossOrigin:
+    """Middleware that puts the origin headers on every answer and answers OPTIONS and HEAD itself.
+
+    The reference has neither method; here OPTIONS is answered where it is a browser's preflight from an allowed origin.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        extra = _ANY if self._origins.any else self._origins.headers(Headers(scope=scope).get("origin"))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        app: ASGIApp = self._refuse_method if scope["method"] in ("OPTIONS", "HEAD") else self._app
+        await app(scope, receive, send_with_headers)
+
+    async def _refuse_method(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        allowed = asks and self._origins.allow(headers.get("origin"))
+        answer = preflight() if allowed else error_answer(MethodNotImplemented)
+        await answer(scope, receive, send)

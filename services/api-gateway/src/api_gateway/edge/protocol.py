@@ -1,0 +1,203 @@
+"""uvicorn's HTTP/1.1 protocol with the manners that real clients need.
+
+Inwards: request heads are mended (`heads`) before the parser sees them, and head and body are bounded in size and time.
+Outwards: `Set-Cookie` is spelled so, where uvicorn writes names in lower case: clients cut it out of the raw answer.
+"""
+
+import asyncio
+from typing import Any, ClassVar, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api_gateway.edge.heads import end_of_head, mend
+
+MAX_HEAD: Final = 16 * 1024
+MAX_BODY: Final = 1024 * 1024
+HEAD_TIMEOUT: Final = 20.0
+BODY_TIMEOUT: Final = 30.0
+
+_REASONS: Final = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    431: b"Request Header Fields Too Large",
+}
+
+
+class _Spelled:
+    """A transport that spells `Set-Cookie` as the reference does."""
+
+    __slots__ = ("_write", "close", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._write = transport.write
+        self.close = transport.close
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if data.startswith(b"HTTP/1.1 ") and b"\r\nset-cookie: " in data:
+            data = data.replace(b"\r\nset-cookie: ", b"\r\nSet-Cookie: ", 1)
+        self._write(data)
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One HTTP connection: takes heads whole, mends them, refuses what is too large or too slow."""
+
+    refusal_headers: ClassVar[bytes] = b"access-control-allow-origin: *\r\n"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._pending = bytearray()
+        self._body_left = 0
+        self._chunked = False
+        self._body_size = 0
+        self._head_done = False
+        self._refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._spelled: _Spelled | None = None
+
+    # -- connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._spelled = _Spelled(transport)
+        self._expect_by(HEAD_TIMEOUT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    # -- bytes in
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what comes into heads and bodies and feed the parser with both."""
+        self._unset_keepalive_if_required()
+        if self._pending:
+            self._pending += data
+            data = bytes(self._pending)
+            self._pending.clear()
+        while data and not self._refused:
+            if self._chunked:
+                self._feed(data)
+                return
+            data = self._take_body(data) if self._body_left else self._take_head(data)
+
+    def _take_head(self, data: bytes) -> bytes:
+        end = end_of_head(data)
+        if end < 0 or end > MAX_HEAD:
+            self._wait_for_head(data)
+            return b""
+        if self._deadline:
+            self._expect_nothing()
+        self._feed(mend(data[:end]) if end < len(data) else mend(data))
+        if self._body_left or self._chunked:
+            self._expect_by(BODY_TIMEOUT)
+        return data[end:]
+
+    def _wait_for_head(self, data: bytes) -> None:
+        if len(data) > MAX_HEAD:
+            self._refuse(431)
+            return
+        self._pending += data
+        if self._deadline is None:
+            self._expect_by(HEAD_TIMEOUT)
+
+    def _take_body(self, data: bytes) -> bytes:
+        piece, rest = data[: self._body_left], data[self._body_left :]
+        self._body_left -= len(piece)
+        if not self._body_left:
+            self._expect_nothing()
+        self._feed(piece)
+        return rest
+
+    def _feed(self, data: bytes) -> None:
+        if self._refused or self.parser is None:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # No protocol to change to: the request is answered as HTTP/1.1 and the connection ends with it.
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._refuse(400)
+
+    # -- parser callbacks
+
+    def on_headers_complete(self) -> None:
+        """Learn how long the body is; a request that says too much is refused before anything runs."""
+        self._body_size = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                self._body_left = int(value)
+            elif name == b"transfer-encoding":
+                self._chunked = True
+        if self._body_left > MAX_BODY:
+            self._refuse(413)
+            return
+        super().on_headers_complete()
+        self.cycle.transport = self._spelled  # type: ignore[assignment]
+        if self._chunked or self.parser.should_upgrade():
+            # Where the next head begins is not seen here then, so there is none.
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Count what a chunked request sends."""
+        self._body_size += len(body)
+        if self._body_size > MAX_BODY:
+            self._refuse(413)
+        elif not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._refused:
+            return
+        if self._chunked:
+            self._expect_nothing()
+        super().on_message_complete()
+
+    # -- refusing
+
+    def _expect_by(self, seconds: float) -> None:
+        self._expect_nothing()
+        self._deadline = self.loop.call_later(seconds, self._refuse, 408)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: int) -> None:
+        """Answer what the parser or a bound refuses, and close; an answer under way is cut off."""
+        if self._refused:
+            return
+        self._refused = True
+        self._expect_nothing()
+        cycle = self.cycle
+        under_way = cycle is not None and not cycle.response_complete
+        if under_way:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if not self.transport.is_closing():
+            # An idle connection is closed without a word: an answer to no question would meet the next one.
+            if not (under_way and cycle.response_started) and not (status == 408 and not self._pending and not under_way):
+                self.transport.write(_refusal(status, self.refusal_headers))
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """uvicorn's own refusal, in our form."""
+        self._refuse(400)
+
+
+def _refusal(status: int, headers: bytes) -> bytes:
+    reason = _REASONS[status]
+    body = reason.capitalize() + b"\n"
+    return b"HTTP/1.1 %d %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n%sconnection: close\r\n\r\n%s" % (
+        status,
+        reason,
+        len(body),
+        headers,
+        body,
+    )

@@ -1,0 +1,64 @@
+"""One line in the log and one count in the metrics for each request, and an end to those that take too long.
+
+A line holds the method, the route's template, the status and the milliseconds: no query, cookie, credential, vehicle or
+position can be in it.
+"""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_gateway.answers import error_answer
+from api_gateway.errors import InternalError, ServiceUnavailable
+from api_gateway.metrics import Metrics
+
+DEADLINE: Final = 25.0
+UNKNOWN_ROUTE: Final = "-"
+
+
+class Requests:
+    """Middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, log: Any, metrics: Metrics | None) -> None:
+        self._app = app
+        self._log = log
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        began = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await self._app(scope, receive, watch)
+        except TimeoutError:
+            if not status:
+                await error_answer(ServiceUnavailable)(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001  the edge: nothing that fails behind it may reach the server
+            self._log.error("request failed", route=_route(scope), exc_info=error)
+            if not status:
+                await error_answer(InternalError)(scope, receive, watch)
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], _route(scope)
+        self._log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+        if self._metrics is not None:
+            self._metrics.count(method, route, status, seconds)
+
+
+def _route(scope: Scope) -> str:
+    route = scope.get("route")
+    return getattr(route, "path_format", None) or getattr(route, "path", None) or UNKNOWN_ROUTE

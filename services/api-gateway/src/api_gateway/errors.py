@@ -1,0 +1,149 @@
+"""What the API answers when it does not do what was asked.
+
+    ApiError
+    ├── BadRequest              400
+    ├── AuthenticationFailed    401
+    ├── Forbidden               403   not the caller's vehicle, or none at all
+    ├── InsufficientRights      403   an API token without the right to this call
+    ├── UnknownCall             404   under /api
+    ├── TokenMissing            404
+    ├── NotFound                404   outside /api
+    ├── InternalError           500   our bug; logged
+    ├── NotImplementedYet       501
+    ├── MethodNotImplemented    501   HEAD, OPTIONS and others: as the reference
+    ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
+    └── ServiceUnavailable      503   PostgreSQL or Redis is away: try again
+        └── Overloaded          503   too many passwords are being checked
+
+Bodies are the reference's where it has the error. They carry no secret and nothing of the request.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class ApiError(Exception):
+    """A refusal with its status and body; raised anywhere below a route."""
+
+    status: ClassVar[int]
+    detail: ClassVar[str]
+    meaning: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+
+class BadRequest(ApiError):
+    """A value that cannot be stored: too long, or with a NUL."""
+
+    status = 400
+    detail = "Bad request"
+    meaning = "A value is too long or holds a NUL character."
+
+
+class AuthenticationFailed(ApiError):
+    """No credential, a wrong one, or a session that has ended."""
+
+    status = 401
+    detail = "Authentication failed"
+    meaning = "No credentials, wrong ones, or the session has ended."
+
+
+class Forbidden(ApiError):
+    """The vehicle is not the caller's; whether it exists is not told."""
+
+    status = 403
+    detail = "Forbidden"
+    meaning = "The caller has no such vehicle."
+
+
+class InsufficientRights(ApiError):
+    """The API token does not permit this call."""
+
+    status = 403
+    detail = "Insufficient rights"
+    meaning = "The API token does not permit this call."
+
+
+class UnknownCall(ApiError):
+    """No such call under /api, or not with this method."""
+
+    status = 404
+    detail = "Unrecognised API call"
+    meaning = "There is no such call."
+
+
+class TokenMissing(ApiError):
+    """DELETE /api/token without a token."""
+
+    status = 404
+    detail = "Token not specified"
+    meaning = "The path names no token."
+
+
+class NotFound(ApiError):
+    """Nothing is there, and it is not under /api."""
+
+    status = 404
+    detail = "not found"
+    meaning = "There is nothing at this path."
+
+
+class InternalError(ApiError):
+    """A bug of ours."""
+
+    status = 500
+    detail = "Internal server error"
+    meaning = "A fault of the server; it is logged."
+
+
+class NotImplementedYet(ApiError):
+    """A call that the API's manual announces and nobody has built."""
+
+    status = 501
+    detail = "Not yet implemented"
+    meaning = "The call is announced but not implemented."
+
+
+class MethodNotImplemented(ApiError):
+    """A method that no call has."""
+
+    status = 501
+    detail = "501 not implemented"
+    meaning = "No call has this method."
+    headers: ClassVar[Mapping[str, str]] = {"Allow": "GET,PUT,POST,DELETE", "Connection": "close"}
+
+
+class ParanoidVehicle(ApiError):
+    """The message is encrypted under a key that the server does not have."""
+
+    status = 502
+    detail = "Paranoid vehicles not supported by api"
+    meaning = "The vehicle encrypts its messages; the server cannot read them."
+
+
+class ServiceUnavailable(ApiError):
+    """PostgreSQL or Redis does not answer."""
+
+    status = 503
+    detail = "Service unavailable"
+    meaning = "The server cannot answer now; try again after Retry-After seconds."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+
+
+class Overloaded(ServiceUnavailable):
+    """Too many passwords wait to be checked."""
+
+
+def answers(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route as its `responses=`: every status with what it means and its exact body."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        if (entry := declared.get(error.status)) is None:
+            content = {"schema": {"type": "string"}, "examples": {}}
+            entry = declared[error.status] = {"description": error.meaning, "content": {"text/plain": content}}
+        else:
+            entry["description"] += " " + error.meaning
+        example = {"summary": error.meaning, "value": error.detail + "\n"}
+        entry["content"]["text/plain"]["examples"][error.__name__] = example
+        if error.headers:
+            entry["headers"] = {name: {"schema": {"type": "string"}} for name in error.headers}
+    return declared

@@ -1,0 +1,110 @@
+"""What a car recorded over time: a summary by record type, and the records of one type."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from api_gateway.answers import json_answer
+from api_gateway.auth.authenticator import Caller
+from api_gateway.dependencies import CallerDep, ResourcesDep
+from api_gateway.errors import AuthenticationFailed, Forbidden, ServiceUnavailable, answers
+from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.times import read_since, write_time
+from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
+from api_gateway.resources import Resources
+from ovms.db.accounts import OwnedVehicle, find_vehicle
+from ovms.db.history import read_records, summarise
+
+router = APIRouter(prefix="/api/historical", tags=["history"])
+
+Since = Annotated[
+    str | None,
+    Query(
+        description="Only records later than this time (UTC, `YYYY-MM-DD HH:MM:SS`; a date alone is its midnight). "
+        "One that cannot be read holds nothing back.",
+        examples=["2026-11-22 19:00:00"],
+    ),
+]
+RecordType = Annotated[str, Path(description="The record type", examples=["*-LOG-Trip"])]
+
+_ERRORS: Final = answers(AuthenticationFailed, Forbidden, ServiceUnavailable)
+_SUMMARY: Final = {
+    "distinctrecs": 17,
+    "first": "2026-11-01 08:00:00",
+    "h_recordtype": "*-LOG-Trip",
+    "last": "2026-11-22 19:12:23",
+    "totalrecs": 26,
+    "totalsize": "3090",
+}
+_SUMMARY_SCHEMA: Final = record(
+    {
+        "distinctrecs": {**INTEGER, "description": "Different record numbers"},
+        "first": TIME,
+        "h_recordtype": STRING,
+        "last": TIME,
+        "totalrecs": INTEGER,
+        "totalsize": {**STRING, "description": "Bytes, as digits"},
+    }
+)
+_RECORD: Final = {"h_data": "12.4,0.8,35", "h_recordnumber": 5, "h_timestamp": "2026-11-22 19:12:23"}
+_RECORD_SCHEMA: Final = record({"h_data": STRING, "h_recordnumber": INTEGER, "h_timestamp": TIME})
+
+
+@router.get(
+    "/{vehicle_id}/{record_type:path}",
+    summary="Records of one type",
+    response_class=Response,
+    responses=answer("The records, oldest first; none is an empty list", [_RECORD], list_of(_RECORD_SCHEMA)) | _ERRORS,
+    openapi_extra=dict(SIGNED_IN),
+)
+async def records(
+    vehicle_id: VehicleId, record_type: RecordType, caller: CallerDep, resources: ResourcesDep, since: Since = None
+) -> Response:
+    """Return the history records of one type as the car sent them."""
+    vehicle = await _owned(resources, caller, vehicle_id)
+    found = await read_records(resources.pool, vehicle.key, record_type, read_since(since))
+    return json_answer(
+        [
+            {
+                "h_data": entry.data.decode("utf-8", "replace"),
+                "h_recordnumber": entry.number,
+                "h_timestamp": write_time(entry.recorded_at),
+            }
+            for entry in found
+        ]
+    )
+
+
+@router.get(
+    f"/{TO_THE_END}",
+    summary="Summary by record type",
+    response_class=Response,
+    responses=answer("One entry a record type", [_SUMMARY], list_of(_SUMMARY_SCHEMA)) | _ERRORS,
+    openapi_extra=dict(SIGNED_IN),
+)
+async def summary(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep, since: Since = None) -> Response:
+    """Return what is stored of each record type of the vehicle."""
+    vehicle = await _owned(resources, caller, vehicle_id)
+    found = await summarise(resources.pool, vehicle.key, vehicle.vehicle_id, read_since(since))
+    return json_answer(
+        [
+            {
+                "distinctrecs": entry.distinct_numbers,
+                "first": write_time(entry.first),
+                "h_recordtype": entry.record_type,
+                "last": write_time(entry.last),
+                "totalrecs": entry.records,
+                "totalsize": str(entry.size),
+            }
+            for entry in found
+        ]
+    )
+
+
+async def _owned(resources: Resources, caller: Caller, vehicle_id: str) -> OwnedVehicle:
+    check_possible(vehicle_id)
+    vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
+    if vehicle is None:
+        raise Forbidden
+    return vehicle

@@ -1,0 +1,45 @@
+"""Times as the legacy API writes and reads them: UTC, `YYYY-MM-DD HH:MM:SS`. Pure."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+
+# The beginning of time: what a `since` that is absent or cannot be read stands for, so that nothing is held back.
+EVERYTHING: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+# MySQL takes any mark between the numbers and a time cut short at any place, or the digits alone.
+_SPACED: Final = re.compile(
+    r"\s*(\d{4})[^\w\s](\d{1,2})[^\w\s](\d{1,2})(?:[T\s]+(\d{1,2})(?:[^\w\s](\d{1,2})(?:[^\w\s](\d{1,2})(?:\.(\d{1,6}))?)?)?)?",
+    re.ASCII,
+)
+_COMPACT: Final = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:T?(\d\d)(\d\d)(\d\d))?(?!\d)", re.ASCII)
+
+
+def write_seconds(unix_time: int) -> str:
+    """A Unix time as the API writes it."""
+    return time.strftime(FORMAT, time.gmtime(unix_time))
+
+
+def write_time(moment: datetime) -> str:
+    """A moment as the API writes it."""
+    return moment.astimezone(UTC).strftime(FORMAT)
+
+
+def read_since(text: str | None) -> datetime:
+    """The moment that a `since` names; a date alone is its midnight.
+
+    The reference hands the text to MySQL, which compares with what it can read of it. Here what cannot be read, a date that
+    does not exist included, is `EVERYTHING`: a client that asks for too much loses nothing.
+    """
+    found = (_SPACED.match(text) or _COMPACT.match(text)) if text else None
+    if found is None:
+        return EVERYTHING
+    year, month, day, hour, minute, second, *fraction = (group or "0" for group in found.groups())
+    micros = int((fraction[0] if fraction else "0").ljust(6, "0"))
+    try:
+        return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, UTC)
+    except ValueError:
+        return EVERYTHING

@@ -1,0 +1,165 @@
+"""API tokens: keys for programs, that stand in for the password and may permit less."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from api_gateway.answers import json_answer
+from api_gateway.auth.authenticator import Caller
+from api_gateway.dependencies import ResourcesDep, holding
+from api_gateway.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    InsufficientRights,
+    ServiceUnavailable,
+    TokenMissing,
+    answers,
+)
+from api_gateway.legacy.declared import SIGNED_IN, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.forms import read_fields
+from api_gateway.legacy.times import write_time
+from ovms.db.tokens import create_token, delete_token, list_tokens
+
+router = APIRouter(prefix="/api/token", tags=["tokens"])
+
+TokenHolder = Annotated[Caller, Depends(holding("token.admin", "admin"))]
+FromQuery = Annotated[str | None, Query(description="In place of the body's field of this name; the body wins")]
+
+LONGEST: Final = 255
+
+_DEFAULTS: Final = {"application": "notspecified", "purpose": "notspecified", "permit": "auth"}
+_ERRORS: Final = (AuthenticationFailed, InsufficientRights, ServiceUnavailable)
+_NEW: Final = {
+    "application": "evcc",
+    "owner": "demo",
+    "permit": "auth",
+    "purpose": "charging",
+    "token": "8f2ad1…64 hexadecimal digits",
+}
+_LISTED: Final = {
+    "application": "evcc",
+    "created": "2026-11-22 19:12:23",
+    "lastused": "2026-11-22 19:40:02",
+    "owner": "demo",
+    "permit": "auth",
+    "purpose": "charging",
+    "refreshed": "2026-11-22 19:12:23",
+    "token": "c0ffee0123456789",
+}
+_LISTED_SCHEMA: Final = record({name: TIME if name in ("created", "lastused", "refreshed") else STRING for name in _LISTED})
+_FORM: Final = {
+    "type": "object",
+    "properties": {
+        "application": {"type": "string", "maxLength": LONGEST, "default": "notspecified"},
+        "purpose": {"type": "string", "maxLength": LONGEST, "default": "notspecified"},
+        "permit": {
+            "type": "string",
+            "maxLength": LONGEST,
+            "default": "auth",
+            "description": "Rights with commas between (`auth`, `session`, `v2`, `token.admin`, `admin`, …), or `*` for all",
+        },
+    },
+    "example": {"application": "evcc", "purpose": "charging", "permit": "auth"},
+}
+_BODY: Final = {
+    "requestBody": {
+        "content": {
+            kind: {"schema": _FORM} for kind in ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
+        }
+    }
+}
+
+
+@router.get(
+    "/{ignored:path}",
+    summary="List the API tokens",
+    include_in_schema=False,
+)
+@router.get(
+    "",
+    summary="List the API tokens",
+    response_class=Response,
+    responses=answer("The owner's tokens, oldest first", [_LISTED], list_of(_LISTED_SCHEMA)) | answers(*_ERRORS),
+    openapi_extra=dict(SIGNED_IN),
+)
+async def list_all(caller: TokenHolder, resources: ResourcesDep) -> Response:
+    """Return the owner's API tokens. Tokens themselves are not kept: `token` is an identifier that DELETE accepts.
+
+    An API token needs the right `token.admin` or `admin`.
+    """
+    tokens = await list_tokens(resources.pool, caller.owner_id)
+    listed = [
+        {
+            "application": token.application,
+            "created": write_time(token.created_at),
+            "lastused": write_time(token.last_used_at),
+            "owner": caller.login.owner,
+            "permit": token.permit,
+            "purpose": token.purpose,
+            "refreshed": write_time(token.refreshed_at),
+            "token": token.identifier,
+        }
+        for token in tokens
+    ]
+    return json_answer(listed)
+
+
+@router.post("/{ignored:path}", include_in_schema=False)
+@router.post(
+    "",
+    summary="Create an API token",
+    response_class=Response,
+    responses=answer("The new token", _NEW, record(dict.fromkeys(_NEW, STRING)), status=201) | answers(BadRequest, *_ERRORS),
+    openapi_extra={**SIGNED_IN, **_BODY},
+    status_code=201,
+)
+async def create(
+    caller: TokenHolder,
+    resources: ResourcesDep,
+    request: Request,
+    application: FromQuery = None,
+    purpose: FromQuery = None,
+    permit: FromQuery = None,
+) -> Response:
+    """Make an API token and return it, this once. It serves as the password of its owner, or as a bearer token.
+
+    The fields come in a form, in JSON or in the query; form parts may carry file names. An API token needs the right
+    `token.admin` or `admin`.
+    """
+    del application, purpose, permit  # declared for the document; `read_fields` reads them as clients really send them
+    content_type = request.headers.get("content-type", "")
+    given = read_fields(_DEFAULTS, content_type, await request.body(), request.scope["query_string"])
+    fields = _DEFAULTS | given
+    if any(len(value) > LONGEST or "\0" in value for value in fields.values()):
+        raise BadRequest
+    token = await create_token(resources.pool, caller.owner_id, **fields)
+    return json_answer({**fields, "owner": caller.login.owner, "token": token}, 201)
+
+
+@router.delete("", include_in_schema=False, dependencies=[Depends(holding("token.admin", "admin"))])
+async def delete_none() -> Response:
+    """Refuse to delete a token without a name."""
+    raise TokenMissing
+
+
+_DELETED: Final = {"owner": "demo", "token": "c0ffee0123456789"}
+
+
+@router.delete(
+    "/{token:path}",
+    summary="Delete an API token",
+    response_class=Response,
+    responses=answer("The token is gone, or was never there", _DELETED, record(dict.fromkeys(_DELETED, STRING)))
+    | answers(TokenMissing, *_ERRORS),
+    openapi_extra=dict(SIGNED_IN),
+)
+async def delete(
+    caller: TokenHolder,
+    resources: ResourcesDep,
+    token: Annotated[str, Path(description="The token, or its identifier from the list", examples=["c0ffee0123456789"])],
+) -> Response:
+    """Delete a token of the owner's. An API token needs the right `token.admin` or `admin`."""
+    await delete_token(resources.pool, caller.owner_id, token)
+    resources.authenticator.forget(caller.owner_id)
+    return json_answer({"owner": caller.login.owner, "token": token})

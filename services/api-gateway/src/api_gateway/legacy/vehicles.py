@@ -1,0 +1,91 @@
+"""The owner's vehicles, and connecting to one."""
+
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api_gateway.answers import json_answer, json_typed_text
+from api_gateway.dependencies import CallerDep, ResourcesDep
+from api_gateway.errors import AuthenticationFailed, Forbidden, ServiceUnavailable, answers
+from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.times import write_seconds
+from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
+from ovms.bus.presence import Peers
+from ovms.db.accounts import find_vehicle, list_vehicles
+from ovms.db.state import read_messages
+
+router = APIRouter(prefix="/api", tags=["vehicles"])
+
+_PEERS: Final = {"v_apps_connected": 1, "v_btcs_connected": 0, "v_net_connected": 1}
+_LISTED: Final = {"id": "DEMO", **_PEERS}
+_CONNECTED: Final = {"m_msgage_s": 4, "m_msgtime_s": "2026-11-22 19:12:23", **_PEERS, "v_first_peer": 1}
+
+
+@router.get(
+    "/vehicles",
+    summary="List the vehicles",
+    response_class=Response,
+    responses=answer(
+        "The owner's vehicles",
+        [_LISTED],
+        list_of(record({name: STRING if name == "id" else INTEGER for name in _LISTED})),
+    )
+    | answers(AuthenticationFailed, ServiceUnavailable),
+    openapi_extra=dict(SIGNED_IN),
+)
+async def list_all(caller: CallerDep, resources: ResourcesDep) -> Response:
+    """Return the owner's vehicles and how many cars (0 or 1), apps and batch clients are connected to each."""
+    vehicle_ids = await list_vehicles(resources.pool, caller.owner_id)
+    counts = await resources.presence.counts(vehicle_ids)
+    return json_answer([{"id": vehicle_id, **_legacy(peers)} for vehicle_id, peers in zip(vehicle_ids, counts, strict=True)])
+
+
+_CONNECTED_SCHEMA: Final = record({name: TIME if name == "m_msgtime_s" else INTEGER for name in _CONNECTED}, required=False)
+
+
+@router.get(
+    f"/vehicle/{TO_THE_END}",
+    summary="Connect to a vehicle",
+    response_class=Response,
+    responses=answer("Connected", _CONNECTED, _CONNECTED_SCHEMA) | answers(AuthenticationFailed, Forbidden, ServiceUnavailable),
+    openapi_extra=dict(SIGNED_IN),
+)
+async def connect(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+    """Connect to a vehicle and return who else is connected, and how old its last status is if there is one.
+
+    The caller counts as an app from now on, and the car reports more often. The connection and the session last for six minutes
+    (a setting) from the last of these calls; nothing else renews them.
+    """
+    check_possible(vehicle_id)
+    messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, ("S",))
+    if messages is None:
+        raise Forbidden
+    connected = await resources.connections.connect(caller, vehicle_id)
+    result: dict[str, str | int] = {**_legacy(connected.peers), "v_first_peer": int(connected.first)}
+    if (status := messages.get("S")) is not None:
+        result["m_msgtime_s"] = write_seconds(status.received_at)
+        result["m_msgage_s"] = max(0, int(resources.clock()) - status.received_at)
+    return json_answer(result)
+
+
+@router.delete(
+    f"/vehicle/{TO_THE_END}",
+    summary="Disconnect from a vehicle",
+    response_class=Response,
+    responses=answer("Disconnected; the body is text, whatever its type says", "Disconnect OK\n")
+    | answers(AuthenticationFailed, Forbidden, ServiceUnavailable),
+    openapi_extra=dict(SIGNED_IN),
+)
+async def disconnect(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+    """Disconnect from a vehicle. Optional: signing out and the end of the session do it too."""
+    check_possible(vehicle_id)
+    vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
+    if vehicle is None:
+        raise Forbidden
+    await resources.connections.disconnect(caller, vehicle.vehicle_id)
+    return json_typed_text("Disconnect OK")
+
+
+def _legacy(peers: Peers) -> dict[str, int]:
+    return {"v_apps_connected": peers.apps, "v_btcs_connected": peers.batch, "v_net_connected": peers.car}

@@ -1,0 +1,75 @@
+"""What the routes work with, made once when the service starts and closed when it ends."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from api_gateway.auth.authenticator import Authenticator
+from api_gateway.auth.passwords import PasswordChecks
+from api_gateway.auth.remembered import Remembered
+from api_gateway.connections import Connections
+from api_gateway.settings import Settings
+from ovms.bus.presence import Presence
+from ovms.bus.sessions import Sessions
+from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
+from ovms.db.engine import Pool, open_pool
+from ovms.db.passwords import hash_password, verify_password
+
+DATABASE_CONNECTIONS: Final = 8
+REDIS_CONNECT_TIMEOUT: Final = 2.0
+REDIS_TIMEOUT: Final = 3.0
+
+# What says that a store is away, as opposed to a fault of ours.
+UNAVAILABLE: Final = (*DATABASE_UNAVAILABLE, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The parts that routes ask for."""
+
+    pool: Pool
+    redis: redis.asyncio.Redis
+    sessions: Sessions
+    presence: Presence
+    connections: Connections
+    authenticator: Authenticator
+    clock: Callable[[], float]
+    """Unix time."""
+
+
+def connect_redis(url: str) -> redis.asyncio.Redis:
+    """A client with deadlines; one retry, since a kept connection may have been closed by a restart."""
+    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        url,
+        socket_connect_timeout=REDIS_CONNECT_TIMEOUT,
+        socket_timeout=REDIS_TIMEOUT,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return client
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Make the parts; neither PostgreSQL nor Redis need answer yet."""
+    pool = await open_pool(settings.database_url.get_secret_value(), size=DATABASE_CONNECTIONS)
+    client = connect_redis(settings.redis_url.get_secret_value())
+    passwords = PasswordChecks(verify_password)
+    sessions = Sessions(client, settings.api_session_timeout)
+    try:
+        nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
+        authenticator = Authenticator(pool, sessions, passwords, Remembered(time.monotonic), nobody)
+        presence = Presence(client)
+        connections = Connections(pool, sessions, presence)
+        yield Resources(pool, client, sessions, presence, connections, authenticator, time.time)
+    finally:
+        passwords.close()
+        await client.aclose()
+        pool.terminate()

@@ -1,0 +1,21 @@
+"""What the environment says."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings of this service; built once, in `__main__`, and handed on in parts."""
+
+    model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, extra="ignore")
+
+    database_url: SecretStr = Field(description="PostgreSQL, postgresql://…")
+    redis_url: SecretStr = Field(description="Redis or Valkey: redis://…, rediss://… or unix://…")
+    host: str = Field("127.0.0.1", description="The address that the HTTP port binds to")
+    http_port: int = Field(6868, ge=0, le=65535, description="The port of the API, plain HTTP")
+    api_session_timeout: float = Field(360, gt=0, description="Seconds that an HTTP session lives unless renewed")
+    cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    gateway_metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; unset: none")

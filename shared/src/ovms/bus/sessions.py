@@ -1,0 +1,100 @@
+"""HTTP sessions: who is signed in under which session id, and which vehicles the session is connected to.
+
+A session is one hash, `ovms:session:<SHA-256 of its id>`, so that it ends as one: field `login` says who signed in, a field
+`vehicle:<folded id>` stands for every vehicle it connected to. The id itself is known to its client only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import redis.asyncio
+
+from ovms.identity import fold_vehicle_id
+
+_LOGIN: Final = "login"
+_VEHICLE: Final = "vehicle:"
+
+# KEYS: session. ARGV: lifetime in ms, field of a vehicle. A session that has ended must not come back as a hash without an
+# end, so asking whether it is there and writing to it are one step.
+_RENEW: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+redis.call('HSET', KEYS[1], ARGV[2], '')
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return redis.call('HKEYS', KEYS[1])
+"""
+
+_END: Final = """
+local fields = redis.call('HKEYS', KEYS[1])
+redis.call('DEL', KEYS[1])
+return fields
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who signed in, and with which rights."""
+
+    owner_id: int
+    owner: str
+    permit: str
+    """Rights with commas between; `*` is every right."""
+    proof: str = field(repr=False)
+    """What the credential was checked against, as a SHA-256: equal on every replica, of no use for signing in."""
+
+
+def session_key(session_id: str) -> str:
+    """The key of a session; the id cannot be read from it."""
+    return "ovms:session:" + hashlib.sha256(session_id.encode()).hexdigest()
+
+
+class Sessions:
+    """The sessions of all replicas of the gateway.
+
+    Every method raises `redis.exceptions.RedisError` where Redis does not answer.
+    """
+
+    def __init__(self, redis_client: redis.asyncio.Redis, lifetime: float) -> None:
+        self.lifetime = lifetime
+        self._milliseconds = int(lifetime * 1000)
+        self._redis: Any = redis_client
+        self._renew = redis_client.register_script(_RENEW)
+        self._end = redis_client.register_script(_END)
+
+    async def create(self, login: Login) -> str:
+        """Begin a session; returns its id, which no one else can know or guess."""
+        session_id = secrets.token_urlsafe(32)
+        key = session_key(session_id)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(key, _LOGIN, json.dumps(asdict(login)))
+            pipe.pexpire(key, self._milliseconds)
+            await pipe.execute()
+        return session_id
+
+    async def read(self, session_id: str) -> Login | None:
+        """Who is signed in under this id; None where there is no such session, or none any more."""
+        stored = await self._redis.hget(session_key(session_id), _LOGIN)
+        return None if stored is None else Login(**json.loads(stored))
+
+    async def renew(self, session_id: str, vehicle_id: str) -> list[str] | None:
+        """Connect a vehicle and let the session's time begin anew; returns all its vehicles, None where it has ended."""
+        arguments: list[str | int] = [self._milliseconds, _VEHICLE + fold_vehicle_id(vehicle_id)]
+        fields = await self._renew(keys=[session_key(session_id)], args=arguments)
+        return None if fields is None else _vehicles(fields)
+
+    async def leave(self, session_id: str, vehicle_id: str) -> None:
+        """Forget that the session is connected to a vehicle."""
+        await self._redis.hdel(session_key(session_id), _VEHICLE + fold_vehicle_id(vehicle_id))
+
+    async def end(self, session_id: str) -> list[str]:
+        """End a session; returns the vehicles that it was connected to."""
+        return _vehicles(await self._end(keys=[session_key(session_id)]))
+
+
+def _vehicles(fields: list[bytes]) -> list[str]:
+    prefix = _VEHICLE.encode()
+    return sorted(name[len(prefix) :].decode() for name in fields if name.startswith(prefix))

@@ -1,0 +1,61 @@
+"""Owners as they sign in, and the vehicles that are theirs."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ovms.db.engine import Pool
+
+_ACCOUNT: Final = "SELECT id, name, password_hash FROM owners WHERE lower(name) = lower($1)"
+
+_VEHICLES: Final = 'SELECT vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"'
+
+_VEHICLE: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 AND upper(vehicle_id) = upper($2)"
+
+_STANDS: Final = """
+SELECT EXISTS (SELECT FROM owners WHERE id = $1 AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = $2)
+    OR EXISTS (SELECT FROM api_tokens WHERE owner_id = $1 AND encode(sha256, 'hex') = $2)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An owner, and what his password is checked against."""
+
+    owner_id: int
+    name: str
+    """As it is stored."""
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedVehicle:
+    """A vehicle of a known owner."""
+
+    key: int
+    """`vehicles.id`"""
+    vehicle_id: str
+    """As its owner spells it."""
+
+
+async def find_account(db: Pool, name: str) -> Account | None:
+    """The owner of this name, without regard to case."""
+    if "\0" in name:  # PostgreSQL's text has no NUL, so nobody is called that
+        return None
+    row = await db.fetchrow(_ACCOUNT, name)
+    return None if row is None else Account(*row)
+
+
+async def list_vehicles(db: Pool, owner_id: int) -> list[str]:
+    """The ids of an owner's vehicles as he spells them, in order."""
+    return [row[0] for row in await db.fetch(_VEHICLES, owner_id)]
+
+
+async def find_vehicle(db: Pool, owner_id: int, vehicle_id: str) -> OwnedVehicle | None:
+    """An owner's vehicle by its id, without regard to case; None where it is not his."""
+    row = await db.fetchrow(_VEHICLE, owner_id, vehicle_id)
+    return None if row is None else OwnedVehicle(*row)
+
+
+async def credential_stands(db: Pool, owner_id: int, proof: str) -> bool:
+    """Whether a password or token that once proved right is still the owner's: it may be changed or revoked since."""
+    return bool(await db.fetchval(_STANDS, owner_id, proof))

@@ -1,0 +1,92 @@
+"""API tokens: 64 hexadecimal digits, shown once to their owner and stored as their SHA-256."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ovms.db.engine import Pool
+
+IDENTIFIER_LENGTH: Final = 16
+
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}\Z")
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{16}\Z")
+
+_CREATE: Final = "INSERT INTO api_tokens (owner_id, sha256, application, purpose, permit) VALUES ($1, $2, $3, $4, $5)"
+
+_USE: Final = """
+UPDATE api_tokens SET last_used_at = now() FROM owners
+WHERE api_tokens.sha256 = $1 AND owners.id = api_tokens.owner_id
+RETURNING owners.id, owners.name, api_tokens.permit
+"""
+
+_LIST: Final = """
+SELECT encode(substr(sha256, 1, 8), 'hex'), application, purpose, permit, created_at, refreshed_at, last_used_at
+FROM api_tokens WHERE owner_id = $1 ORDER BY created_at, id
+"""
+
+_DELETE: Final = """
+DELETE FROM api_tokens
+WHERE owner_id = $1 AND (sha256 = $2 OR encode(substr(sha256, 1, 8), 'hex') = $3)
+RETURNING sha256
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Whose token it is and what it permits."""
+
+    owner_id: int
+    name: str
+    permit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token as its owner may see it again."""
+
+    identifier: str
+    """The first 16 hexadecimal digits of its SHA-256."""
+    application: str
+    purpose: str
+    permit: str
+    created_at: datetime
+    refreshed_at: datetime
+    last_used_at: datetime
+
+
+def hash_token(token: str) -> bytes:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether a password may be an API token, so that it is worth looking for."""
+    return bool(_TOKEN.match(text))
+
+
+async def create_token(db: Pool, owner_id: int, *, application: str, purpose: str, permit: str) -> str:
+    """Make a token for an owner; its text is returned here and never again."""
+    token = secrets.token_hex(32)
+    await db.execute(_CREATE, owner_id, hash_token(token), application, purpose, permit)
+    return token
+
+
+async def use_token(db: Pool, token: str) -> TokenOwner | None:
+    """Whose token this is, noting that it was used; None for one that does not exist."""
+    row = await db.fetchrow(_USE, hash_token(token))
+    return None if row is None else TokenOwner(*row)
+
+
+async def list_tokens(db: Pool, owner_id: int) -> list[ApiToken]:
+    """An owner's tokens, oldest first."""
+    return [ApiToken(*row) for row in await db.fetch(_LIST, owner_id)]
+
+
+async def delete_token(db: Pool, owner_id: int, token: str) -> list[bytes]:
+    """Delete an owner's token by its text or its identifier; returns the SHA-256 of what was there."""
+    folded = token.lower()
+    identifier = folded if _IDENTIFIER.match(folded) else None
+    return [row[0] for row in await db.fetch(_DELETE, owner_id, hash_token(folded), identifier)]
