@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import redis.asyncio
 
+from ovms.bus.reads import GatheredReads
 from ovms.identity import fold_vehicle_id
 
 _LOGIN: Final = "login"
@@ -62,6 +63,7 @@ class Sessions:
         self.lifetime = lifetime
         self._milliseconds = int(lifetime * 1000)
         self._redis: Any = redis_client
+        self._logins = GatheredReads(redis_client, _LOGIN)
         self._renew = redis_client.register_script(_RENEW)
         self._end = redis_client.register_script(_END)
 
@@ -77,7 +79,7 @@ class Sessions:
 
     async def read(self, session_id: str) -> Login | None:
         """Who is signed in under this id; None where there is no such session, or none any more."""
-        stored = await self._redis.hget(session_key(session_id), _LOGIN)
+        stored = await self._logins.read(session_key(session_id))
         return None if stored is None else Login(**json.loads(stored))
 
     async def renew(self, session_id: str, vehicle_id: str) -> list[str] | None:
