@@ -1,0 +1,1 @@
+"""The records: each module by its own tests."""
