@@ -29,8 +29,10 @@ from car_protocol.settings import Settings
 from car_protocol.store import PostgresStore
 from car_protocol.wheel import Wheel
 from ovms.bus.presence import Presence
-from ovms.db.engine import UNAVAILABLE, open_pool
+from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.sealing import Sealer
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 CHECK_TIMEOUT: Final = 2.0
 REDIS_TIMEOUT: Final = 5.0
@@ -42,7 +44,7 @@ class Running:
 
     server: Server
     listener: Listener
-    pool: asyncpg.Pool[Any]
+    pool: Pool
 
 
 @asynccontextmanager
@@ -61,16 +63,14 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
-        await stack.enter_async_context(_background([*tasks, keeper.run(server.hub), running.listener.run()]))
+        await stack.enter_async_context(_background([*tasks, lambda: keeper.run(server.hub), running.listener.run]))
         stack.push_async_callback(keeper.end)
         await running.listener.open()
         stack.push_async_callback(_drain, running)
         yield running
 
 
-def _make(
-    settings: Settings, pool: asyncpg.Pool[Any], client: redis.asyncio.Redis
-) -> tuple[Running, PresenceKeeper, list[Coroutine[Any, Any, None]]]:
+def _make(settings: Settings, pool: Pool, client: redis.asyncio.Redis) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
     keeper = PresenceKeeper(client, secrets.token_hex(8), monotonic=loop.time, wall=lambda: loop.time() + wall_offset)
@@ -102,13 +102,13 @@ def _make(
         lambda: Connection(server), lambda: len(server.connections), settings.host, settings.v2_port, settings.connections
     )
     server.connections_changed = listener.connections_changed
-    tasks = [recorder.run(), publisher.run(), desk.run(), Maintenance(pool).run()]
+    tasks: list[Work] = [recorder.run, publisher.run, desk.run, Maintenance(pool).run]
     return Running(server, listener, pool), keeper, tasks
 
 
 @asynccontextmanager
-async def _background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run coroutines beside the block. None of them ends by itself: one that does is a bug and ends the service."""
+async def _background(work: list[Work]) -> AsyncIterator[None]:
+    """Run parts beside the block. None of them ends by itself: one that does is a bug and ends the service."""
     running = asyncio.current_task()
     assert running is not None
     log = structlog.get_logger("service")
@@ -118,7 +118,7 @@ async def _background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[No
             log.error("a part of the service has died", part=task.get_name(), exc_info=task.exception())
             running.cancel()
 
-    tasks = [asyncio.create_task(coroutine, name=getattr(coroutine, "__qualname__", "")) for coroutine in work]
+    tasks = [asyncio.create_task(part(), name=part.__qualname__) for part in work]
     for task in tasks:
         task.add_done_callback(ended)
     try:
@@ -152,7 +152,7 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
                 await asyncio.sleep(0.01)
 
 
-def _checks(pool: asyncpg.Pool[Any], client: redis.asyncio.Redis) -> dict[str, Any]:
+def _checks(pool: Pool, client: redis.asyncio.Redis) -> dict[str, Any]:
     async def postgresql() -> bool:
         with suppress(TimeoutError, asyncpg.PostgresError, *UNAVAILABLE):
             async with asyncio.timeout(CHECK_TIMEOUT):
@@ -168,7 +168,7 @@ def _checks(pool: asyncpg.Pool[Any], client: redis.asyncio.Redis) -> dict[str, A
     return {"postgresql": postgresql, "redis": redis_answers}
 
 
-async def _close_pool(pool: asyncpg.Pool[Any]) -> None:
+async def _close_pool(pool: Pool) -> None:
     with suppress(TimeoutError, *UNAVAILABLE):
         async with asyncio.timeout(CHECK_TIMEOUT):
             await pool.close()

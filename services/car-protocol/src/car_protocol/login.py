@@ -8,16 +8,15 @@ import asyncio
 import secrets
 from binascii import b2a_base64
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-import asyncpg
 import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.hub import Hub, Peer, Room
 from car_protocol.recorder import Recorder
 from ovms.bus.presence import Claim, HttpWatchers, Presence
-from ovms.db.engine import UNAVAILABLE
+from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, Vehicle, find_messages, find_vehicles
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import Role, fold_vehicle_id
@@ -60,7 +59,7 @@ class LoginDesk:
         recorder: knows the messages that are not written yet.
     """
 
-    def __init__(self, pool: asyncpg.Pool[Any], sealer: Sealer, presence: Presence, hub: Hub, recorder: Recorder) -> None:
+    def __init__(self, pool: Pool, sealer: Sealer, presence: Presence, hub: Hub, recorder: Recorder) -> None:
         self._pool = pool
         self._sealer = sealer
         self._presence = presence

@@ -2,12 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import structlog
 
-from ovms.db.engine import UNAVAILABLE
+from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.partitions import ensure_partitions, expire_history
 
 EVERY: Final = 60.0
@@ -18,7 +18,7 @@ STEP: Final = 2500
 class Maintenance:
     """Runs once a minute; any number of replicas may do it at once."""
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._log = structlog.get_logger("maintenance")
 

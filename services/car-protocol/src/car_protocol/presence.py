@@ -9,7 +9,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.hub import Hub, Room
-from ovms.bus.channels import peers_channel, vehicle_of
+from ovms.bus.channels import peers_channel, replica_channel, vehicle_of
 from ovms.bus.presence import REPLICA_LEASE, Presence, watchers_of
 from ovms.identity import fold_vehicle_id
 
@@ -37,7 +37,6 @@ class PresenceKeeper:
         self._wall = wall
         self._changed: dict[str, Room] = {}
         self._work = asyncio.Event()
-        self._subscribed = asyncio.Event()
         self._followed: dict[str, Room] = {}
         self._to_ask: dict[str, Room] = {}
         self._log = structlog.get_logger("presence")
@@ -99,11 +98,8 @@ class PresenceKeeper:
         self._followed |= come
         if come:
             await self._pubsub.subscribe(*map(peers_channel, come))
-            self._subscribed.set()
         if gone:
             await self._pubsub.unsubscribe(*map(peers_channel, gone))
-            if not self._followed:
-                self._subscribed.clear()
 
     async def _renew(self, hub: Hub) -> None:
         """Keep the lease, announce everything where it had run out, and ask again where a watcher's lease has ended."""
@@ -120,8 +116,8 @@ class PresenceKeeper:
     # ---- what is elsewhere, told by Redis
 
     async def _follow(self, hub: Hub) -> None:
-        # Until something is subscribed there is no connection to listen on.
-        await self._subscribed.wait()
+        # A channel of our own, so that there is something to listen on while no car is here.
+        await self._pubsub.subscribe(replica_channel(self._replica))
         async for event in self._pubsub.listen():
             self._heard(hub, event)
             if self._to_ask:
@@ -132,7 +128,7 @@ class PresenceKeeper:
         folded = vehicle_of(event["channel"])
         room = self._followed.get(folded)
         if room is None:
-            return
+            return  # our own channel, or a car that has just gone
         if event["type"] == "subscribe":
             # What changed between the car's login and this moment was not heard.
             self._to_ask[folded] = room

@@ -250,7 +250,7 @@ def _identity(row: HistoryRow) -> tuple[object, ...]:
 
 
 def _batches(history: dict[tuple[object, ...], Waiting]) -> list[list[list[Waiting]]]:
-    """Cut records into statements, those of one primary key together: PostgreSQL takes a key once a statement, the last wins."""
+    """Cut records into statements, those of one primary key together: a statement takes a key once, the last wins."""
     by_key: dict[tuple[object, ...], list[Waiting]] = {}
     for waiting in history.values():
         by_key.setdefault(waiting.row[:4], []).append(waiting)

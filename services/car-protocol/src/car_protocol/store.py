@@ -1,17 +1,15 @@
 """The recorder's rows, into PostgreSQL."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import asyncpg
-
+from ovms.db.engine import Pool
 from ovms.db.writer import HistoryRow, StateRow, write_history, write_states
 
 
 class PostgresStore:
     """Writes rows with the statements of `ovms.db.writer`."""
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def write_states(self, rows: Sequence[StateRow]) -> None:

@@ -45,6 +45,11 @@ def epoch_key(vehicle_id: str) -> str:
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:epoch"
 
 
+def replica_channel(replica: str) -> str:
+    """Where one replica of car-protocol can be reached."""
+    return f"ovms:replica:{replica}"
+
+
 def vehicle_of(channel: bytes) -> str:
-    """The folded vehicle id that a channel of this module is about."""
-    return channel[channel.index(b"{") + 1 : channel.index(b"}")].decode()
+    """The folded vehicle id that a channel of this module is about; empty for a replica's own channel."""
+    return channel.partition(b"{")[2].partition(b"}")[0].decode()

@@ -8,11 +8,13 @@ the same statement through SQLAlchemy costs more than PostgreSQL needs to answer
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_TIMEOUT: Final = 5.0
 COMMAND_TIMEOUT: Final = 30.0
@@ -28,7 +30,7 @@ UNAVAILABLE: Final = (
 )
 
 
-async def open_pool(url: str, *, size: int) -> asyncpg.Pool[asyncpg.Record]:
+async def open_pool(url: str, *, size: int) -> Pool:
     """A pool of at most `size` connections; none is opened before it is needed."""
     return await asyncpg.create_pool(
         url,

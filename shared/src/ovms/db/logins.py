@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
+from ovms.db.engine import Pool
 
 _VEHICLES: Final = """
 SELECT id, vehicle_id, password, password_key_id FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
@@ -39,13 +39,13 @@ class StoredMessage:
     """Unix time."""
 
 
-async def find_vehicles(pool: asyncpg.Pool[Any], folded_ids: Sequence[str]) -> dict[str, Vehicle]:
+async def find_vehicles(pool: Pool, folded_ids: Sequence[str]) -> dict[str, Vehicle]:
     """The vehicles among these upper-cased ids, by that id."""
     rows = await pool.fetch(_VEHICLES, folded_ids)
     return {row["vehicle_id"].upper(): Vehicle(*row) for row in rows}
 
 
-async def find_messages(pool: asyncpg.Pool[Any], vehicles: Iterable[int]) -> dict[int, dict[int, StoredMessage]]:
+async def find_messages(pool: Pool, vehicles: Iterable[int]) -> dict[int, dict[int, StoredMessage]]:
     """The newest messages of some vehicles: by vehicle, then by code."""
     keys = list(vehicles)
     found: dict[int, dict[int, StoredMessage]] = {key: {} for key in keys}

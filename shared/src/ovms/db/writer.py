@@ -4,9 +4,9 @@ A statement takes its rows as one array a column: PostgreSQL plans it once, and 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import asyncpg
+from ovms.db.engine import Pool
 
 # The newest session wins, within one session the newest message. The second half matters where a statement was given up
 # here (a time-out) but not there: what it still writes must not replace what was written since.
@@ -60,11 +60,11 @@ class HistoryRow(NamedTuple):
     ack_code: str | None
 
 
-async def write_states(pool: asyncpg.Pool[Any], rows: Sequence[StateRow]) -> None:
+async def write_states(pool: Pool, rows: Sequence[StateRow]) -> None:
     """Write newest messages, at most one a (vehicle, code), all or none."""
     await pool.execute(_STATES, *zip(*rows, strict=True))
 
 
-async def write_history(pool: asyncpg.Pool[Any], rows: Sequence[HistoryRow]) -> None:
+async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:
     """Write history records, at most one a (vehicle, type, number, time), all or none."""
     await pool.execute(_HISTORY, *zip(*rows, strict=True))
