@@ -48,15 +48,24 @@ class DataDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def secret_keys(self) -> str:
-        """The keys for secrets at rest (`id:base64 of 32 bytes[,…]`), made when there are none."""
-        path = self.path / "secret-keys"
+    def known_secret_keys(self) -> str | None:
+        """The keys for secrets at rest (`id:base64 of 32 bytes[,…]`), where they have been made."""
         try:
-            return path.read_text().strip()
+            return self._secret_keys.read_text().strip()
         except FileNotFoundError:
-            text = f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
-        _write_private(path, text + "\n")
-        return text
+            return None
+
+    def secret_keys(self) -> str:
+        """The same, made when there are none."""
+        known = self.known_secret_keys()
+        if known is None:
+            known = f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+            _write_private(self._secret_keys, known + "\n")
+        return known
+
+    @property
+    def _secret_keys(self) -> Path:
+        return self.path / "secret-keys"
 
 
 def _lock(path: Path) -> int:

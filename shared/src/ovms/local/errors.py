@@ -28,8 +28,20 @@ class DirectoryBusy(LocalError):
         return f"{self.directory}: this data directory is already in use{holder}"
 
 
+class PortBusy(LocalError):
+    """Another program listens on a port."""
+
+    def __init__(self, port: int, setting: str) -> None:
+        super().__init__(port, setting)
+        self.port = port
+        self.setting = setting
+
+    def __str__(self) -> str:
+        return f"port {self.port} is in use by another program: stop it, or set {self.setting} to a free port"
+
+
 class ServerFailed(LocalError):
-    """A server did not come up."""
+    """A server did not come up, or did not stay."""
 
     def __init__(self, server: str, reason: str) -> None:
         super().__init__(server, reason)

@@ -24,6 +24,7 @@ USER: Final = "ovms"
 DATABASE: Final = "postgres"
 START_TIMEOUT: Final = 60.0  # covers the recovery after a crash
 STOP_TIMEOUT: Final = 30.0
+ATTACH_TIMEOUT: Final = 10.0
 _POLL: Final = 0.01
 
 SETTINGS: Final = MappingProxyType(
@@ -87,8 +88,21 @@ class Postgres:
             raise ServerFailed("PostgreSQL", str(error)) from error
         self._sockets = self._sockets or SocketPath(self._directory)
 
+    def attach(self) -> None:
+        """Use the server that another process runs in this directory, once it takes connections.
+
+        Raises:
+            ServerFailed: it does not within ten seconds.
+        """
+        deadline = time.monotonic() + ATTACH_TIMEOUT
+        while not self._is_ready():
+            if time.monotonic() > deadline:
+                raise ServerFailed("PostgreSQL", f"the one in {self._directory} is not running")
+            time.sleep(_POLL)
+        self._sockets = SocketPath(self._directory)
+
     def stop(self) -> None:
-        """Fast shutdown: sessions are ended, everything is on disk."""
+        """Fast shutdown: sessions are ended, everything is on disk. A server of another process goes on."""
         if self._process is not None:
             stop(self._process, signal.SIGINT, within=STOP_TIMEOUT)
             self._process = None
@@ -180,7 +194,7 @@ class Postgres:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             self._process = self._run([program, "-D", self._data_as_it_sees_it, *settings])
-            while self._process.poll() is None and not self._is_ready(self._process.pid):
+            while self._process.poll() is None and not self._is_ready(str(self._process.pid)):
                 if time.monotonic() > deadline:
                     self.stop()
                     raise ServerFailed("PostgreSQL", f"not ready after {START_TIMEOUT:g} s: {self._last_words()}")
@@ -193,10 +207,10 @@ class Postgres:
                 raise ServerFailed("PostgreSQL", f"it ended at once: {self._last_words()}")
             time.sleep(_POLL)
 
-    def _is_ready(self, pid: int) -> bool:
-        """Read what the server tells `pg_ctl`: the last line of its lock file."""
+    def _is_ready(self, pid: str = "") -> bool:
+        """Read what the server, this one or any, tells `pg_ctl`: the last line of its lock file."""
         lines = self._lock_file()
-        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0] == (pid or lines[0]) and lines[7].strip() == "ready"
 
     def _lock_file(self) -> list[str]:
         try:

@@ -1,0 +1,70 @@
+"""What can be asked of the `ovms` command."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ovms.admin import commands
+
+if TYPE_CHECKING:
+    # argparse has no public name for what `add_subparsers` returns.
+    _Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="ovms",
+        description="Administer an OVMS server.",
+        epilog="Works on OVMS_DATABASE_URL, or else on the database of the data directory (OVMS_DATA_DIR, .ovms). "
+        "Passwords are asked for, or read from standard input.",
+    )
+    subjects = top.add_subparsers(required=True, metavar="COMMAND")
+    _command(subjects, "run", "run everything on this machine until Ctrl-C", None)
+    _command(subjects, "migrate", "bring the database to this version's form", commands.migrate)
+    provision = _command(subjects, "provision", "make the database hold what a JSON file lists", commands.provision)
+    provision.add_argument("file", metavar="FILE")
+    _owner_commands(_subject(subjects, "owner", "people and their passwords"))
+    _vehicle_commands(_subject(subjects, "vehicle", "cars and their passwords"))
+    _token_commands(_subject(subjects, "token", "API tokens"))
+    return top
+
+
+def _owner_commands(verbs: _Subparsers) -> None:
+    add = _command(verbs, "add", "add an owner", commands.owner_add)
+    add.add_argument("name")
+    add.add_argument("--email", default="")
+    _command(verbs, "list", "list owners", commands.owner_list)
+    _command(verbs, "remove", "remove an owner and all that is his", commands.owner_remove).add_argument("name")
+    _command(verbs, "password", "change an owner's password", commands.owner_password).add_argument("name")
+
+
+def _vehicle_commands(verbs: _Subparsers) -> None:
+    add = _command(verbs, "add", "add a vehicle", commands.vehicle_add)
+    add.add_argument("id")
+    add.add_argument("--owner", required=True)
+    _command(verbs, "list", "list vehicles", commands.vehicle_list).add_argument("--owner")
+    _command(verbs, "remove", "remove a vehicle and all that it sent", commands.vehicle_remove).add_argument("id")
+    _command(verbs, "password", "change a vehicle's password", commands.vehicle_password).add_argument("id")
+
+
+def _token_commands(verbs: _Subparsers) -> None:
+    add = _command(verbs, "add", "make a token and print it, this once", commands.token_add)
+    add.add_argument("owner")
+    add.add_argument("--application", default="")
+    add.add_argument("--purpose", default="")
+    add.add_argument("--permit", default="*", help="rights with commas between them (default: every right)")
+    _command(verbs, "list", "list an owner's tokens", commands.token_list).add_argument("owner")
+    remove = _command(verbs, "remove", "remove a token", commands.token_remove)
+    remove.add_argument("owner")
+    remove.add_argument("token", help="its identifier, as `list` shows it, or the token")
+
+
+def _subject(subjects: _Subparsers, name: str, summary: str) -> _Subparsers:
+    return subjects.add_parser(name, help=summary, description=summary).add_subparsers(required=True, metavar="VERB")
+
+
+def _command(into: _Subparsers, name: str, summary: str, prepare: commands.Prepare | None) -> argparse.ArgumentParser:
+    made = into.add_parser(name, help=summary, description=summary)
+    made.set_defaults(prepare=prepare)
+    return made

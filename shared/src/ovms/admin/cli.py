@@ -1,0 +1,64 @@
+"""The `ovms` command: does what is asked, and says in one line what goes wrong."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from ovms.admin.arguments import parser
+from ovms.admin.commands import Work
+from ovms.admin.errors import AdminError
+from ovms.admin.run import run
+from ovms.admin.target import Target, open_target
+from ovms.db.engine import UNAVAILABLE
+from ovms.errors import OvmsError
+
+_UNDEFINED_TABLE: Final = "42P01"
+
+
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
+    """Do what the arguments ask; return the exit status: 1 when it cannot be done, 2 when what was given is wrong."""
+    asked = parser().parse_args(arguments)
+    try:
+        return _do(asked, environment)
+    except AdminError as error:
+        return _complain(error, error.status)
+    except OvmsError as error:
+        return _complain(error, 1)
+    except DBAPIError as error:
+        return _complain(_database_trouble(error.orig or error), 1)
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        return _complain(_database_trouble(error), 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _do(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    if asked.prepare is None:
+        return run(environment)
+    work: Work = asked.prepare(asked)
+    with open_target(environment) as target:
+        asyncio.run(_within(work, target))
+    return 0
+
+
+async def _within(work: Work, target: Target) -> None:
+    await work(target)
+
+
+def _complain(problem: object, status: int) -> int:
+    print(f"ovms: {problem}", file=sys.stderr)
+    return status
+
+
+def _database_trouble(error: BaseException) -> str:
+    """One line; parameters, among which secrets may be, are never in it."""
+    if getattr(error, "sqlstate", None) == _UNDEFINED_TABLE:
+        return "the database has no tables yet: run `ovms migrate`"
+    cause = error.__cause__ if isinstance(error.__cause__, asyncpg.PostgresError) else error
+    return f"database: {str(cause).partition(chr(10))[0] or type(cause).__name__}"

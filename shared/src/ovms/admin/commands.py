@@ -1,0 +1,116 @@
+"""What each command does with its arguments: what must be asked is asked first, the database is opened after that."""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ovms.admin import owner, token, vehicle
+from ovms.admin.document import read_document
+from ovms.admin.errors import InputError
+from ovms.admin.passwords import ask_password
+from ovms.admin.provision import provision as provision_document
+from ovms.admin.target import Target
+from ovms.db.engine import create_engine, open_pool
+from ovms.db.migrate import upgrade
+
+Work: TypeAlias = Callable[[Target], Awaitable[None]]
+Prepare: TypeAlias = Callable[[argparse.Namespace], Work]
+
+
+def migrate(_: argparse.Namespace) -> Work:
+    async def work(target: Target) -> None:
+        await upgrade(target.database_url)
+        print("the database has the form of this version")
+
+    return work
+
+
+def provision(asked: argparse.Namespace) -> Work:
+    path = Path(asked.file)
+    document = read_document(path)
+
+    async def work(connection: AsyncConnection, target: Target) -> None:
+        try:
+            outcome = await provision_document(connection, document, target.sealer())
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        if document.autoprovision_records:
+            print(f"autoprovision: {document.autoprovision_records} left out, this version does not keep them")
+        print(outcome)
+
+    return _transaction(work)
+
+
+def owner_add(asked: argparse.Namespace) -> Work:
+    password = ask_password(f"owner {asked.name}")
+    return _transaction(lambda db, _: owner.add(db, asked.name, email=asked.email, password=password))
+
+
+def owner_list(_: argparse.Namespace) -> Work:
+    return _transaction(lambda db, _: owner.show(db))
+
+
+def owner_remove(asked: argparse.Namespace) -> Work:
+    return _transaction(lambda db, _: owner.remove(db, asked.name))
+
+
+def owner_password(asked: argparse.Namespace) -> Work:
+    password = ask_password(f"owner {asked.name}")
+    return _transaction(lambda db, _: owner.change_password(db, asked.name, password))
+
+
+def vehicle_add(asked: argparse.Namespace) -> Work:
+    password = ask_password(f"vehicle {asked.id}")
+    return _transaction(lambda db, target: vehicle.add(db, asked.id, asked.owner, password, target.sealer()))
+
+
+def vehicle_list(asked: argparse.Namespace) -> Work:
+    return _transaction(lambda db, _: vehicle.show(db, asked.owner))
+
+
+def vehicle_remove(asked: argparse.Namespace) -> Work:
+    return _transaction(lambda db, _: vehicle.remove(db, asked.id))
+
+
+def vehicle_password(asked: argparse.Namespace) -> Work:
+    password = ask_password(f"vehicle {asked.id}")
+    return _transaction(lambda db, target: vehicle.change_password(db, asked.id, password, target.sealer()))
+
+
+def token_add(asked: argparse.Namespace) -> Work:
+    about = {"application": asked.application, "purpose": asked.purpose, "permit": asked.permit}
+    return _pool(lambda db: token.add(db, asked.owner, **about))
+
+
+def token_list(asked: argparse.Namespace) -> Work:
+    return _pool(lambda db: token.show(db, asked.owner))
+
+
+def token_remove(asked: argparse.Namespace) -> Work:
+    return _pool(lambda db: token.remove(db, asked.owner, asked.token))
+
+
+def _transaction(action: Callable[[AsyncConnection, Target], Awaitable[None]]) -> Work:
+    """All that an action does, or nothing of it."""
+
+    async def work(target: Target) -> None:
+        engine = create_engine(target.database_url)
+        try:
+            async with engine.begin() as connection:
+                await action(connection, target)
+        finally:
+            await engine.dispose()
+
+    return work
+
+
+def _pool(action: "Callable[[asyncpg.Pool[Any]], Awaitable[None]]") -> Work:
+    async def work(target: Target) -> None:
+        async with await open_pool(target.database_url, size=1) as pool:
+            await action(pool)
+
+    return work

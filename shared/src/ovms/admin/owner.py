@@ -1,0 +1,52 @@
+"""`ovms owner add|list|remove|password`."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ovms.admin.errors import AdminError, InputError
+from ovms.db.owners import Owner, add_owner, change_owner, check_owner_name, find_owner, list_owners, remove_owner
+from ovms.db.passwords import hash_password
+from ovms.errors import IdentityError
+
+
+async def the_owner(connection: AsyncConnection, name: str) -> Owner:
+    """The owner of this name.
+
+    Raises:
+        AdminError: there is none.
+    """
+    owner = await find_owner(connection, name)
+    if owner is None:
+        raise AdminError(f"no owner is called {name!r}")
+    return owner
+
+
+async def add(connection: AsyncConnection, name: str, *, email: str, password: str) -> None:
+    """Add an owner."""
+    try:
+        check_owner_name(name)
+    except IdentityError as error:
+        raise InputError(str(error)) from None
+    if found := await find_owner(connection, name):
+        raise AdminError(f"an owner is already called {found.name!r}")
+    await add_owner(connection, name, email=email, password_hash=hash_password(password))
+    print(f"owner {name} added")
+
+
+async def show(connection: AsyncConnection) -> None:
+    """Print a line an owner: name, e-mail address, number of vehicles."""
+    for owner, count in await list_owners(connection):
+        print(f"{owner.name}\t{owner.email}\t{count} {'vehicle' if count == 1 else 'vehicles'}")
+
+
+async def remove(connection: AsyncConnection, name: str) -> None:
+    """Remove an owner, his tokens and vehicles, and all that they sent."""
+    owner = await the_owner(connection, name)
+    await remove_owner(connection, owner)
+    print(f"owner {owner.name} removed, with tokens, vehicles and all that they sent")
+
+
+async def change_password(connection: AsyncConnection, name: str, password: str) -> None:
+    """Give an owner a new password."""
+    owner = await the_owner(connection, name)
+    await change_owner(connection, owner, email=owner.email, password_hash=hash_password(password))
+    print(f"password of owner {owner.name} changed")

@@ -1,0 +1,90 @@
+"""`ovms run`: databases, both services and a demo car on this machine, until a signal or the end of one of them."""
+
+import asyncio
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TypeAlias
+
+from ovms.admin import demo
+from ovms.admin.run_settings import RunSettings
+from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS, Target, data_directory
+from ovms.db.migrate import upgrade
+from ovms.local.databases import Databases
+from ovms.local.ports import check_port
+from ovms.local.services import Service, Services
+from ovms.local.signals import StopSignals
+
+# Which programs to run, given the settings, the variables for them, and whether the demo car is to drive.
+Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], bool], list[Service]]
+
+
+def programs_of_the_server(settings: RunSettings, environment: Mapping[str, str], demo_drives: bool) -> list[Service]:
+    """Both services, and the demo car where the simulator is installed.
+
+    The gateway comes second: once it answers, cars are welcome too.
+    """
+    car_protocol, gateway = ([sys.executable, "-m", name] for name in ("car_protocol", "api_gateway"))
+    services = [
+        Service("car-protocol", car_protocol, environment, settings.health_url),
+        Service("api-gateway", gateway, environment, f"{settings.http_url}/readyz"),
+    ]
+    if demo_drives and importlib.util.find_spec("simulator"):
+        car = dict(environment)
+        for name in (DATABASE_URL, REDIS_URL, SECRET_KEYS):
+            del car[name]
+        car |= demo.car_environment(settings.reachable_host, settings.v2_port)
+        services.append(Service("demo car", [sys.executable, "-m", "simulator"], car))
+    return services
+
+
+def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_server) -> int:
+    """Run everything; 0 once a signal has ended it. Whatever happens, all that was started is stopped.
+
+    Raises:
+        InputError: a variable is wrong.
+        LocalError: the data directory or a port is in use, or a program did not start or stay.
+    """
+    settings = RunSettings.from_environment(environment)
+    with StopSignals() as signals, ExitStack() as stack:
+        directory = stack.enter_context(data_directory(environment))
+        for setting, port, host in settings.ports():
+            check_port(host, port, setting)
+        databases = Databases(directory, database_url=settings.database_url, redis_url=settings.redis_url)
+        stack.callback(databases.stop)
+        databases.start()
+        target = Target(databases.database_url, settings.secret_keys or directory.secret_keys())
+        asyncio.run(upgrade(target.database_url))
+        demo_drives = settings.demo and demo.load_demo(target)
+        variables = _variables(environment, settings, target, databases.redis_url)
+        services = Services(signals)
+        stack.callback(services.stop)
+        for service in programs(settings, variables, demo_drives):
+            services.start(service)
+        if not signals.received:
+            _announce(settings, demo_drives)
+        while not signals.received:
+            services.check()
+            databases.check()
+            signals.pause()
+    return 0
+
+
+def _variables(environment: Mapping[str, str], settings: RunSettings, target: Target, redis_url: str) -> dict[str, str]:
+    """The environment of the services: ours, and what has been decided here."""
+    databases = {DATABASE_URL: target.database_url, REDIS_URL: redis_url, SECRET_KEYS: target.secret_keys or ""}
+    return {**environment, **settings.for_services(), **databases}
+
+
+def _announce(settings: RunSettings, demo_drives: bool) -> None:
+    lines = [
+        "",
+        "The OVMS server is ready; Ctrl-C stops it.",
+        f"  cars and apps   {settings.reachable_host}:{settings.v2_port} (protocol v2)",
+        f"  HTTP API        {settings.http_url}/api",
+        f"  its manual      {settings.http_url}/docs",
+    ]
+    if demo_drives:
+        lines += ["", f"  {demo.curl_line(settings.http_url)}"]
+    print("\n".join(lines), end="\n\n", flush=True)

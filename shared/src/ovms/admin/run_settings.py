@@ -1,0 +1,93 @@
+"""What `ovms run` takes from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from ovms.admin.errors import InputError
+from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS
+from ovms.local.ports import free_port
+
+_V2_PORT: Final = "OVMS_V2_PORT"
+_HTTP_PORT: Final = "OVMS_HTTP_PORT"
+_HEALTH_PORT: Final = "OVMS_HEALTH_PORT"
+_HEALTH_HOST: Final = "127.0.0.1"
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (recognised, not bound to)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Where to listen, whether to show a demo car, and what is there already."""
+
+    host: str
+    v2_port: int
+    http_port: int
+    health_port: int
+    demo: bool
+    database_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    secret_keys: str | None = field(repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables.
+
+        Raises:
+            InputError: a port is no port, OVMS_DEMO neither 0 nor 1, or two ports are the same.
+        """
+        settings = cls(
+            host=environment.get("OVMS_HOST") or "127.0.0.1",
+            v2_port=_port(environment, _V2_PORT, 6867),
+            http_port=_port(environment, _HTTP_PORT, 6868),
+            # Nobody types the internal port: a free one lets any number of stacks run on one machine.
+            health_port=_port(environment, _HEALTH_PORT, 0) or free_port(),
+            demo=_flag(environment, "OVMS_DEMO"),
+            database_url=environment.get(DATABASE_URL) or None,
+            redis_url=environment.get(REDIS_URL) or None,
+            secret_keys=environment.get(SECRET_KEYS) or None,
+        )
+        if len({port for _, port, _ in settings.ports()}) < len(settings.ports()):
+            raise InputError(f"{', '.join(name for name, *_ in settings.ports())} must be ports of their own")
+        return settings
+
+    def ports(self) -> tuple[tuple[str, int, str], ...]:
+        """Each port: the variable that sets it, its number, the address it is bound to."""
+        return (
+            (_V2_PORT, self.v2_port, self.host),
+            (_HTTP_PORT, self.http_port, self.host),
+            (_HEALTH_PORT, self.health_port, _HEALTH_HOST),
+        )
+
+    def for_services(self) -> dict[str, str]:
+        """The variables that tell the services where to listen."""
+        ports = {name: str(port) for name, port, _ in self.ports()}
+        return {"OVMS_HOST": self.host, "OVMS_HEALTH_HOST": _HEALTH_HOST, **ports}
+
+    @property
+    def health_url(self) -> str:
+        """Where car-protocol says that it is ready."""
+        return f"http://{_HEALTH_HOST}:{self.health_port}/readyz"
+
+    @property
+    def reachable_host(self) -> str:
+        """Where a program on this machine finds what listens on `host`."""
+        return _EVERY_ADDRESS.get(self.host, self.host)
+
+    @property
+    def http_url(self) -> str:
+        host = f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
+        return f"http://{host}:{self.http_port}"
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise InputError(f"{name}={text}: not a port")
+    return int(text)
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "1"
+    if text not in ("0", "1"):
+        raise InputError(f"{name}={text}: neither 0 nor 1")
+    return text == "1"

@@ -1,0 +1,71 @@
+"""What a command works on: the database of the environment, else that of the data directory.
+
+With `make run` up, the command goes through the socket of its PostgreSQL; otherwise it starts one for as long as it runs.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ovms.admin.errors import AdminError
+from ovms.db.migrate import upgrade
+from ovms.db.sealing import Sealer
+from ovms.local.datadir import DEFAULT, DataDirectory
+from ovms.local.errors import DirectoryBusy
+from ovms.local.postgres import Postgres
+
+DATABASE_URL: Final = "OVMS_DATABASE_URL"
+SECRET_KEYS: Final = "OVMS_SECRET_KEYS"  # noqa: S105  (the name of the variable)
+REDIS_URL: Final = "OVMS_REDIS_URL"
+DATA_DIR: Final = "OVMS_DATA_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database, and the keys of the secrets in it (None: there are none)."""
+
+    database_url: str = field(repr=False)
+    secret_keys: str | None = field(repr=False)
+
+    def sealer(self) -> Sealer:
+        """What seals and opens the passwords of vehicles.
+
+        Raises:
+            AdminError: there are no keys.
+            SealingError: they are not written as they should be.
+        """
+        if self.secret_keys is None:
+            raise AdminError(f"{SECRET_KEYS} is not set: without the keys no password of a vehicle can be sealed")
+        return Sealer.from_setting(self.secret_keys)
+
+
+def data_directory(environment: Mapping[str, str]) -> DataDirectory:
+    """The data directory that the environment names."""
+    return DataDirectory(Path(environment.get(DATA_DIR) or DEFAULT))
+
+
+@contextmanager
+def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
+    """Find the database, or run it for the time of the block.
+
+    Raises:
+        LocalError: the database of the data directory cannot be reached or started.
+    """
+    directory = data_directory(environment)
+    if url := environment.get(DATABASE_URL):
+        yield Target(url, environment.get(SECRET_KEYS) or directory.known_secret_keys())
+        return
+    server = Postgres(directory.postgres)
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        try:
+            stack.enter_context(directory)
+        except DirectoryBusy:
+            server.attach()
+        else:
+            server.start()
+            asyncio.run(upgrade(server.url))
+        yield Target(server.url, environment.get(SECRET_KEYS) or directory.secret_keys())

@@ -1,0 +1,58 @@
+"""`ovms vehicle add|list|remove|password`."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ovms.admin.errors import AdminError, InputError
+from ovms.admin.owner import the_owner
+from ovms.db.sealing import Sealer
+from ovms.db.vehicles import (
+    Vehicle,
+    add_vehicle,
+    change_vehicle_password,
+    find_vehicle,
+    list_vehicles,
+    remove_vehicle,
+)
+from ovms.errors import IdentityError
+from ovms.identity import check_vehicle_id
+
+
+async def add(connection: AsyncConnection, vehicle_id: str, owner_name: str, password: str, sealer: Sealer) -> None:
+    """Add a vehicle to an owner."""
+    try:
+        check_vehicle_id(vehicle_id)
+    except IdentityError as error:
+        raise InputError(str(error)) from None
+    owner = await the_owner(connection, owner_name)
+    if found := await find_vehicle(connection, vehicle_id):
+        raise AdminError(f"a vehicle already has the id {found.vehicle_id!r}")
+    await add_vehicle(connection, owner, vehicle_id, password=password.encode(), sealer=sealer)
+    print(f"vehicle {vehicle_id} of owner {owner.name} added")
+
+
+async def show(connection: AsyncConnection, owner_name: str | None) -> None:
+    """Print a line a vehicle: id, owner."""
+    owner = None if owner_name is None else await the_owner(connection, owner_name)
+    for vehicle in await list_vehicles(connection, owner):
+        print(f"{vehicle.vehicle_id}\t{vehicle.owner_name}")
+
+
+async def remove(connection: AsyncConnection, vehicle_id: str) -> None:
+    """Remove a vehicle and all that it sent."""
+    vehicle = await _the_vehicle(connection, vehicle_id)
+    await remove_vehicle(connection, vehicle)
+    print(f"vehicle {vehicle.vehicle_id} removed, with all that it sent")
+
+
+async def change_password(connection: AsyncConnection, vehicle_id: str, password: str, sealer: Sealer) -> None:
+    """Give a vehicle a new password."""
+    vehicle = await _the_vehicle(connection, vehicle_id)
+    await change_vehicle_password(connection, vehicle, password=password.encode(), sealer=sealer)
+    print(f"password of vehicle {vehicle.vehicle_id} changed")
+
+
+async def _the_vehicle(connection: AsyncConnection, vehicle_id: str) -> Vehicle:
+    vehicle = await find_vehicle(connection, vehicle_id)
+    if vehicle is None:
+        raise AdminError(f"no vehicle has the id {vehicle_id!r}")
+    return vehicle

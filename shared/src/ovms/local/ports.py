@@ -1,0 +1,33 @@
+"""TCP ports of this machine."""
+
+import errno
+import socket
+
+from ovms.local.errors import LocalError, PortBusy
+
+
+def check_port(host: str, port: int, setting: str) -> None:
+    """Make sure that a service can listen here.
+
+    Raises:
+        PortBusy: another program does; `setting` is the variable that names the port.
+        LocalError: this machine has no such address, or the port is not for this user.
+    """
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                # As the services do: connections of an earlier run may still be in TIME_WAIT.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortBusy(port, setting) from None
+        raise LocalError(f"{host} port {port}: {error.strerror}") from None
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
