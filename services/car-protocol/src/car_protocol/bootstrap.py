@@ -14,6 +14,7 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
+from car_protocol.archive import Archive
 from car_protocol.connection import Connection
 from car_protocol.gate import Gate
 from car_protocol.health import HealthPort, ServerCollector
@@ -65,6 +66,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         stack.callback(health.close)
         await stack.enter_async_context(_background([*tasks, lambda: keeper.run(server.hub), running.listener.run]))
         stack.push_async_callback(keeper.end)
+        stack.push_async_callback(server.archive.close)
         await running.listener.open()
         stack.push_async_callback(_drain, running)
         yield running
@@ -95,6 +97,7 @@ def _make(settings: Settings, pool: Pool, client: redis.asyncio.Redis) -> tuple[
         recorder=recorder,
         publisher=publisher,
         desk=desk,
+        archive=Archive(pool),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
     )

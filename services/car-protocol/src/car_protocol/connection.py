@@ -155,6 +155,11 @@ class Connection(asyncio.Protocol):
             if self._slow_since is not None:
                 self._check_buffer()
 
+    async def has_read(self) -> None:
+        """Wait until the peer has read most of what was sent, or has gone."""
+        while self._slow_since is not None and not self.is_gone:  # noqa: ASYNC110 (few wait, and not for long)
+            await asyncio.sleep(0.05)
+
     def close(self, reason: str) -> None:
         """End the connection after what was sent."""
         if self._session.state is not State.CLOSED:

@@ -1,6 +1,7 @@
 """Who is connected here: a room a vehicle, with its car, its apps and its batch clients."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from ovms.db.logins import Vehicle
@@ -15,14 +16,38 @@ class Peer(Protocol):
     def send(self, message: bytes, now: float) -> None:
         """Send a message: one byte of code, then the data."""
 
+    async def has_read(self) -> None:
+        """Wait until the peer has read most of what was sent, or has gone."""
+
     def close(self, reason: str) -> None:
         """End the connection after what was sent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenCommand:
+    """A command that went to the car and has no answer yet."""
+
+    number: int
+    asker: Peer
+    ends_at: float
 
 
 class Room:
     """One vehicle, while somebody is connected to it or something of it waits to be written."""
 
-    __slots__ = ("apps", "batch", "car", "epoch", "http", "http_until", "publish_head", "vehicle", "vehicle_id", "watchers")
+    __slots__ = (
+        "apps",
+        "batch",
+        "car",
+        "commands",
+        "epoch",
+        "http",
+        "http_until",
+        "publish_head",
+        "vehicle",
+        "vehicle_id",
+        "watchers",
+    )
 
     def __init__(self, vehicle: Vehicle, publish_head: bytes) -> None:
         self.vehicle = vehicle.key
@@ -40,6 +65,8 @@ class Room:
         """The Unix time at which the first of their leases ends."""
         self.epoch = 0
         """The car's session, as Redis numbered it."""
+        self.commands: list[OpenCommand] = []
+        """Those that wait for an answer, the oldest first."""
 
     def tell_watchers(self, message: bytes, now: float) -> None:
         """Send a message to every app and batch client."""
@@ -115,6 +142,7 @@ class Hub:
         """A connection has gone; one that was replaced before changes nothing."""
         if peer is room.car:
             room.car = None
+            room.commands.clear()
             room.tell_watchers(b"Z0", now)
         elif peer in room.watchers:
             room.watchers = tuple(other for other in room.watchers if other is not peer)

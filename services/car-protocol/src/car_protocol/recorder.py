@@ -111,6 +111,13 @@ class Recorder:
         if acknowledge is not None:
             waiting.acknowledge.append(acknowledge)
 
+    def send_in_order(self, peer: Peer, message: bytes, now: float) -> None:
+        """Send a message after the acknowledgements of all that waits now."""
+        if self._history:
+            self._history[next(reversed(self._history))].acknowledge.append((peer, message))
+        else:
+            peer.send(message, now)
+
     def _grow(self, size: int) -> None:
         self._bytes += size
         if self._bytes > self._limit:
@@ -188,9 +195,9 @@ class Recorder:
         writing, self._history = self._history, {}
         batches = _batches(writing)
         try:
-            while batches:
-                await self._write_records(batches[-1])
-                for waiting in (record for records in batches.pop() for record in records):
+            for batch in batches:
+                await self._write_records(batch)
+                for waiting in (record for records in batch for record in records):
                     del writing[_identity(waiting.row)]
                     self._bytes -= len(waiting.row.data) + _ROW_COST
         finally:
@@ -254,5 +261,5 @@ def _batches(history: dict[tuple[object, ...], Waiting]) -> list[list[list[Waiti
     by_key: dict[tuple[object, ...], list[Waiting]] = {}
     for waiting in history.values():
         by_key.setdefault(waiting.row[:4], []).append(waiting)
-    records = [by_key[key] for key in sorted(by_key)]
+    records = list(by_key.values())
     return [records[start : start + BATCH_ROWS] for start in range(0, len(records), BATCH_ROWS)]

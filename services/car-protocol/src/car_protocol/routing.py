@@ -6,6 +6,7 @@ The actions of a role stand in a tuple of 256, so that the code byte of a messag
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from car_protocol.actions.commands import answer, command
 from car_protocol.actions.history import record, record_acknowledged
 from car_protocol.actions.notification import notify
 from car_protocol.actions.ping import answer_ping, ignore
@@ -31,13 +32,25 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         P=notify,
         H=record,
         h=record_acknowledged,
-        c=to_watchers,
+        c=answer,
         E=to_watchers,
         C=ignore,
         G=ignore,
         g=ignore,
         p=ignore,
     ),
-    Role.APP: _table(to_car, A=answer_ping, a=ignore, P=ignore, H=ignore, h=ignore, c=ignore, G=ignore, g=ignore, p=ignore),
-    Role.BATCH: _table(ignore, A=answer_ping, C=to_car),
+    Role.APP: _table(
+        to_car,
+        A=answer_ping,
+        a=ignore,
+        C=command,
+        P=ignore,
+        H=ignore,
+        h=ignore,
+        c=ignore,
+        G=ignore,
+        g=ignore,
+        p=ignore,
+    ),
+    Role.BATCH: _table(ignore, A=answer_ping, C=command),
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from car_protocol.archive import Archive
 from car_protocol.gate import Gate
 from car_protocol.hub import Hub
 from car_protocol.login import LoginDesk
@@ -51,6 +52,7 @@ class Server:
     recorder: Recorder
     publisher: Publisher
     desk: LoginDesk
+    archive: Archive
     gate: Gate
     wheel: Wheel
     counters: Counters = field(default_factory=Counters)

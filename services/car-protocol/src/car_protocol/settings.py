@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     timeout_app: float = Field(1200.0, description="silence of an app before it is let go")
     timeout_batch: float = Field(120.0, description="silence of a batch client before it is let go")
 
+    timeout_command: float = Field(60.0, description="for a car to answer a command")
+
     state_tick: float = Field(0.03, description="how often what cars sent is written")
     publish_tick: float = Field(0.02, description="how often what cars sent is published")
     database_connections: int = Field(4, description="connections to PostgreSQL")

@@ -27,7 +27,8 @@ _TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
 
 def view_schema(view: View, letters: Iterable[str]) -> dict[str, Any]:
     """The schema of a view's answer; `letters` are those of its times and ages."""
-    properties = {field.name: _member(field) for field in view.fields}
+    # The first record that has a member wins, as it does in the answer.
+    properties = {field.name: _member(field) for field in reversed(view.fields)}
     for letter in sorted(letters):
         properties[f"m_msgtime_{letter}"] = {**TIME, "title": f"When the {letter.upper()} message came"}
         properties[f"m_msgage_{letter}"] = {**INTEGER, "title": "Seconds since then", "x-unit": "s"}

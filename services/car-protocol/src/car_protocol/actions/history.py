@@ -28,13 +28,13 @@ def record(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
 def record_acknowledged(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """`h<ack>,<time difference>,<type>,<number>,<lifetime>,<data>`: answered `h<ack>` once it is committed.
 
-    One that is malformed is answered at once, as the reference does: a module sends what is not answered for ever.
+    One that is malformed is answered as well, as the reference does: a module sends what is not answered for ever.
     """
     fields = message[1:].split(b",", 5)
     answer = b"h" + fields[0]
     if len(fields) < 6 or len(fields[2]) > LONGEST_TYPE or len(fields[0]) > LONGEST_TYPE:
         server.counters.ignored += 1
-        peer.send(answer[: LONGEST_TYPE + 1], now)
+        server.recorder.send_in_order(peer, answer[: LONGEST_TYPE + 1], now)
         return
     ack_code, difference, record_type, number, lifetime, data = fields
     row = _row(server, room, now, (record_type, number, difference, lifetime, data), _text(ack_code))

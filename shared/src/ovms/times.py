@@ -1,7 +1,6 @@
-"""Times as the legacy API writes and reads them: UTC, `YYYY-MM-DD HH:MM:SS`. Pure."""
+"""Times as the protocol and the legacy API write and read them: UTC, `YYYY-MM-DD HH:MM:SS`."""
 
 import re
-import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,12 +18,12 @@ _COMPACT: Final = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:T?(\d\d)(\d\d)(\d\d))?(?
 
 
 def write_seconds(unix_time: int) -> str:
-    """A Unix time as the API writes it."""
-    return time.strftime(FORMAT, time.gmtime(unix_time))
+    """A Unix time in that form."""
+    return write_time(datetime.fromtimestamp(unix_time, UTC))
 
 
 def write_time(moment: datetime) -> str:
-    """A moment as the API writes it."""
+    """A moment in that form."""
     return moment.astimezone(UTC).strftime(FORMAT)
 
 

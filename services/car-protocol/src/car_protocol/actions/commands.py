@@ -1,0 +1,69 @@
+"""Commands from apps to the car, and its answers (manual, messages 0x43 and 0x63).
+
+The protocol gives a command no number of its own, so an answer goes to whoever asked the oldest command of the same number
+that is still open; answers that nobody asked for go to everybody who watches.
+"""
+
+import re
+from typing import Final
+
+from car_protocol.actions.relay import MOST_TO_A_CAR
+from car_protocol.hub import OpenCommand, Peer, Room
+from car_protocol.server import Server
+
+FEATURES: Final = 1
+PARAMETERS: Final = 3
+BY_THE_SERVER: Final = (30, 31, 32)
+"""Traffic, history summary and history records: kept here, not in the car."""
+
+MOST_OPEN: Final = 256
+
+_COMMAND: Final = re.compile(rb"C(\d{1,5})(?:,(.*))?\Z", re.DOTALL)
+_ANSWER: Final = re.compile(rb"c(\d{1,5}),(\d+)(?:,(\d+),(\d+))?")
+
+
+def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+    """`C<n>[,arguments]`: to the car, or answered here; without a car the asker is told so, where the reference is silent."""
+    found = _COMMAND.match(message)
+    if found is None:
+        server.counters.ignored += 1
+        return
+    number = int(found[1])
+    if number in BY_THE_SERVER:
+        server.archive.ask(room, peer, number, found[2] or b"", now)
+    elif room.car is None:
+        peer.send(b"c%d,1,Vehicle is not connected" % number, now)
+    elif len(message) > MOST_TO_A_CAR:
+        peer.send(b"c%d,1,Command is too long" % number, now)
+    else:
+        _open(room, OpenCommand(number, peer, now + server.settings.timeout_command))
+        room.car.send(message, now)
+
+
+def answer(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+    """`c<n>,<result>[,…]`: to the asker alone; nowhere, if he has left; to everybody, if there is none."""
+    found = _ANSWER.match(message)
+    asked = _oldest(room, int(found[1]), now) if found is not None else None
+    if found is None or asked is None:
+        room.tell_watchers(message, now)
+        return
+    if not _more_follow(asked.number, *found.group(2, 3, 4)):
+        room.commands.remove(asked)
+    asked.asker.send(message, now)
+
+
+def _open(room: Room, asked: OpenCommand) -> None:
+    room.commands = [*room.commands[1 - MOST_OPEN :], asked]
+
+
+def _oldest(room: Room, number: int, now: float) -> OpenCommand | None:
+    if room.commands and room.commands[0].ends_at <= now:
+        room.commands = [asked for asked in room.commands if asked.ends_at > now]
+    return next((asked for asked in room.commands if asked.number == number), None)
+
+
+def _more_follow(number: int, result: bytes, index: bytes | None, count: bytes | None) -> bool:
+    """Features and parameters come as many answers, `c1,0,<index>,<count>,…`; the last is that of index = count - 1."""
+    if number not in (FEATURES, PARAMETERS) or int(result) != 0 or index is None or count is None:
+        return False
+    return int(index) < int(count) - 1
