@@ -1,0 +1,74 @@
+# The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format conformance bench requirements browser clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PACKAGES := shared services/car-protocol services/api-gateway
+PYTHON_FILES := shared services tests
+# The simulator, and the fixtures that scripts share with the tests.
+WITH_TESTS := env PYTHONPATH="$(CURDIR)/tests" MYPYPATH="$(CURDIR)/tests"
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# `exec`: signals that this make passes on reach the server itself, which stops everything it has started and ends with
+# status 0. On a terminal the server takes Ctrl-C for itself, so that make ends with 0 too. A make that is itself sent
+# SIGTERM or SIGINT passes SIGTERM on, waits for the server to end, and then always dies by that signal.
+run: $(VENV)/run.stamp ## install, then run everything on this machine until Ctrl-C
+	@exec $(WITH_TESTS) $(BIN)/ovms run
+
+test: $(VENV)/test.stamp browser lint ## install what tests need, lint, run all tests
+	$(WITH_TESTS) $(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/test.stamp ## style, types, directions of imports
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(WITH_TESTS) $(BIN)/mypy
+	$(WITH_TESTS) $(BIN)/lint-imports
+
+format: $(VENV)/test.stamp ## rewrite the code in the project's format
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+
+conformance: $(VENV)/run.stamp ## compare a fresh server with the reference (ARGS="--only http_state")
+	@exec $(WITH_TESTS) $(BIN)/python tests/conformance/run_stack.py $(ARGS)
+
+bench: $(VENV)/test.stamp ## measure
+	@exec $(WITH_TESTS) $(BIN)/python -m bench $(ARGS)
+
+# Hashes of every platform, no address of an index.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	$(addprefix --no-emit-package ,ovms-shared ovms-car-protocol ovms-api-gateway)
+
+requirements: $(VENV)/test.stamp ## pin requirements/*.txt anew (ARGS=--upgrade for newer versions)
+	$(COMPILE) $(ARGS) requirements/run.in --output-file requirements/run.txt
+	$(COMPILE) $(ARGS) requirements/test.in --output-file requirements/test.txt
+
+browser: # for the test of the manual in a real browser
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium || true; fi
+	@command -v chromium >/dev/null || echo "*** No chromium here: the test in a browser will be SKIPPED. ***" >&2
+
+clean: ## remove what these commands have made, except the data directory
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find shared services tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(foreach package,$(PACKAGES),$(package)/build $(package)/src/*.egg-info)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed, and $(PYTHON) is not it." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Without build isolation, since that would download what builds the packages without a look at its hash.
+$(VENV)/run.stamp: requirements/run.txt $(addsuffix /pyproject.toml,$(PACKAGES)) | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ./,$(PACKAGES))
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
+	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
