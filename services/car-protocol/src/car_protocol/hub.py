@@ -43,6 +43,7 @@ class Room:
         "epoch",
         "http",
         "http_until",
+        "paranoid_token",
         "publish_head",
         "vehicle",
         "vehicle_id",
@@ -54,6 +55,8 @@ class Room:
         self.vehicle_id = vehicle.vehicle_id
         self.publish_head = publish_head
         """The beginning of every publication, made once (see `publisher`)."""
+        self.paranoid_token = vehicle.paranoid_token
+        """The name of the key that car and apps seal with, empty outside paranoid mode."""
         self.car: Peer | None = None
         self.watchers: tuple[Peer, ...] = ()
         """Apps and batch clients, in the order in which they came; a tuple, since it is read for every message."""

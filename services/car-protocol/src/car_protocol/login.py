@@ -29,6 +29,8 @@ CLAIM_TIMEOUT: Final = 1.0
 # What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
 NEVER: Final = 3020399
 
+_FIRST: Final = b"SF"
+
 
 class Caller(Peer, Protocol):
     """A connection that asks to be let in."""
@@ -158,7 +160,7 @@ class LoginDesk:
             caller.hold_back()
             pending = self._recorder.pending(room)
             self._hub.join_watcher(room, caller, now)
-            self._to_greet.append((caller, room, {code: StoredMessage(*kept) for code, kept in pending.items()}))
+            self._to_greet.append((caller, room, pending))
             self._work.set()
 
     # ---- greet
@@ -171,16 +173,23 @@ class LoginDesk:
         del self._to_greet[: len(entered)]
         for caller, room, pending in entered:
             if not caller.is_gone:
-                caller.release(greeting(stored[room.vehicle] | pending, car_is_here=room.car is not None, wall=wall))
+                caller.release(greeting(room, stored[room.vehicle] | pending, wall))
 
 
-def greeting(stored: dict[int, StoredMessage], *, car_is_here: bool, wall: float) -> list[bytes]:
+def greeting(room: Room, stored: dict[int, StoredMessage], wall: float) -> list[bytes]:
     """What greets an app or a batch client: whether the car is here, what it sent last, and how many seconds ago.
 
-    `F` and `S` come first: an app needs the units of S to read D and L.
+    `F` and `S` come first: an app needs the units of S to read D and L. The name of the key of paranoid mode comes once, before
+    the first message that is sealed with it.
     """
-    messages = [b"Z1" if car_is_here else b"Z0"]
-    messages += [stored[code].message for code in sorted(stored, key=lambda code: (b"SF".find(code) * -1, code))]
+    messages = [b"Z1" if room.car is not None else b"Z0"]
+    token_told = not room.paranoid_token
+    for code in sorted(stored, key=lambda code: (_FIRST.find(code) * -1, code)):
+        kept = stored[code]
+        if kept.is_sealed and not token_told:
+            messages.append(b"ET" + room.paranoid_token.encode())
+            token_told = True
+        messages.append(b"EM" + kept.message if kept.is_sealed else kept.message)
     newest = max((kept.received_at for kept in stored.values()), default=None)
     messages.append(b"T%d" % (NEVER if newest is None else max(0, int(wall - newest))))
     return messages

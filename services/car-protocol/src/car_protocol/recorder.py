@@ -7,7 +7,7 @@ bytes `is_full` asks the connections to read no more, so that the rest waits in 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ import structlog
 
 from car_protocol.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE
+from ovms.db.logins import StoredMessage
 from ovms.db.writer import HistoryRow, StateRow
 
 BATCH_ROWS: Final = 5000
@@ -28,7 +29,8 @@ _REFUSED: Final = (asyncpg.PostgresError, ValueError, OverflowError)
 """What a statement raises for rows that PostgreSQL, or asyncpg on the way, does not take."""
 
 Row = TypeVar("Row", StateRow, HistoryRow)
-Kept = tuple[Room, bytes, float]
+Kept = tuple[Room, bytes, float, str | None]
+"""A room, its newest message of a code, when it came, and the name of the key that it is sealed with."""
 
 
 class Store(Protocol):
@@ -39,6 +41,9 @@ class Store(Protocol):
 
     async def write_history(self, rows: Sequence[HistoryRow]) -> None:
         """Write history records, all or none."""
+
+    async def write_tokens(self, tokens: Mapping[int, str]) -> None:
+        """Name the keys of paranoid mode, by vehicle; what was sealed with others is stored no more."""
 
 
 @dataclass(slots=True)
@@ -80,6 +85,7 @@ class Recorder:
         self._states: dict[int, Kept] = {}
         self._writing: dict[int, Kept] = {}
         self._history: dict[tuple[object, ...], Waiting] = {}
+        self._tokens: dict[int, str] = {}
         self._bytes = 0
         self._work = asyncio.Event()
         self._log = structlog.get_logger("recorder")
@@ -91,12 +97,21 @@ class Recorder:
 
     # ---- called for every message
 
-    def put_state(self, room: Room, message: bytes, now: float) -> None:
+    def put_state(self, room: Room, message: bytes, now: float, sealed_with: str | None = None) -> None:
         """Keep a message as the newest of its vehicle and code."""
         key = room.vehicle << 8 | message[0]
         former = self._states.get(key)
-        self._states[key] = (room, message, now)
+        self._states[key] = (room, message, now, sealed_with)
         self._grow(len(message) + _ROW_COST if former is None else len(message) - len(former[1]))
+
+    def put_token(self, room: Room, token: str) -> None:
+        """Name the key of paranoid mode from now on; what waits and was sealed with another is dropped."""
+        self._tokens[room.vehicle] = token
+        for key in range(room.vehicle << 8, (room.vehicle + 1) << 8):
+            kept = self._states.get(key)
+            if kept is not None and kept[3] not in (None, token):
+                self._bytes -= len(self._states.pop(key)[1]) + _ROW_COST
+        self._work.set()
 
     def put_history(self, row: HistoryRow, acknowledge: tuple[Peer, bytes] | None) -> None:
         """Keep a history record; `acknowledge` is a peer and the message that it gets once the record is committed."""
@@ -126,14 +141,14 @@ class Recorder:
 
     # ---- asked by a login
 
-    def pending(self, room: Room) -> dict[int, tuple[bytes, float]]:
-        """What waits of a vehicle: (message, Unix time) by code, the newest of each."""
+    def pending(self, room: Room) -> dict[int, StoredMessage]:
+        """What waits of a vehicle, by code."""
         first = room.vehicle << 8
         found = {}
         for source in (self._writing, self._states):
             for code in range(256):
                 if kept := source.get(first | code):
-                    found[code] = (kept[1], kept[2] + self._wall_offset)
+                    found[code] = StoredMessage(kept[1], kept[2] + self._wall_offset, kept[3] is not None)
         return found
 
     def wall(self, now: float) -> float:
@@ -163,6 +178,7 @@ class Recorder:
         self._work.clear()
         try:
             await self._flush_history()
+            await self._flush_tokens()
             await self._flush_states()
         except UNAVAILABLE:
             self._work.set()
@@ -170,6 +186,16 @@ class Recorder:
         if self.is_full and self._bytes <= self._limit:
             self.is_full = False
             self._resumed()
+
+    async def _flush_tokens(self) -> None:
+        if not self._tokens:
+            return
+        tokens, self._tokens = self._tokens, {}
+        try:
+            await self._store.write_tokens(tokens)
+        except UNAVAILABLE:
+            self._tokens = tokens | self._tokens
+            raise
 
     async def _flush_states(self) -> None:
         self._writing, self._states = self._states, {}
@@ -188,8 +214,8 @@ class Recorder:
             self._writing = {}
 
     def _state_row(self, kept: Kept) -> StateRow:
-        room, message, now = kept
-        return StateRow(room.vehicle, chr(message[0]), message[1:], now + self._wall_offset, room.epoch)
+        room, message, now, sealed_with = kept
+        return StateRow(room.vehicle, chr(message[0]), message[1:], now + self._wall_offset, room.epoch, sealed_with)
 
     async def _flush_history(self) -> None:
         writing, self._history = self._history, {}

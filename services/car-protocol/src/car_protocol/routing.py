@@ -6,11 +6,12 @@ The actions of a role stand in a tuple of 256, so that the code byte of a messag
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from car_protocol.actions import sealed
 from car_protocol.actions.commands import answer, command
 from car_protocol.actions.history import record, record_acknowledged
 from car_protocol.actions.notification import notify
 from car_protocol.actions.ping import answer_ping, ignore
-from car_protocol.actions.relay import to_car, to_watchers
+from car_protocol.actions.relay import to_car
 from car_protocol.actions.state import store_and_forward
 from car_protocol.hub import Peer, Room
 from car_protocol.server import Server
@@ -33,7 +34,7 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         H=record,
         h=record_acknowledged,
         c=answer,
-        E=to_watchers,
+        E=sealed.from_car,
         C=ignore,
         G=ignore,
         g=ignore,
@@ -44,6 +45,7 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         A=answer_ping,
         a=ignore,
         C=command,
+        E=sealed.from_app,
         P=ignore,
         H=ignore,
         h=ignore,
@@ -52,5 +54,5 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         g=ignore,
         p=ignore,
     ),
-    Role.BATCH: _table(ignore, A=answer_ping, C=command),
+    Role.BATCH: _table(ignore, A=answer_ping, C=command, E=sealed.from_app),
 }

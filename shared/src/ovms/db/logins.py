@@ -7,12 +7,12 @@ from typing import Final
 from ovms.db.engine import Pool
 
 _VEHICLES: Final = """
-SELECT id, vehicle_id, password, password_key_id FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
+SELECT id, vehicle_id, password, password_key_id, paranoid_token FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
 """
 
 _MESSAGES: Final = """
-SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at, valid
-FROM messages WHERE vehicle = ANY($1::bigint[])
+SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at, paranoid
+FROM messages WHERE vehicle = ANY($1::bigint[]) AND valid
 """
 
 
@@ -27,6 +27,8 @@ class Vehicle:
     password: bytes = field(repr=False)
     """Sealed."""
     password_key_id: str
+    paranoid_token: str
+    """The name of the key that car and apps seal with, empty outside paranoid mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class StoredMessage:
     """As on the wire: one byte of code, then the data."""
     received_at: float
     """Unix time."""
+    is_sealed: bool = False
+    """It came in paranoid mode: all but its code is sealed."""
 
 
 async def find_vehicles(pool: Pool, folded_ids: Sequence[str]) -> dict[str, Vehicle]:
@@ -49,7 +53,6 @@ async def find_messages(pool: Pool, vehicles: Iterable[int]) -> dict[int, dict[i
     """The newest messages of some vehicles: by vehicle, then by code."""
     keys = list(vehicles)
     found: dict[int, dict[int, StoredMessage]] = {key: {} for key in keys}
-    for vehicle, code, data, received_at, valid in await pool.fetch(_MESSAGES, keys):
-        if valid:
-            found[vehicle][ord(code)] = StoredMessage(code.encode("latin-1") + data, received_at)
+    for vehicle, code, data, received_at, is_sealed in await pool.fetch(_MESSAGES, keys):
+        found[vehicle][ord(code)] = StoredMessage(code.encode("latin-1") + data, received_at, is_sealed)
     return found

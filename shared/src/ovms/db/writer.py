@@ -3,7 +3,7 @@
 A statement takes its rows as one array a column: PostgreSQL plans it once, and a batch is one round trip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ovms.db.engine import Pool
@@ -11,13 +11,22 @@ from ovms.db.engine import Pool
 # The newest session wins, within one session the newest message. The second half matters where a statement was given up
 # here (a time-out) but not there: what it still writes must not replace what was written since.
 _STATES: Final = """
-INSERT INTO messages AS kept (vehicle, code, data, received_at, epoch)
-SELECT vehicle, code, data, to_timestamp(received_at), epoch
-FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::float8[], $5::bigint[]) AS new(vehicle, code, data, received_at, epoch)
+INSERT INTO messages AS kept (vehicle, code, data, received_at, epoch, paranoid, paranoid_token)
+SELECT vehicle, code, data, to_timestamp(received_at), epoch, paranoid_token IS NOT NULL, coalesce(paranoid_token, '')
+FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::float8[], $5::bigint[], $6::text[])
+  AS new(vehicle, code, data, received_at, epoch, paranoid_token)
 ON CONFLICT (vehicle, code) DO UPDATE
 SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.epoch,
-    paranoid = false, paranoid_token = '', valid = true
+    paranoid = excluded.paranoid, paranoid_token = excluded.paranoid_token, valid = true
 WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
+"""
+
+# What was sealed with another key can be opened by no app any more (manual, message 0x45).
+_TOKENS: Final = """
+WITH new AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS new(vehicle, token)),
+  named AS (UPDATE vehicles SET paranoid_token = token FROM new WHERE id = vehicle AND paranoid_token <> token)
+UPDATE messages SET valid = false FROM new
+WHERE messages.vehicle = new.vehicle AND paranoid AND messages.paranoid_token <> token
 """
 
 # A module sends what is not acknowledged again after 10 s, its time difference recomputed, so the same record may come a
@@ -46,6 +55,8 @@ class StateRow(NamedTuple):
     data: bytes
     received_at: float
     epoch: int
+    paranoid_token: str | None
+    """The name of the key that the data is sealed with; None: it is not sealed."""
 
 
 class HistoryRow(NamedTuple):
@@ -63,6 +74,11 @@ class HistoryRow(NamedTuple):
 async def write_states(pool: Pool, rows: Sequence[StateRow]) -> None:
     """Write newest messages, at most one a (vehicle, code), all or none."""
     await pool.execute(_STATES, *zip(*rows, strict=True))
+
+
+async def write_tokens(pool: Pool, tokens: Mapping[int, str]) -> None:
+    """Name the keys of paranoid mode, by vehicle; what was sealed with others is stored no more."""
+    await pool.execute(_TOKENS, list(tokens), list(tokens.values()))
 
 
 async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:

@@ -16,6 +16,9 @@ PARAMETERS: Final = 3
 BY_THE_SERVER: Final = (30, 31, 32)
 """Traffic, history summary and history records: kept here, not in the car."""
 
+SEALED: Final = -1
+"""In place of the number of a command or an answer that is sealed: it may be any."""
+
 MOST_OPEN: Final = 256
 
 _COMMAND: Final = re.compile(rb"C(\d{1,5})(?:,(.*))?\Z", re.DOTALL)
@@ -36,30 +39,41 @@ def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
     elif len(message) > MOST_TO_A_CAR:
         peer.send(b"c%d,1,Command is too long" % number, now)
     else:
-        _open(room, OpenCommand(number, peer, now + server.settings.timeout_command))
+        open_command(server, room, number, peer, now)
         room.car.send(message, now)
 
 
 def answer(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`c<n>,<result>[,…]`: to the asker alone; nowhere, if he has left; to everybody, if there is none."""
     found = _ANSWER.match(message)
-    asked = _oldest(room, int(found[1]), now) if found is not None else None
-    if found is None or asked is None:
+    if found is None:
+        room.tell_watchers(message, now)
+    else:
+        number = int(found[1])
+        answer_oldest(room, number, message, now, is_last=not _more_follow(number, *found.group(2, 3, 4)))
+
+
+def open_command(server: Server, room: Room, number: int, peer: Peer, now: float) -> None:
+    """Remember who asked the car."""
+    asked = OpenCommand(number, peer, now + server.settings.timeout_command)
+    room.commands = [*room.commands[1 - MOST_OPEN :], asked]
+
+
+def answer_oldest(room: Room, number: int, message: bytes, now: float, *, is_last: bool = True) -> None:
+    """Send an answer to whoever asked the oldest open command of its number, of any number for a sealed answer."""
+    asked = _oldest(room, number, now)
+    if asked is None:
         room.tell_watchers(message, now)
         return
-    if not _more_follow(asked.number, *found.group(2, 3, 4)):
+    if is_last:
         room.commands.remove(asked)
     asked.asker.send(message, now)
-
-
-def _open(room: Room, asked: OpenCommand) -> None:
-    room.commands = [*room.commands[1 - MOST_OPEN :], asked]
 
 
 def _oldest(room: Room, number: int, now: float) -> OpenCommand | None:
     if room.commands and room.commands[0].ends_at <= now:
         room.commands = [asked for asked in room.commands if asked.ends_at > now]
-    return next((asked for asked in room.commands if asked.number == number), None)
+    return next((asked for asked in room.commands if number in (asked.number, SEALED)), None)
 
 
 def _more_follow(number: int, result: bytes, index: bytes | None, count: bytes | None) -> bool:

@@ -16,8 +16,3 @@ def to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
         server.counters.ignored += 1
     elif room.car is not None:
         room.car.send(message, now)
-
-
-def to_watchers(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
-    """From the car to every app and batch client as it is."""
-    room.tell_watchers(message, now)

@@ -1,0 +1,60 @@
+"""Paranoid mode (manual, message 0x45): what car and apps seal for each other, with a key that this server never has.
+
+`ET<token>` names the key from now on; `EM<code><sealed data>` is a message that only its code tells of. It is kept under that
+code and forwarded as it came; nothing here ever opens it.
+"""
+
+from typing import Final
+
+from car_protocol.actions.commands import SEALED, answer_oldest, open_command
+from car_protocol.actions.relay import MOST_TO_A_CAR
+from car_protocol.hub import Peer, Room
+from car_protocol.server import Server
+
+LONGEST_TOKEN: Final = 255
+
+_NO_STATE: Final = frozenset(b"AaCEGHPTZfghp")
+"""Codes that are no state. A sealed history record cannot be acknowledged, since its number is sealed."""
+
+
+def from_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+    """A token, a sealed state or a sealed answer."""
+    kind, code, data = message[1:2], message[2:3], message[3:]
+    if kind == b"T" and 0 < len(message) - 2 <= LONGEST_TOKEN:
+        _set_token(server, room, message, now)
+    elif kind == b"M" and code == b"c" and data:
+        answer_oldest(room, SEALED, message, now)
+    elif kind == b"M" and data and code[0] not in _NO_STATE:
+        _store_and_forward(server, room, message, now)
+    else:
+        server.counters.ignored += 1
+
+
+def from_app(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+    """Sealed, for the car: forwarded as it came; a command is remembered, so that its answer finds the asker.
+
+    Where there is no car the asker hears nothing: an answer that is not sealed would be none to him.
+    """
+    if message[1:2] != b"M" or not 4 <= len(message) <= MOST_TO_A_CAR:
+        server.counters.ignored += 1
+    elif room.car is not None:
+        if message[2:3] == b"C":
+            open_command(server, room, SEALED, peer, now)
+        room.car.send(message, now)
+
+
+def _set_token(server: Server, room: Room, message: bytes, now: float) -> None:
+    token = message[2:].decode("utf-8", "replace").replace("\0", "")
+    room.paranoid_token = token
+    server.recorder.put_token(room, token)
+    room.tell_watchers(message, now)
+
+
+def _store_and_forward(server: Server, room: Room, message: bytes, now: float) -> None:
+    server.recorder.put_state(room, message[2:], now, room.paranoid_token)
+    server.publisher.publish(room, message)
+    for watcher in room.watchers:
+        watcher.send(message, now)
+        if message[2:3] == b"F":
+            watcher.send(b"f" + server.version, now)
+        watcher.send(b"T0", now)
