@@ -2,16 +2,16 @@
 
 import logging
 import sys
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import orjson
 import structlog
 
 
-def make_log(level: str, stream: TextIO | None = None) -> Any:
+def make_log(level: str, stream: BinaryIO | None = None) -> Any:
     """A structlog logger of its own; nothing global is set."""
     return structlog.wrap_logger(
-        structlog.BytesLogger((stream or sys.stdout).buffer),
+        structlog.BytesLogger(stream or sys.stdout.buffer),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

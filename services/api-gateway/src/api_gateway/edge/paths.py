@@ -33,6 +33,9 @@ ARGUMENTS: Final[Mapping[str, int]] = {
     "homelink": 1,
 }
 
+# Calls that mean something else without their argument.
+OPTIONAL: Final = frozenset({"token"})
+
 
 def canonical(raw_path: str) -> str | None:
     """The path under which a legacy call is registered; None for all other paths, which stay as they are."""
@@ -41,6 +44,8 @@ def canonical(raw_path: str) -> str | None:
     if root or api != "api" or takes is None:
         return None
     kept = [unquote(argument) for argument in arguments[:takes]]
+    if takes and not kept and call not in OPTIONAL:
+        kept = [""]  # a vehicle that is not named is nobody's, as one with an empty name is
     return "/".join(("/api", call, *kept))
 
 

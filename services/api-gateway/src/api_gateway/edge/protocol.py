@@ -14,8 +14,7 @@ from api_gateway.edge.heads import end_of_head, mend
 
 MAX_HEAD: Final = 16 * 1024
 MAX_BODY: Final = 1024 * 1024
-HEAD_TIMEOUT: Final = 20.0
-BODY_TIMEOUT: Final = 30.0
+LINGER: Final = 2.0
 
 _REASONS: Final = {
     400: b"Bad Request",
@@ -44,6 +43,8 @@ class _Spelled:
 class EdgeProtocol(HttpToolsProtocol):
     """One HTTP connection: takes heads whole, mends them, refuses what is too large or too slow."""
 
+    head_timeout: ClassVar[float] = 20.0
+    body_timeout: ClassVar[float] = 30.0
     refusal_headers: ClassVar[bytes] = b"access-control-allow-origin: *\r\n"
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -62,7 +63,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._spelled = _Spelled(transport)
-        self._expect_by(HEAD_TIMEOUT)
+        self._expect_by(self.head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
@@ -92,7 +93,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._expect_nothing()
         self._feed(mend(data[:end]) if end < len(data) else mend(data))
         if self._body_left or self._chunked:
-            self._expect_by(BODY_TIMEOUT)
+            self._expect_by(self.body_timeout)
         return data[end:]
 
     def _wait_for_head(self, data: bytes) -> None:
@@ -101,7 +102,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self._pending += data
         if self._deadline is None:
-            self._expect_by(HEAD_TIMEOUT)
+            self._expect_by(self.head_timeout)
 
     def _take_body(self, data: bytes) -> bytes:
         piece, rest = data[: self._body_left], data[self._body_left :]
@@ -176,14 +177,24 @@ class EdgeProtocol(HttpToolsProtocol):
         self._refused = True
         self._expect_nothing()
         cycle = self.cycle
-        under_way = cycle is not None and not cycle.response_complete
-        if under_way:
+        asked = cycle is not None and not cycle.response_complete
+        if asked:
             cycle.disconnected = True
             cycle.message_event.set()
-        if not self.transport.is_closing():
-            # An idle connection is closed without a word: an answer to no question would meet the next one.
-            if not (under_way and cycle.response_started) and not (status == 408 and not self._pending and not under_way):
-                self.transport.write(_refusal(status, self.refusal_headers))
+        # An idle connection is closed without a word: an answer to no question would meet the next one.
+        silent = (asked and cycle.response_started) or (status == 408 and not asked and not self._pending)
+        if silent or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self._say_and_close(_refusal(status, self.refusal_headers))
+
+    def _say_and_close(self, answer: bytes) -> None:
+        # Closing with bytes unread resets the connection, and the answer is lost: hear the peer out for a moment.
+        self.transport.write(answer)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._deadline = self.loop.call_later(LINGER, self.transport.close)
+        else:
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002

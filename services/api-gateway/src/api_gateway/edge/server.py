@@ -49,12 +49,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(app: ASGIApp) -> Server:
+def make_server(app: ASGIApp, protocol: type[EdgeProtocol] = EdgeProtocol) -> Server:
     """A server for an application; `serve(sockets=[…])` runs it."""
     return Server(
         uvicorn.Config(
             app,
-            http=EdgeProtocol,
+            http=protocol,
             ws="none",
             loop="uvloop",
             lifespan="on",

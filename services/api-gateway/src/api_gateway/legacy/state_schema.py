@@ -35,7 +35,18 @@ def view_schema(view: View, letters: Iterable[str]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": dict(sorted(properties.items()))}
     if view.wheel_fields:
         schema["patternProperties"] = {f"^.+_{field.name}$": _member(field) for field in view.wheel_fields}
+        _reconcile(schema["properties"], schema["patternProperties"])
     return schema
+
+
+def _reconcile(properties: dict[str, Any], patterns: dict[str, Any]) -> None:
+    # JSON Schema holds a member to its own schema and to every pattern that its name fits: `fl_pressure` is a number where it
+    # comes from Y and a string where it comes from W.
+    for pattern, wheel in patterns.items():
+        fitting = [properties[name] for name in properties if name.endswith(pattern[3:-1])]
+        types = list(dict.fromkeys(kind for schema in (wheel, *fitting) for kind in schema["type"]))
+        for schema in (wheel, *fitting):
+            schema["type"] = types
 
 
 def _member(field: ViewField) -> dict[str, Any]:

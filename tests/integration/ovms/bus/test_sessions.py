@@ -1,0 +1,93 @@
+"""HTTP sessions in a real Valkey."""
+
+import asyncio
+import hashlib
+
+import pytest
+import redis.asyncio
+
+from ovms.bus.sessions import Login, Sessions, session_key
+
+LOGIN = Login(7, "demo", "*", "proof")
+
+
+@pytest.fixture
+async def client(redis_url: str):
+    """A client of an empty Valkey."""
+    async with redis.asyncio.Redis.from_url(redis_url) as found:
+        yield found
+
+
+@pytest.fixture
+def sessions(client: redis.asyncio.Redis) -> Sessions:
+    """Sessions of 60 s."""
+    return Sessions(client, 60)
+
+
+async def test_a_session_is_found_by_its_id_alone(sessions: Sessions) -> None:
+    first, second = await sessions.create(LOGIN), await sessions.create(Login(8, "other", "auth", ""))
+    assert await sessions.read(first) == LOGIN
+    assert (await sessions.read(second)) == Login(8, "other", "auth", "")
+    assert await sessions.read("nonsense") is None
+    assert await sessions.read("") is None
+
+
+async def test_ids_cannot_be_guessed_or_broken_by_cookies(sessions: Sessions) -> None:
+    ids = {await sessions.create(LOGIN) for _ in range(20)}
+    assert len(ids) == 20
+    assert all(len(session) >= 43 and not set("=; \r\n") & set(session) for session in ids)
+
+
+async def test_what_is_stored(sessions: Sessions, client: redis.asyncio.Redis) -> None:
+    session = await sessions.create(LOGIN)
+    key = f"ovms:session:{hashlib.sha256(session.encode()).hexdigest()}"
+    assert session_key(session) == key
+    assert await client.keys("*") == [key.encode()]
+    assert 59_000 < await client.pttl(key) <= 60_000
+    assert session.encode() not in b"".join(await client.hvals(key))
+
+
+async def test_reading_does_not_renew_and_connecting_does(sessions: Sessions, client: redis.asyncio.Redis) -> None:
+    session = await sessions.create(LOGIN)
+    await client.expire(session_key(session), 5)
+    await sessions.read(session)
+    assert await client.ttl(session_key(session)) <= 5
+    assert await sessions.renew(session, "Demo") == ["DEMO"]
+    assert await client.ttl(session_key(session)) > 50
+    assert await sessions.renew(session, "B") == ["B", "DEMO"]
+    await sessions.leave(session, "b")
+    assert await sessions.renew(session, "DEMO") == ["DEMO"]
+
+
+async def test_an_ended_session_does_not_come_back(sessions: Sessions, client: redis.asyncio.Redis) -> None:
+    session = await sessions.create(LOGIN)
+    await sessions.renew(session, "DEMO")
+    assert await sessions.end(session) == ["DEMO"]
+    assert await sessions.end(session) == []
+    assert await sessions.read(session) is None
+    assert await sessions.renew(session, "DEMO") is None
+    await sessions.leave(session, "DEMO")
+    assert await client.keys("*") == []
+
+
+async def test_many_readers_share_a_way_and_get_their_own_answer(sessions: Sessions) -> None:
+    logins = [Login(number, f"owner {number}", "*", "") for number in range(50)]
+    ids = await asyncio.gather(*(sessions.create(login) for login in logins))
+    answers = await asyncio.gather(*(sessions.read(session) for session in [*ids, *ids, "none"]))
+    assert answers == [*logins, *logins, None]
+
+
+async def test_a_reader_who_goes_away_does_not_disturb_the_others(sessions: Sessions) -> None:
+    session = await sessions.create(LOGIN)
+    gone, there = (asyncio.create_task(sessions.read(session)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await there == LOGIN
+
+
+async def test_every_reader_hears_that_redis_is_away(tmp_path) -> None:
+    client = redis.asyncio.Redis.from_url(f"unix://{tmp_path}/none.sock", retry=None)
+    sessions = Sessions(client, 60)
+    answers = await asyncio.gather(*(sessions.read(str(number % 3)) for number in range(6)), return_exceptions=True)
+    assert all(isinstance(answer, redis.exceptions.ConnectionError) for answer in answers)
+    await client.aclose()
