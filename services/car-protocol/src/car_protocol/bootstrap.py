@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from car_protocol.archive import Archive
 from car_protocol.connection import Connection
 from car_protocol.gate import Gate
+from car_protocol.groups import Groups
 from car_protocol.health import HealthPort, ServerCollector
 from car_protocol.hub import Hub
 from car_protocol.listener import Listener
@@ -94,6 +95,7 @@ def _make(settings: Settings, pool: Pool, client: redis.asyncio.Redis) -> tuple[
         version=version("ovms-car-protocol").encode(),
         loop=loop,
         hub=hub,
+        groups=Groups(loop),
         recorder=recorder,
         publisher=publisher,
         desk=desk,

@@ -105,6 +105,7 @@ class Connection(asyncio.Protocol):
         self._leave_gate()
         if self._room is not None:
             self._server.hub.leave(self._room, self, self._server.loop.time())
+            self._server.groups.leave(self)
 
     # ---- login
 

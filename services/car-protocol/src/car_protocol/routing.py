@@ -6,7 +6,7 @@ The actions of a role stand in a tuple of 256, so that the code byte of a messag
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from car_protocol.actions import sealed
+from car_protocol.actions import groups, sealed
 from car_protocol.actions.commands import answer, command
 from car_protocol.actions.history import record, record_acknowledged
 from car_protocol.actions.notification import notify
@@ -37,7 +37,7 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         E=sealed.from_car,
         C=ignore,
         G=ignore,
-        g=ignore,
+        g=groups.update,
         p=ignore,
     ),
     Role.APP: _table(
@@ -50,9 +50,9 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         H=ignore,
         h=ignore,
         c=ignore,
-        G=ignore,
+        G=groups.subscribe,
         g=ignore,
         p=ignore,
     ),
-    Role.BATCH: _table(ignore, A=answer_ping, C=command, E=sealed.from_app),
+    Role.BATCH: _table(ignore, A=answer_ping, C=command, E=sealed.from_app, G=groups.subscribe),
 }

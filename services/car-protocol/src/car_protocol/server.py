@@ -8,6 +8,7 @@ from typing import Protocol
 
 from car_protocol.archive import Archive
 from car_protocol.gate import Gate
+from car_protocol.groups import Groups
 from car_protocol.hub import Hub
 from car_protocol.login import LoginDesk
 from car_protocol.publisher import Publisher
@@ -49,6 +50,7 @@ class Server:
     version: bytes
     loop: asyncio.AbstractEventLoop
     hub: Hub
+    groups: Groups
     recorder: Recorder
     publisher: Publisher
     desk: LoginDesk

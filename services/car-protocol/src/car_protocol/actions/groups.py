@@ -1,0 +1,30 @@
+"""Group updates from cars, and subscriptions of apps."""
+
+from car_protocol.groups import LONGEST_NAME
+from car_protocol.hub import Peer, Room
+from car_protocol.server import Server
+from ovms.identity import Role
+
+
+def update(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+    """`g<group>,<data>` of a car: subscribers get `g<vehicle>,<GROUP>,<data>`."""
+    name, comma, data = message[1:].partition(b",")
+    if not comma or len(name) > LONGEST_NAME:
+        server.counters.ignored += 1
+        return
+    group = name.upper()
+    told = b"g%b,%b,%b" % (room.vehicle_id.encode(), group, data)
+    server.groups.update(peer, group, told)
+
+
+def subscribe(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+    """`G<group>`: an app gets the newest update of every car in it, and all that follow; a batch client only the former."""
+    name = message[1:].partition(b",")[0]
+    if len(name) > LONGEST_NAME:
+        server.counters.ignored += 1
+        return
+    group = name.upper()
+    if peer.role is Role.APP:
+        server.groups.subscribe(peer, group)
+    for told in server.groups.updates(group):
+        peer.send(told, now)
