@@ -7,8 +7,9 @@ import pytest
 
 from api_gateway.edge.protocol import MAX_BODY, MAX_HEAD, EdgeProtocol
 from api_gateway.settings import Settings
-from fixtures.gateway import Gateway, running
+from fixtures.gateway import Gateway, provision, running
 from fixtures.waiting import until
+from ovms.db.engine import Pool
 
 CLOSE = b"Host: x\r\nConnection: close\r\n\r\n"
 LOGIN = b"username=demo&password=secret"
@@ -216,7 +217,8 @@ class Impatient(EdgeProtocol):
         (b"GET /livez HTTP/1.1\r\n\r\nGET /", b"HTTP/1.1 200 OK"),
     ],
 )
-async def test_slow_clients_are_closed(gateway_settings: Settings, sent: bytes, answered: bytes) -> None:
+async def test_slow_clients_are_closed(gateway_settings: Settings, pool: Pool, sent: bytes, answered: bytes) -> None:
+    await provision(pool)
     async with running(gateway_settings, io.BytesIO(), Impatient) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)

@@ -10,11 +10,11 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.dependencies import CallerDep, ResourcesDep
 from api_gateway.errors import AuthenticationFailed, Forbidden, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
-from ovms.times import read_since, write_time
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
 from ovms.db.accounts import OwnedVehicle, find_vehicle
 from ovms.db.history import read_records, summarise
+from ovms.times import read_since, write_time
 
 router = APIRouter(prefix="/api/historical", tags=["history"])
 

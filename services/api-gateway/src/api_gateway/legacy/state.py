@@ -12,10 +12,10 @@ from api_gateway.dependencies import CallerDep, ResourcesDep
 from api_gateway.errors import AuthenticationFailed, Forbidden, ParanoidVehicle, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.state_schema import EXAMPLES, view_schema
-from ovms.times import write_seconds
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.db.state import Message, read_all_messages, read_messages
 from ovms.records.views import CHARGE, LOCATION, STATUS, TPMS, View
+from ovms.times import write_seconds
 
 Json = dict[str, str | int | float | None]
 

@@ -18,8 +18,8 @@ from api_gateway.errors import (
 )
 from api_gateway.legacy.declared import SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.forms import read_fields
-from ovms.times import write_time
 from ovms.db.tokens import create_token, delete_token, list_tokens
+from ovms.times import write_time
 
 router = APIRouter(prefix="/api/token", tags=["tokens"])
 

@@ -9,11 +9,11 @@ from api_gateway.answers import json_answer, json_typed_text
 from api_gateway.dependencies import CallerDep, ResourcesDep
 from api_gateway.errors import AuthenticationFailed, Forbidden, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
-from ovms.times import write_seconds
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.bus.presence import Peers
 from ovms.db.accounts import find_vehicle, list_vehicles
 from ovms.db.state import read_messages
+from ovms.times import write_seconds
 
 router = APIRouter(prefix="/api", tags=["vehicles"])
 
