@@ -9,6 +9,16 @@ from ovms.protocol.events import Failed
 from ovms.protocol.server import ServerSession
 from ovms.protocol.states import ClientState, State
 from ovms.protocol.timers import Timeouts
-from ovms.protocol.welcome import Login
+from ovms.protocol.welcome import Login, ProvisionRequest
 
-__all__ = ["ClientSession", "ClientState", "Failed", "Login", "ServerSession", "State", "Timeouts", "Welcomed"]
+__all__ = [
+    "ClientSession",
+    "ClientState",
+    "Failed",
+    "Login",
+    "ProvisionRequest",
+    "ServerSession",
+    "State",
+    "Timeouts",
+    "Welcomed",
+]

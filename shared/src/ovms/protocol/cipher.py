@@ -53,6 +53,13 @@ def write_base64(data: bytes) -> bytes:
     return b2a_base64(data, newline=False)
 
 
+def encipher(key: bytes, text: bytes) -> bytes:
+    """One text by itself under a key, the beginning of the stream thrown away as in a session."""
+    update = Cipher(ARC4(key), mode=None).encryptor().update
+    update(DISCARDED)
+    return update(text)
+
+
 class Rc4Lines:
     """Opens and seals the lines of one session; every line moves its stream on, so order is all.
 

@@ -7,22 +7,25 @@ never looks anything up. What arrives in between waits in the session.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ovms.errors import LineTooLong, ProtocolError, StateError, TimedOut, TokenReplayed
+from ovms.errors import BadWelcome, LineTooLong, ProtocolError, StateError, TimedOut, TokenReplayed
 from ovms.identity import Role
 from ovms.protocol.cipher import Rc4Lines, session_key
 from ovms.protocol.events import Failed
 from ovms.protocol.lines import LineBuffer
 from ovms.protocol.states import TRANSITIONS, Input, State
 from ovms.protocol.timers import Timeouts
-from ovms.protocol.welcome import Login, read_welcome, write_answer
+from ovms.protocol.welcome import NOT_PROVISIONED, Login, ProvisionRequest, read_welcome, write_answer, write_provisioning
 
-Event = Login | Failed | bytes
+Event = Login | ProvisionRequest | Failed | bytes
 
 WELCOME_LIMIT: Final = 1024
 # Output of a command on the module's shell comes as one line and can be long: the reference was seen to take 1.2 MB.
 LINE_LIMITS: Final[Mapping[Role, int]] = {Role.CAR: 2 * 1024 * 1024, Role.APP: 64 * 1024, Role.BATCH: 64 * 1024}
 # Nobody has anything to say between its welcome and our answer, which it needs to encipher a line.
 EARLY_LIMIT: Final = 4096
+
+MOST_REQUESTS: Final = 4
+"""Requests for a configuration that one connection may make; only the first may have one."""
 
 PING: Final = b"A"
 
@@ -45,6 +48,7 @@ class ServerSession:
         "_lines",
         "_login",
         "_out",
+        "_requests",
         "_timeouts",
         "state",
     )
@@ -55,6 +59,7 @@ class ServerSession:
         self._lines = LineBuffer(WELCOME_LIMIT)
         self._login: Login | None = None
         self._cipher: Rc4Lines | None = None
+        self._requests = 0
         self._early = b""
         self._events: list[Event] = []
         self._out: list[bytes] = []
@@ -62,18 +67,21 @@ class ServerSession:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes of the peer. Then ask for `events()` and send `data_to_send()`; what it raises is a bug."""
-        self._last_received = now
+        state = self.state
         try:
-            _READERS[self.state](self, data)
+            _READERS[state](self, data)
         except ProtocolError as error:
             self._fail(error)
+        # Before login only progress counts: who sends a byte a second is not kept longer than who sends nothing.
+        if state is State.READY or self.state is not state:
+            self._last_received = now
 
     def receive_eof(self) -> None:
         """The peer has closed its end."""
         self._step(Input.CLOSE)
 
     def events(self) -> list[Event]:
-        """What happened since the last call, in order: a `Login`, messages as `bytes`, at the end perhaps `Failed`."""
+        """What happened since the last call, in order: requests, messages as `bytes`, at the end perhaps `Failed`."""
         events, self._events = self._events, []
         return events
 
@@ -103,9 +111,23 @@ class ServerSession:
         self._cipher = Rc4Lines(session_key(secret, server_token, login.token))
         self._lines = LineBuffer(LINE_LIMITS[login.role])
         self._last_sent = self._last_ping = now
-        if self._early:
-            early, self._early = self._early, b""
-            self.receive_data(early, now)
+        self._read_on(now)
+
+    def provision(self, record: bytes, secret: bytes, token: bytes, now: float) -> None:
+        """Answer a `ProvisionRequest` with a configuration; lines that came early are read.
+
+        Raises:
+            StateError: there is no request to answer.
+        """
+        self._answer_request(write_provisioning(record, secret, token), now)
+
+    def provision_nothing(self, now: float) -> None:
+        """Answer a `ProvisionRequest` for which there is no configuration.
+
+        Raises:
+            StateError: there is no request to answer.
+        """
+        self._answer_request(NOT_PROVISIONED, now)
 
     def reject(self) -> None:
         """Refuse the login: nothing is sent, the connection should be closed.
@@ -155,12 +177,21 @@ class ServerSession:
         if cut is None:
             return
         line, rest = cut
-        login = read_welcome(line)
-        self._login = login
-        self._step(Input.WELCOME)
-        self._events.append(login)
+        request = read_welcome(line)
+        if isinstance(request, Login):
+            self._login = request
+            self._step(Input.WELCOME)
+        else:
+            self._count_request()
+            self._step(Input.PROVISION)
+        self._events.append(request)
         if rest:
             self._wait(rest)
+
+    def _count_request(self) -> None:
+        self._requests += 1
+        if self._requests > MOST_REQUESTS:
+            raise BadWelcome
 
     def _wait(self, data: bytes) -> None:
         self._early += data
@@ -177,6 +208,17 @@ class ServerSession:
         """A closed session reads nothing."""
 
     # ---- states and times
+
+    def _answer_request(self, answer: bytes, now: float) -> None:
+        # One configuration a connection, as in the reference: keys are not there to be tried out.
+        self._step(Input.ANSWER)
+        self._out.append(answer if self._requests == 1 else NOT_PROVISIONED)
+        self._read_on(now)
+
+    def _read_on(self, now: float) -> None:
+        if self._early:
+            early, self._early = self._early, b""
+            self.receive_data(early, now)
 
     def _step(self, given: Input) -> None:
         try:
@@ -209,6 +251,7 @@ class ServerSession:
 _READERS: Final[Mapping[State, Callable[[ServerSession, bytes], None]]] = {
     State.AWAITING_WELCOME: ServerSession._read_welcome,  # noqa: SLF001
     State.AUTHENTICATING: ServerSession._wait,  # noqa: SLF001
+    State.PROVISIONING: ServerSession._wait,  # noqa: SLF001
     State.READY: ServerSession._read_messages,  # noqa: SLF001
     State.CLOSED: ServerSession._discard,  # noqa: SLF001
 }
@@ -216,5 +259,6 @@ _READERS: Final[Mapping[State, Callable[[ServerSession, bytes], None]]] = {
 _AWAITED: Final[Mapping[State, str]] = {
     State.AWAITING_WELCOME: "welcome",
     State.AUTHENTICATING: "answer to the login",
+    State.PROVISIONING: "answer to the request",
     State.READY: "message",
 }

@@ -15,6 +15,8 @@ class State(Enum):
     AWAITING_WELCOME = auto()
     AUTHENTICATING = auto()
     """The welcome was reported; what arrives meanwhile waits."""
+    PROVISIONING = auto()
+    """A module asked for its configuration; it may log in after the answer."""
     READY = auto()
     CLOSED = auto()
 
@@ -23,6 +25,8 @@ class Input(Enum):
     """What moves a server's session."""
 
     WELCOME = auto()
+    PROVISION = auto()
+    ANSWER = auto()
     ACCEPT = auto()
     REJECT = auto()
     SEND = auto()
@@ -32,14 +36,18 @@ class Input(Enum):
 
 TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.AWAITING_WELCOME, Input.WELCOME): State.AUTHENTICATING,
+    (State.AWAITING_WELCOME, Input.PROVISION): State.PROVISIONING,
+    (State.PROVISIONING, Input.ANSWER): State.AWAITING_WELCOME,
     (State.AUTHENTICATING, Input.ACCEPT): State.READY,
     (State.AUTHENTICATING, Input.REJECT): State.CLOSED,
     (State.READY, Input.SEND): State.READY,
     (State.AWAITING_WELCOME, Input.FAIL): State.CLOSED,
     (State.AUTHENTICATING, Input.FAIL): State.CLOSED,
+    (State.PROVISIONING, Input.FAIL): State.CLOSED,
     (State.READY, Input.FAIL): State.CLOSED,
     (State.AWAITING_WELCOME, Input.CLOSE): State.CLOSED,
     (State.AUTHENTICATING, Input.CLOSE): State.CLOSED,
+    (State.PROVISIONING, Input.CLOSE): State.CLOSED,
     (State.READY, Input.CLOSE): State.CLOSED,
     (State.CLOSED, Input.CLOSE): State.CLOSED,
 }

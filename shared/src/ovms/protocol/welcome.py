@@ -2,14 +2,18 @@
 
 MP-<kind> <scheme> <token> <digest> <vehicle id>[ <rest>]
 MP-S 0 <server token> <server digest>
+
+AP-C 0 <key>
+AP-S 0 <token> <digest> <record>, or AP-X
 """
 
 import hmac
 from dataclasses import dataclass, field
+from typing import Final
 
 from ovms.errors import BadWelcome, Undecodable, UnsupportedScheme
 from ovms.identity import Role
-from ovms.protocol.cipher import prove, read_base64, write_base64
+from ovms.protocol.cipher import encipher, prove, read_base64, write_base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,29 @@ class Login:
         return hmac.compare_digest(prove(secret, self.token), self.digest)
 
 
-def read_welcome(line: bytes) -> Login:
+@dataclass(frozen=True, slots=True)
+class ProvisionRequest:
+    """A module that has no configuration yet asks for it (manual, Auto Provisioning)."""
+
+    key: str
+    """What the module knows of itself, usually the car's VIN."""
+
+
+NOT_PROVISIONED: Final = b"AP-X\r\n"
+
+
+def read_welcome(line: bytes) -> Login | ProvisionRequest:
     """Read a peer's first line.
 
     Words after the vehicle id are ignored: iOS sends the name of a picture there.
 
     Raises:
-        BadWelcome: it is no welcome of a car, an app or a batch client.
+        BadWelcome: it is neither the welcome of a car, an app or a batch client nor a request for a configuration.
         UnsupportedScheme: the scheme is not 0.
     """
     words = line.split()
+    if len(words) >= 3 and words[0] == b"AP-C":
+        return _read_request(words)
     if len(words) < 5 or not words[0].startswith(b"MP-"):
         raise BadWelcome
     try:
@@ -50,6 +67,23 @@ def read_welcome(line: bytes) -> Login:
     except Undecodable:
         raise BadWelcome from None
     return Login(role, words[4].decode("utf-8", "replace"), token=words[2], digest=digest)
+
+
+def _read_request(words: list[bytes]) -> ProvisionRequest:
+    if words[1] != b"0":
+        raise UnsupportedScheme
+    return ProvisionRequest(words[2].decode("utf-8", "replace"))
+
+
+def write_provisioning(record: bytes, secret: bytes, token: bytes) -> bytes:
+    """The configuration of a module, that only a module which knows the secret can read.
+
+    Args:
+        record: parameters, spaces between.
+        secret: usually the ICCID of the module's SIM.
+    """
+    key = prove(secret, token)
+    return b"AP-S 0 %b %b %b\r\n" % (token, write_base64(key), write_base64(encipher(key, record)))
 
 
 def write_welcome(role: Role, token: bytes, secret: bytes, vehicle_id: str) -> bytes:
