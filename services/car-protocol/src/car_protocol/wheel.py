@@ -49,9 +49,14 @@ class Wheel:
         now = self._loop.time()
         for slot in [slot for slot in self._slots if slot * SLOT <= now]:
             for timed in self._slots.pop(slot):
-                if self._places.pop(timed, None) is None:
-                    continue  # removed by one that came before it in this slot
-                following = timed.handle_timer(now)
-                if following is not None:
-                    self.add(timed, max(following, now + SLOT / 2))
+                # By itself on the loop: what one of them raises is its own affair.
+                self._loop.call_later(0, self._call, timed)
         self._handle = self._loop.call_later(SLOT, self._turn) if self._slots else None
+
+    def _call(self, timed: Timed) -> None:
+        if self._places.pop(timed, None) is None:
+            return  # removed meanwhile
+        now = self._loop.time()
+        following = timed.handle_timer(now)
+        if following is not None:
+            self.add(timed, max(following, now + SLOT / 2))
