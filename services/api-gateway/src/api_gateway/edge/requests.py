@@ -21,10 +21,11 @@ UNKNOWN_ROUTE: Final = "-"
 class Requests:
     """Middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, log: Any, metrics: Metrics | None) -> None:
+    def __init__(self, app: ASGIApp, log: Any, metrics: Metrics | None, *, deadline: float = DEADLINE) -> None:
         self._app = app
         self._log = log
         self._metrics = metrics
+        self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,7 +41,7 @@ class Requests:
             await send(message)
 
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(self._deadline):
                 await self._app(scope, receive, watch)
         except TimeoutError:
             if not status:

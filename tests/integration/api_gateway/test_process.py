@@ -1,0 +1,99 @@
+"""The process: `python -m api_gateway`."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+@asynccontextmanager
+async def started(environment: Mapping[str, str]) -> AsyncIterator[Process]:
+    """A gateway in a process of its own, killed in the end where it still runs."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("OVMS_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "api_gateway", env={**ours, **environment}, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def listening(process: Process) -> int:
+    """The port, once it listens."""
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        line = json.loads(await process.stdout.readline())
+    assert line["event"] == "listening"
+    port: int = line["port"]
+    return port
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """What a gateway needs; neither store is there."""
+    return {
+        "OVMS_DATABASE_URL": f"postgresql://u:hush@/d?host={tmp_path}",
+        "OVMS_REDIS_URL": f"unix://{tmp_path}/none.sock",
+        "OVMS_HTTP_PORT": "0",
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_starts_without_its_stores_and_ends_when_told(environment: dict[str, str], number: signal.Signals) -> None:
+    async with started(environment) as process:
+        port = await listening(process)
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{port}/livez?password=hush")
+            assert answer.text == "ok\n"
+        process.send_signal(number)
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert errors == b""
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["event"] for line in lines] == ["request", "stopped"]
+    assert {"method", "route", "status", "ms", "timestamp", "level"} <= lines[0].keys()
+    assert b"hush" not in output
+
+
+async def test_a_port_in_use_is_one_line(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with started({**environment, "OVMS_HTTP_PORT": str(port)}) as process:
+            output, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert output == b""
+    assert errors.decode() == f"api-gateway: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+
+
+async def test_wrong_settings_are_one_line_without_their_values(environment: dict[str, str]) -> None:
+    del environment["OVMS_REDIS_URL"]
+    async with started({**environment, "OVMS_API_SESSION_TIMEOUT": "hush"}) as process:
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert errors.count(b"\n") == 1
+    assert b"OVMS_REDIS_URL" in errors
+    assert b"OVMS_API_SESSION_TIMEOUT" in errors
+    assert b"hush" not in errors
+
+
+async def test_metrics_have_a_port_of_their_own(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    async with started({**environment, "OVMS_GATEWAY_METRICS_PORT": str(port)}) as process, httpx.AsyncClient() as client:
+        public = await listening(process)
+        await client.get(f"http://127.0.0.1:{public}/api/status/DEMO")
+        assert (await client.get(f"http://127.0.0.1:{public}/metrics")).status_code == 404
+        metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    assert 'ovms_gateway_request_seconds_count{method="GET",route="/api/status/{vehicle_id}",status="401"} 1.0' in metrics
