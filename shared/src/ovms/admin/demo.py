@@ -24,8 +24,8 @@ def car_environment(host: str, port: int) -> dict[str, str]:
     """The variables that tell the simulator where to log in, and as what."""
     return {
         "OVMS_DEMO_HOST": host,
-        "OVMS_DEMO_PORT": str(port),
-        "OVMS_DEMO_VEHICLE_ID": VEHICLE_ID,
+        "OVMS_V2_PORT": str(port),
+        "OVMS_DEMO_VEHICLE": VEHICLE_ID,
         "OVMS_DEMO_PASSWORD": VEHICLE_PASSWORD,
     }
 

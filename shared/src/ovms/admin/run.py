@@ -15,6 +15,7 @@ from ovms.local.databases import Databases
 from ovms.local.ports import check_port
 from ovms.local.services import Service, Services
 from ovms.local.signals import StopSignals
+from ovms.local.terminal import Foreground
 
 # Which programs to run, given the settings, the variables for them, and whether the demo car is to drive.
 Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], bool], list[Service]]
@@ -47,7 +48,7 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
         LocalError: the data directory or a port is in use, or a program did not start or stay.
     """
     settings = RunSettings.from_environment(environment)
-    with StopSignals() as signals, ExitStack() as stack:
+    with StopSignals() as signals, Foreground(), ExitStack() as stack:
         directory = stack.enter_context(data_directory(environment))
         for setting, port, host in settings.ports():
             check_port(host, port, setting)

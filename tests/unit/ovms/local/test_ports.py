@@ -1,0 +1,22 @@
+"""Ports of this machine."""
+
+import socket
+
+import pytest
+
+from ovms.local.errors import LocalError, PortBusy
+from ovms.local.ports import check_port, free_port
+
+
+def test_a_free_port_is_free() -> None:
+    check_port("127.0.0.1", free_port(), "OVMS_V2_PORT")
+
+
+def test_a_port_in_use_names_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(PortBusy, match="OVMS_V2_PORT"):
+        check_port("127.0.0.1", other.getsockname()[1], "OVMS_V2_PORT")
+
+
+def test_an_address_of_another_machine_is_said() -> None:
+    with pytest.raises(LocalError, match=r"192\.0\.2\.1 port"):
+        check_port("192.0.2.1", free_port(), "OVMS_V2_PORT")
