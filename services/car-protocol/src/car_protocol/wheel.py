@@ -50,7 +50,7 @@ class Wheel:
         for slot in [slot for slot in self._slots if slot * SLOT <= now]:
             for timed in self._slots.pop(slot):
                 # By itself on the loop: what one of them raises is its own affair.
-                self._loop.call_later(0, self._call, timed)
+                self._loop.call_soon(self._call, timed)
         self._handle = self._loop.call_later(SLOT, self._turn) if self._slots else None
 
     def _call(self, timed: Timed) -> None:
