@@ -1,0 +1,30 @@
+"""Rooms of vehicles that no database knows."""
+
+from car_protocol.hub import Hub, Room
+from ovms.db.logins import Vehicle
+
+
+def vehicle(key: int = 1, vehicle_id: str = "DEMO") -> Vehicle:
+    return Vehicle(key, vehicle_id, password=b"", password_key_id="", paranoid_token="")
+
+
+def publish_head(vehicle_id: str) -> bytes:
+    return f"head of {vehicle_id}".encode()
+
+
+class FakePresence:
+    """Notes the counts of rooms that have changed."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, tuple[int, int, int]]] = []
+
+    def changed(self, room: Room) -> None:
+        self.changes.append((room.vehicle_id, room.counts()))
+
+
+def hub() -> Hub:
+    return Hub(publish_head, FakePresence().changed)
+
+
+def room(key: int = 1, vehicle_id: str = "DEMO") -> Room:
+    return Room(vehicle(key, vehicle_id), publish_head(vehicle_id))

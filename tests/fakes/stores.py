@@ -1,0 +1,62 @@
+"""A store in memory that can be slow, fail and refuse rows."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import asyncpg
+
+from ovms.db.writer import HistoryRow, StateRow
+
+
+class FakeStore:
+    """Keeps rows as PostgreSQL would, and every statement's rows in `statements`."""
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[int, str], StateRow] = {}
+        self.history: dict[tuple[int, str, int, int], HistoryRow] = {}
+        self.tokens: dict[int, str] = {}
+        self.statements: list[Sequence[StateRow] | Sequence[HistoryRow]] = []
+        self.failures: list[BaseException | None] = []
+        """What the next statements raise before anything is written; None: that one succeeds."""
+        self.refuses: Callable[[StateRow | HistoryRow], bool] = lambda row: False
+        self.open = asyncio.Event()
+        self.open.set()
+        self.writing = 0
+        """Statements that wait for `open`."""
+
+    async def write_states(self, rows: Sequence[StateRow]) -> None:
+        await self._statement(rows)
+        assert len({row[:2] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
+        for row in rows:
+            kept = self.states.get(row[:2])
+            if kept is None or (kept.epoch, kept.received_at) <= (row.epoch, row.received_at):
+                self.states[row[:2]] = row
+
+    async def write_history(self, rows: Sequence[HistoryRow]) -> None:
+        await self._statement(rows)
+        assert len({row[:4] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
+        before = list(self.history.values())
+        for row in rows:
+            if not any(_is_sent_again(row, kept) for kept in before):
+                self.history[row[:4]] = row
+
+    async def write_tokens(self, tokens: Mapping[int, str]) -> None:
+        self.tokens |= tokens
+
+    async def _statement(self, rows: Sequence[StateRow] | Sequence[HistoryRow]) -> None:
+        assert rows, "an empty statement"
+        self.writing += 1
+        try:
+            await self.open.wait()
+        finally:
+            self.writing -= 1
+        if self.failures and (failure := self.failures.pop(0)) is not None:
+            raise failure
+        if any(map(self.refuses, rows)):
+            raise asyncpg.DataError("a row is bad")
+        self.statements.append(rows)
+
+
+def _is_sent_again(row: HistoryRow, kept: HistoryRow) -> bool:
+    same = row[:3] == kept[:3] and row.ack_code == kept.ack_code and row.data == kept.data
+    return row.ack_code is not None and same and abs(row.recorded_at - kept.recorded_at) <= 60
