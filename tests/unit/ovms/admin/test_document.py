@@ -1,0 +1,93 @@
+"""The file that `ovms provision` reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovms.admin.document import parse_document, read_document
+from ovms.admin.errors import InputError
+
+
+def owner(**changes: Any) -> dict[str, Any]:
+    return {"name": "anna", "password": "geheim"} | changes
+
+
+def car(**changes: Any) -> dict[str, Any]:
+    return {"id": "EV1", "password": "NETPASS"} | changes
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    return {"key": "VIN1", "secret": "8944", "owner": "anna", "parameters": ["a", ""]} | changes
+
+
+def test_owners_and_vehicles_are_read() -> None:
+    document = parse_document({"owners": [owner(email="a@example.com", vehicles=[car(), car(id="ev.2")]), owner(name="b")]})
+
+    anna, b = document.owners
+    assert (anna.name, anna.password, anna.email) == ("anna", "geheim", "a@example.com")
+    assert [(v.vehicle_id, v.password, v.where) for v in anna.vehicles] == [
+        ("EV1", "NETPASS", "owners[0].vehicles[0]"),
+        ("ev.2", "NETPASS", "owners[0].vehicles[1]"),
+    ]
+    assert (b.email, b.vehicles) == ("", ())
+    assert "geheim" not in repr(document)
+
+
+def test_records_for_auto_provisioning_are_counted() -> None:
+    assert parse_document({"autoprovision": [record(), record(key="VIN2")]}).autoprovision_records == 2
+    assert parse_document({}).autoprovision_records == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "the document: not an object"),
+        ({"owner": []}, "the document: 'owner' is not known here"),
+        ({"owners": {}}, "the document: owners is not a list"),
+        ({"owners": [1]}, "owners[0]: not an object"),
+        ({"owners": [{"name": "anna"}]}, "owners[0]: password is missing"),
+        ({"owners": [owner(), owner(name=7)]}, "owners[1]: name is not text"),
+        ({"owners": [owner(password="")]}, "owners[0]: password is empty"),
+        ({"owners": [owner(password="a\0")]}, "owners[0]: password holds a NUL"),
+        ({"owners": [owner(email=None)]}, "owners[0]: email is not text"),
+        ({"owners": [owner(vehicles={})]}, "owners[0]: vehicles is not a list"),
+        ({"owners": [owner(vehicle=[])]}, "owners[0]: 'vehicle' is not known here"),
+        ({"owners": [owner(vehicles=[car(), car(id="a b")])]}, "owners[0].vehicles[1]: vehicle id 'a b': 1 to 32"),
+        ({"owners": [owner(vehicles=[car(), car(id="ev1")])]}, "owners[0].vehicles[1]: vehicle id 'ev1' is already that of"),
+        ({"owners": [owner(), owner(name="ANNA")]}, "owners[1]: owner name 'ANNA' is already that of owners[0]"),
+        ({"owners": [owner(name=" anna")]}, "owners[0]: owner name ' anna': 1 to 255 printable"),
+        ({"autoprovision": [record(key="")]}, "autoprovision[0]: key is empty"),
+        ({"autoprovision": [record(owner="")]}, "autoprovision[0]: owner name ''"),
+        ({"autoprovision": [record(parameters=["", 1])]}, "autoprovision[0]: parameters[1] is not text"),
+        ({"autoprovision": [record(), {}]}, "autoprovision[1]: key is missing"),
+    ],
+)
+def test_a_mistake_names_its_entry(value: object, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_document(value)
+    assert str(caught.value).startswith(message)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "line 1 column 2: Expecting property name"),
+        (b"\xff\xfe\xff", "not UTF-8"),
+        (b'"\xff"', "not UTF-8"),
+        (json.dumps({"owners": [{}]}).encode(), "owners[0]: name is missing"),
+    ],
+)
+def test_a_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "fixtures.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_document(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none: No such file"):
+        read_document(tmp_path / "none")

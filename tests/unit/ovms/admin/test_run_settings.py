@@ -1,0 +1,45 @@
+"""What `ovms run` takes from the environment."""
+
+import pytest
+
+from ovms.admin.errors import InputError
+from ovms.admin.run_settings import RunSettings
+
+
+def test_without_variables_it_listens_on_this_machine_only() -> None:
+    settings = RunSettings.from_environment({})
+    assert (settings.host, settings.v2_port, settings.http_port, settings.demo) == ("127.0.0.1", 6867, 6868, True)
+    assert settings.health_port not in (0, 6867, 6868)
+    assert (settings.database_url, settings.redis_url, settings.secret_keys) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"OVMS_V2_PORT": "x"}, "OVMS_V2_PORT=x: not a port"),
+        ({"OVMS_HTTP_PORT": "65536"}, "OVMS_HTTP_PORT=65536: not a port"),
+        ({"OVMS_HTTP_PORT": "6867"}, "must be ports of their own"),
+        ({"OVMS_DEMO": "no"}, "OVMS_DEMO=no: neither 0 nor 1"),
+    ],
+)
+def test_a_wrong_variable_is_named(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        RunSettings.from_environment(environment)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:6868"),
+        ("0.0.0.0", "http://127.0.0.1:6868"),
+        ("::", "http://[::1]:6868"),
+        ("192.0.2.7", "http://192.0.2.7:6868"),
+    ],
+)
+def test_the_address_to_show_is_one_that_answers(host: str, url: str) -> None:
+    assert RunSettings.from_environment({"OVMS_HOST": host}).http_url == url
+
+
+def test_secrets_are_not_shown() -> None:
+    environment = {"OVMS_DATABASE_URL": "secret", "OVMS_REDIS_URL": "secret", "OVMS_SECRET_KEYS": "secret"}
+    assert "secret'" not in repr(RunSettings.from_environment(environment))
