@@ -11,7 +11,7 @@ from car_protocol.routing import ROUTES, Action
 from car_protocol.server import Server
 from ovms.errors import ProtocolError
 from ovms.identity import Role
-from ovms.protocol import Failed, Login, ServerSession, State
+from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State
 
 HARD_BUFFER: Final = 16
 """A reader is let go at once when this many times the write buffer waits for it."""
@@ -74,14 +74,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: the path of every message of every car."""
-        session, server, room = self._session, self._server, cast("Room", self._room)
-        now = server.loop.time()
-        session.receive_data(data, now)
-        for event in session.events():
+        now = self._server.loop.time()
+        self._session.receive_data(data, now)
+        self._handle_events(now)
+
+    def _handle_events(self, now: float) -> None:
+        server, room = self._server, cast("Room", self._room)
+        for event in self._session.events():
             if type(event) is bytes:
                 self._actions[event[0]](server, room, self, event, now)
             elif type(event) is Login:
                 self._ask(event)
+            elif type(event) is ProvisionRequest:
+                server.desk.ask_for_configuration(self, event.key)
             elif type(event) is Failed:
                 self._fail(event.error)
         if server.recorder.is_full:
@@ -122,8 +127,24 @@ class Connection(asyncio.Protocol):
         self._session.accept(secret, server_token, self._server.loop.time())
         self._transport.write(self._session.data_to_send())
         self._server.counters.logins["accepted"] += 1
+        # Once it has its place in the room, what it sent too early is read.
+        self._server.loop.call_soon(self._handle_events, self._server.loop.time())
         self._server.wheel.remove(self)
         self._arm()
+
+    def provision(self, record: bytes, secret: bytes, token: bytes) -> None:
+        """Send its configuration to a module."""
+        self._session.provision(record, secret, token, self._server.loop.time())
+        self._go_on()
+
+    def provision_nothing(self) -> None:
+        """Say that there is none."""
+        self._session.provision_nothing(self._server.loop.time())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._transport.write(self._session.data_to_send())
+        self._handle_events(self._server.loop.time())
 
     def refuse(self) -> None:
         """Its credentials are wrong: close without a byte, as the reference does."""

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from car_protocol.hub import Hub, Peer, Room
 from car_protocol.recorder import Recorder
 from ovms.bus.presence import Claim, HttpWatchers, Presence
+from ovms.db.autoprovision import find_configurations
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, Vehicle, find_messages, find_vehicles
 from ovms.db.sealing import Sealer, SealingError
@@ -50,6 +51,18 @@ class Caller(Peer, Protocol):
         """Send the greeting, then what was kept."""
 
 
+class Unprovisioned(Protocol):
+    """A connection of a module that asks for its configuration."""
+
+    is_gone: bool
+
+    def provision(self, record: bytes, secret: bytes, token: bytes) -> None:
+        """Send its configuration."""
+
+    def provision_nothing(self) -> None:
+        """Say that there is none."""
+
+
 class LoginDesk:
     """Takes logins and greets who came in.
 
@@ -68,6 +81,7 @@ class LoginDesk:
         self._hub = hub
         self._recorder = recorder
         self._asking: list[tuple[Caller, Login]] = []
+        self._to_provision: list[tuple[Unprovisioned, str]] = []
         self._to_greet: list[tuple[Caller, Room, dict[int, StoredMessage]]] = []
         self._work = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -76,11 +90,16 @@ class LoginDesk:
     @property
     def waiting(self) -> int:
         """Logins that have no answer yet."""
-        return len(self._asking)
+        return len(self._asking) + len(self._to_provision)
 
     def ask(self, caller: Caller, login: Login) -> None:
         """Answer a login, soon."""
         self._asking.append((caller, login))
+        self._work.set()
+
+    def ask_for_configuration(self, module: Unprovisioned, key: str) -> None:
+        """Answer a request for a configuration, soon."""
+        self._to_provision.append((module, key))
         self._work.set()
 
     async def run(self) -> None:
@@ -89,11 +108,12 @@ class LoginDesk:
             await self._work.wait()
             try:
                 await self._answer(self._asking[:BATCH])
+                await self._provision(self._to_provision[:BATCH])
                 await self._greet(self._to_greet[:BATCH])
             except UNAVAILABLE as error:
                 self._log.warning("PostgreSQL is away; logins wait", waiting=self.waiting, reason=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
-            if not self._asking and not self._to_greet:
+            if not (self._asking or self._to_provision or self._to_greet):
                 self._work.clear()
 
     # ---- let in or refuse
@@ -147,8 +167,7 @@ class LoginDesk:
     def _enter(self, caller: Caller, vehicle: Vehicle, secret: bytes, claims: dict[str, Claim]) -> None:
         room = self._hub.room(vehicle)
         now = self._loop.time()
-        # 16 random bytes are 22 characters of the base64 alphabet.
-        caller.enter(room, secret, b2a_base64(secrets.token_bytes(16))[:22])
+        caller.enter(room, secret, _new_token())
         if caller.role is Role.CAR:
             claim = claims[vehicle.vehicle_id]
             room.epoch = max(room.epoch, claim.epoch)
@@ -163,6 +182,23 @@ class LoginDesk:
             self._to_greet.append((caller, room, pending))
             self._work.set()
 
+    # ---- provision
+
+    async def _provision(self, asking: Sequence[tuple[Unprovisioned, str]]) -> None:
+        if not asking:
+            return
+        found = await find_configurations(self._pool, [key for _, key in asking])
+        del self._to_provision[: len(asking)]
+        for module, key in asking:
+            if module.is_gone:
+                continue
+            try:
+                secret, record = found[key].open(self._sealer)
+            except (KeyError, SealingError):
+                module.provision_nothing()
+            else:
+                module.provision(record, secret, _new_token())
+
     # ---- greet
 
     async def _greet(self, entered: Sequence[tuple[Caller, Room, dict[int, StoredMessage]]]) -> None:
@@ -174,6 +210,11 @@ class LoginDesk:
         for caller, room, pending in entered:
             if not caller.is_gone:
                 caller.release(greeting(room, stored[room.vehicle] | pending, wall))
+
+
+def _new_token() -> bytes:
+    # 16 random bytes are 22 characters of the base64 alphabet.
+    return b2a_base64(secrets.token_bytes(16))[:22]
 
 
 def greeting(room: Room, stored: dict[int, StoredMessage], wall: float) -> list[bytes]:

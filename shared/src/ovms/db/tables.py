@@ -108,3 +108,15 @@ api_tokens: Final = Table(
     Column("last_used_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("sha256"),
 )
+
+autoprovision: Final = Table(
+    "autoprovision",
+    metadata,
+    Column("key", Text, primary_key=True, comment="what the module asks with, usually the VIN"),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("secret", LargeBinary, nullable=False, comment="usually the ICCID; sealed like a vehicle's password"),
+    Column("secret_key_id", Text, nullable=False),
+    Column("record", LargeBinary, nullable=False, comment="parameters, spaces between; sealed like a vehicle's password"),
+    Column("record_key_id", Text, nullable=False),
+    _now(),
+)
