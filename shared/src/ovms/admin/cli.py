@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -21,11 +21,18 @@ from ovms.errors import OvmsError
 _UNDEFINED_TABLE: Final = "42P01"
 
 
-def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    run_everything: Callable[[Mapping[str, str]], int] = run,
+) -> int:
     """Do what the arguments ask; return the exit status: 1 when it cannot be done, 2 when what was given is wrong."""
     asked = parser().parse_args(arguments)
     try:
-        return _do(asked, environment)
+        if asked.prepare is None:
+            return run_everything(environment)
+        _do(asked, environment)
     except AdminError as error:
         return _complain(error, error.status)
     except OvmsError as error:
@@ -36,15 +43,13 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         return _complain(_database_trouble(error), 1)
     except KeyboardInterrupt:
         return 130
+    return 0
 
 
-def _do(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    if asked.prepare is None:
-        return run(environment)
+def _do(asked: argparse.Namespace, environment: Mapping[str, str]) -> None:
     work: Work = asked.prepare(asked)
     with open_target(environment) as target:
         asyncio.run(_within(work, target))
-    return 0
 
 
 async def _within(work: Work, target: Target) -> None:
