@@ -1,0 +1,83 @@
+"""The parts of car-protocol that a test does not look at, in memory."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from car_protocol.gate import Gate
+from car_protocol.groups import Groups
+from car_protocol.hub import Peer, Room
+from car_protocol.recorder import Recorder
+from car_protocol.server import Server
+from car_protocol.settings import Settings
+from car_protocol.wheel import Wheel
+from fakes.loops import FakeLoop
+from fakes.rooms import hub
+from fakes.stores import FakeStore
+from ovms.protocol import Login, Timeouts
+
+WALL_OFFSET = 1_700_000_000.0
+
+
+class FakePublisher:
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, bytes]] = []
+        self.dropped = 0
+
+    def publish(self, room: Room, message: bytes) -> None:
+        self.published.append((room.vehicle_id, message))
+
+
+class FakeDesk:
+    """Keeps who asks to be let in."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, Login]] = []
+
+    @property
+    def waiting(self) -> int:
+        return len(self.asked)
+
+    def ask(self, caller: Any, login: Login) -> None:
+        self.asked.append((caller, login))
+
+
+class FakeArchive:
+    """Keeps what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, bytes]] = []
+
+    def ask(self, room: Room, peer: Peer, number: int, arguments: bytes, now: float) -> None:
+        self.asked.append((number, arguments))
+
+
+def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
+    """A server of real rooms, rows and timers, over fakes of what has a socket. Its store is `server.recorder._store`."""
+    loop = loop or FakeLoop()
+    chosen = Settings(database_url="postgresql://", redis_url="redis://", secret_keys="k:", **settings)
+    recorder = Recorder(
+        FakeStore(),
+        monotonic=loop.time,
+        wall_offset=WALL_OFFSET,
+        tick=0.0,
+        limit=chosen.pending_bytes,
+        resumed=lambda: server.recorder_has_room(),
+    )
+    server = Server(
+        settings=chosen,
+        timeouts=Timeouts(),
+        version=b"9.9",
+        loop=cast("Any", loop),
+        hub=hub(),
+        groups=Groups(cast("Any", loop)),
+        recorder=recorder,
+        publisher=cast("Any", FakePublisher()),
+        desk=cast("Any", FakeDesk()),
+        archive=cast("Any", FakeArchive()),
+        gate=Gate(chosen.logins_per_address),
+        wheel=Wheel(cast("Any", loop)),
+    )
+    return server
