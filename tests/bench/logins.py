@@ -1,0 +1,102 @@
+"""Cars that log in, many at once. The client's part is prepared beforehand, so that it costs little more than its system calls.
+
+Connecting to this machine does not wait: the kernel answers before the server accepts.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from bench.fleet import Account
+from bench.stack import HOST, BenchError
+from ovms.errors import ProtocolError
+from ovms.identity import Role
+from ovms.protocol.cipher import Rc4Lines, prove, session_key
+from ovms.protocol.welcome import read_answer, write_welcome
+
+AT_ONCE: Final = 200
+PATIENCE: Final = 30.0
+
+_TOKEN: Final = b"AbCdEfGhIjKlMnOpQrStUv"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A car's connection, and the server's answer to its welcome."""
+
+    account: Account
+    connection: socket.socket
+    answer: bytes
+
+    def cipher(self) -> Rc4Lines:
+        """The session's cipher.
+
+        Raises:
+            BenchError: the server did not prove the password.
+        """
+        try:
+            token, digest = read_answer(self.answer)
+        except ProtocolError as error:
+            raise BenchError(f"{self.account.vehicle_id}: {error}: {self.answer!r}") from None
+        if digest != prove(self.account.password, token):
+            raise BenchError(f"{self.account.vehicle_id}: the server's digest is wrong")
+        return Rc4Lines(session_key(self.account.password, token, _TOKEN))
+
+
+def welcomes(accounts: Sequence[Account]) -> list[tuple[Account, bytes]]:
+    """The first lines of cars."""
+    return [(car, write_welcome(Role.CAR, _TOKEN, car.password, car.vehicle_id)) for car in accounts]
+
+
+def log_in(port: int, prepared: Sequence[tuple[Account, bytes]], *, stay: bool) -> list[LoggedIn]:
+    """Log cars in, `AT_ONCE` at a time; each is closed at once unless they are to stay.
+
+    Raises:
+        BenchError: the server closed a connection before its answer, or is silent.
+    """
+    asking: dict[int, tuple[Account, socket.socket]] = {}
+    done: list[LoggedIn] = []
+    coming = iter(prepared)
+    with closing(select.epoll()) as poll:
+        _connect(port, islice(coming, AT_ONCE), asking, poll)
+        while asking:
+            ready = poll.poll(PATIENCE)
+            if not ready:
+                raise BenchError(f"{len(asking)} logins have no answer after {PATIENCE:g} s")
+            for handle, _ in ready:
+                account, connection = asking.pop(handle)
+                poll.unregister(handle)
+                done.append(LoggedIn(account, connection, connection.recv(4096).partition(b"\n")[0]))
+                if not stay:
+                    connection.close()
+            _connect(port, islice(coming, len(ready)), asking, poll)
+    return done
+
+
+def _connect(
+    port: int,
+    cars: Iterator[tuple[Account, bytes]],
+    asking: dict[int, tuple[Account, socket.socket]],
+    poll: select.epoll,
+) -> None:
+    for account, welcome in cars:
+        connection = socket.create_connection((HOST, port), timeout=PATIENCE)
+        connection.sendall(welcome)
+        asking[connection.fileno()] = (account, connection)
+        poll.register(connection, select.EPOLLIN)
+
+
+def measure_logins(port: int, accounts: Sequence[Account]) -> float:
+    """Logins a second of cars that were not seen before."""
+    prepared = welcomes(accounts)
+    began = time.perf_counter()
+    done = log_in(port, prepared, stay=False)
+    seconds = time.perf_counter() - began
+    for car in done:
+        car.cipher()
+    return len(done) / seconds

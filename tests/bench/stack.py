@@ -1,0 +1,113 @@
+"""A fresh stack as in production: PostgreSQL with fsync, Valkey, one process of each service, on sockets and free ports."""
+
+import asyncio
+import base64
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bench.fleet import provision
+from ovms.db.migrate import upgrade
+from ovms.local.ports import free_port
+from ovms.local.postgres import Postgres
+from ovms.local.process import spawn, stop
+from ovms.local.valkey import Valkey
+
+HOST: Final = "127.0.0.1"
+READY_TIMEOUT: Final = 30.0
+STOP_TIMEOUT: Final = 15.0
+
+
+class BenchError(Exception):
+    """The run is worth nothing: something did not start, or answered what it must not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where everything of a running stack is."""
+
+    database_url: str
+    valkey_socket: str
+    v2_port: int
+    http_port: int
+    health_port: int
+    car_protocol: int
+    """Its process id, as the next ones."""
+    api_gateway: int
+    postgres: int
+    valkey: int
+
+
+@contextmanager
+def running_stack(vehicles: int) -> Iterator[Stack]:
+    """Run a stack with so many cars provisioned while the block runs."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="ovms-bench-")))
+        postgres, valkey = Postgres(directory / "postgres"), Valkey(directory / "valkey")
+        stack.callback(postgres.stop)
+        postgres.start()
+        stack.callback(valkey.stop)
+        valkey.start()
+        keys = f"bench:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        asyncio.run(upgrade(postgres.url))
+        asyncio.run(provision(postgres.url, keys, vehicles))
+        ports = {name: free_port() for name in ("OVMS_V2_PORT", "OVMS_HTTP_PORT", "OVMS_HEALTH_PORT")}
+        environment = {
+            **os.environ,
+            **{name: str(port) for name, port in ports.items()},
+            "OVMS_HOST": HOST,
+            "OVMS_DATABASE_URL": postgres.url,
+            "OVMS_REDIS_URL": valkey.url,
+            "OVMS_SECRET_KEYS": keys,
+        }
+        car_protocol = _serve(stack, "car_protocol", environment, ports["OVMS_HEALTH_PORT"], directory)
+        api_gateway = _serve(stack, "api_gateway", environment, ports["OVMS_HTTP_PORT"], directory)
+        yield Stack(
+            database_url=postgres.url,
+            valkey_socket=valkey.url.removeprefix("unix://"),
+            v2_port=ports["OVMS_V2_PORT"],
+            http_port=ports["OVMS_HTTP_PORT"],
+            health_port=ports["OVMS_HEALTH_PORT"],
+            car_protocol=car_protocol,
+            api_gateway=api_gateway,
+            postgres=postgres.pid,
+            valkey=valkey.pid,
+        )
+
+
+def _serve(stack: ExitStack, package: str, environment: Mapping[str, str], port: int, directory: Path) -> int:
+    log = directory / f"{package}.log"
+    with log.open("wb") as output:
+        process = spawn([sys.executable, "-m", package], dies_by=signal.SIGKILL, environment=environment, output=output)
+    stack.callback(stop, process, signal.SIGTERM, within=STOP_TIMEOUT)
+    await_answer(process, f"http://{HOST}:{port}/readyz", log)
+    return process.pid
+
+
+def await_answer(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait until a program answers 200.
+
+    Raises:
+        BenchError: it ended, or does not within half a minute.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine is never reached through a proxy
+    deadline = time.monotonic() + READY_TIMEOUT
+    while True:
+        try:
+            with opener.open(url, timeout=2.0):
+                return
+        except (OSError, urllib.error.URLError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"not ready: {log.read_text(errors='replace')[-500:]}") from None
+            time.sleep(0.02)
