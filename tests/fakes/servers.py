@@ -23,11 +23,11 @@ class FakePublisher:
     """Keeps what is published."""
 
     def __init__(self) -> None:
-        self.published: list[tuple[str, bytes]] = []
-        self.dropped = 0
+        self.messages: list[tuple[str, bytes]] = []
+        self.published = self.dropped = 0
 
     def publish(self, room: Room, message: bytes) -> None:
-        self.published.append((room.vehicle_id, message))
+        self.messages.append((room.vehicle_id, message))
 
 
 class FakeDesk:

@@ -44,7 +44,7 @@ class Scene:
 
     @property
     def published(self) -> list[tuple[str, bytes]]:
-        return self.server.publisher.published  # type: ignore[return-value]
+        return self.server.publisher.messages  # type: ignore[return-value]
 
     @property
     def ignored(self) -> int:

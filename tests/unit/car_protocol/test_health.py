@@ -1,0 +1,85 @@
+"""The internal port."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from car_protocol.health import HealthPort, ServerCollector
+from fakes.servers import make_server
+
+
+@asynccontextmanager
+async def port(**ready: bool) -> AsyncIterator[int]:
+    def check(answer: bool):
+        async def ask() -> bool:
+            return answer
+
+        return ask
+
+    server = make_server()
+    server.counters.logins["accepted"] = 3
+    server.counters.closed["Undecodable"] = 2
+    health = HealthPort(ServerCollector(server), {name: check(answer) for name, answer in ready.items()})
+    async with await health.open("127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def ask(port: int, request: bytes) -> tuple[bytes, bytes]:
+    """The head's first line and the body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.split(b"\r\n")[0], body
+
+
+async def get(port: int, path: str) -> tuple[bytes, bytes]:
+    return await ask(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+async def test_alive_is_always_answered() -> None:
+    async with port(postgresql=False) as number:
+        assert await get(number, "/livez") == (b"HTTP/1.1 200 OK", b"ok\n")
+        assert await get(number, "/livez?verbose") == (b"HTTP/1.1 200 OK", b"ok\n")
+
+
+@pytest.mark.parametrize(
+    ("ready", "status", "body"),
+    [
+        ({"postgresql": True, "redis": True}, b"HTTP/1.1 200 OK", b'{"postgresql": true, "redis": true}\n'),
+        ({"postgresql": True, "redis": False}, b"HTTP/1.1 503 Service Unavailable", b'{"postgresql": true, "redis": false}\n'),
+    ],
+)
+async def test_ready_is_when_every_part_is(ready: dict[str, bool], status: bytes, body: bytes) -> None:
+    async with port(**ready) as number:
+        assert await get(number, "/readyz") == (status, body)
+
+
+async def test_the_metrics_are_those_of_the_parts() -> None:
+    async with port() as number:
+        status, body = await get(number, "/metrics")
+    assert status == b"HTTP/1.1 200 OK"
+    text = body.decode()
+    assert 'ovms_logins_total{result="accepted"} 3.0' in text
+    assert 'ovms_closed_total{reason="Undecodable"} 2.0' in text
+    assert "ovms_connections 0.0" in text
+    assert "# HELP ovms_rows_written_total" in text
+
+
+async def test_other_paths_are_not_found() -> None:
+    async with port() as number:
+        assert await get(number, "/") == (b"HTTP/1.1 404 Not Found", b"not found\n")
+
+
+@pytest.mark.parametrize("request_", [b"nonsense\r\n\r\n", b"\r\n\r\n", b"x" * 20_000])
+async def test_nonsense_is_closed(request_: bytes) -> None:
+    async with port() as number:
+        try:
+            status, _ = await ask(number, request_)
+        except ConnectionError:
+            status = b""
+        assert status == b""
