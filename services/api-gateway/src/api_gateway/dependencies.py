@@ -11,14 +11,18 @@ from api_gateway.errors import InsufficientRights
 from api_gateway.resources import Resources
 
 
-async def _resources(request: Request) -> Resources:
+def resources_of(request: Request) -> Resources:
+    """The parts, for the one route that is polled so often that another dependency would be felt."""
     return cast("Resources", request.scope["state"]["resources"])
 
 
+async def _resources(request: Request) -> Resources:
+    return resources_of(request)
+
+
 async def _caller(request: Request) -> Caller:
-    scope = request.scope
-    resources: Resources = scope["state"]["resources"]
-    return await resources.authenticator.authenticate(scope["headers"], scope["query_string"])
+    authenticator = resources_of(request).authenticator
+    return await authenticator.authenticate(request.scope["headers"], request.scope["query_string"])
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]

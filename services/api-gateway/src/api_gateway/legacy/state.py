@@ -4,11 +4,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api_gateway.answers import json_answer
-from api_gateway.dependencies import CallerDep, ResourcesDep
+from api_gateway.dependencies import CallerDep, ResourcesDep, resources_of
 from api_gateway.errors import AuthenticationFailed, Forbidden, ParanoidVehicle, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.state_schema import EXAMPLES, view_schema
@@ -105,8 +105,9 @@ def make_router() -> APIRouter:
 
 
 def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
-    async def read(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+    async def read(request: Request, vehicle_id: VehicleId, caller: CallerDep) -> Response:
         check_possible(vehicle_id)
+        resources = resources_of(request)
         messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, call.view.codes)
         if messages is None:
             raise Forbidden
