@@ -22,6 +22,7 @@ from api_gateway.legacy import cookie, history, state, token, unimplemented, veh
 from api_gateway.metrics import Metrics
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
+from ovms.auth.passwords import Overloaded
 
 DISTRIBUTION: Final = "ovms-api-gateway"
 
@@ -74,7 +75,7 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
         return error_answer(error)
 
     async def away(_: Request, error: Exception) -> Response:
-        log.warning("a store is away", error=type(error).__name__)
+        log.warning("a call cannot be answered now", error=type(error).__name__)
         return error_answer(ServiceUnavailable)
 
     async def unknown(request: Request, _: Exception) -> Response:
@@ -86,4 +87,5 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
     app.add_exception_handler(HTTPException, unknown)
     for error in UNAVAILABLE:
         app.add_exception_handler(error, away)
+    app.add_exception_handler(Overloaded, away)
     app.add_exception_handler(ClientDisconnect, away)

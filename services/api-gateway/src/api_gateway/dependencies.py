@@ -6,9 +6,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.auth.rights import permits
 from api_gateway.errors import InsufficientRights
 from api_gateway.resources import Resources
+from ovms.auth.rights import permits
 
 
 def resources_of(request: Request) -> Resources:

@@ -12,8 +12,7 @@
     ├── NotImplementedYet       501
     ├── MethodNotImplemented    501   HEAD, OPTIONS and others: as the reference
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
-    └── ServiceUnavailable      503   PostgreSQL or Redis is away: try again
-        └── Overloaded          503   too many passwords are being checked
+    └── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
 
 Bodies are the reference's where it has the error. They carry no secret and nothing of the request.
 """
@@ -121,16 +120,12 @@ class ParanoidVehicle(ApiError):
 
 
 class ServiceUnavailable(ApiError):
-    """PostgreSQL or Redis does not answer."""
+    """PostgreSQL or Redis does not answer, or too many passwords wait to be checked."""
 
     status = 503
     detail = "Service unavailable"
     meaning = "The server cannot answer now; try again after Retry-After seconds."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
-
-
-class Overloaded(ServiceUnavailable):
-    """Too many passwords wait to be checked."""
 
 
 def answers(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:

@@ -13,10 +13,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from api_gateway.auth.authenticator import Authenticator
-from api_gateway.auth.passwords import PasswordChecks
-from api_gateway.auth.remembered import Remembered
 from api_gateway.connections import Connections
 from api_gateway.settings import Settings
+from ovms.auth.passwords import PasswordChecks
+from ovms.auth.remembered import Remembered
+from ovms.auth.sign_in import SignIn
 from ovms.bus.presence import Presence
 from ovms.bus.sessions import Sessions
 from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
@@ -65,10 +66,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     sessions = Sessions(client, settings.api_session_timeout)
     try:
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
-        authenticator = Authenticator(pool, sessions, passwords, Remembered(time.monotonic), nobody)
+        sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
         presence = Presence(client)
         connections = Connections(pool, sessions, presence)
-        yield Resources(pool, client, sessions, presence, connections, authenticator, time.time)
+        yield Resources(pool, client, sessions, presence, connections, Authenticator(sessions, sign_in), time.time)
     finally:
         passwords.close()
         await client.aclose()

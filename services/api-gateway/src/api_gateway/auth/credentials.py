@@ -3,30 +3,13 @@
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qs
 
+from ovms.auth.credentials import BearerToken, Credential, Password
+
 COOKIE: Final = "ovmsapisession"
 _PREFIX: Final = COOKIE + "="
-
-
-@dataclass(frozen=True, slots=True)
-class Password:
-    """A user name with a password, or with an API token in its place."""
-
-    user: str
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BearerToken:
-    """An API token by itself."""
-
-    token: str = field(repr=False)
-
-
-Credential = Password | BearerToken
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str | None]:

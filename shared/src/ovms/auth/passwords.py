@@ -5,12 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from api_gateway.errors import Overloaded
+from ovms.errors import OvmsError
 
 THREADS: Final = 2
 WAITING: Final = 64
 
 Verify = Callable[[str, str], bool]
+
+
+class Overloaded(OvmsError):
+    """Too many passwords wait to be checked; try again in a while."""
 
 
 class PasswordChecks:

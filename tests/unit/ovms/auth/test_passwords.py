@@ -5,9 +5,8 @@ import threading
 
 import pytest
 
-from api_gateway.auth.passwords import PasswordChecks
-from api_gateway.errors import Overloaded
 from fixtures.waiting import until
+from ovms.auth.passwords import Overloaded, PasswordChecks
 
 
 class Gate:

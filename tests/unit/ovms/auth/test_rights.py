@@ -2,7 +2,7 @@
 
 import pytest
 
-from api_gateway.auth.rights import grants_anything, permits
+from ovms.auth.rights import grants_anything, permits
 
 
 @pytest.mark.parametrize(

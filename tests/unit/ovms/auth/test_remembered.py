@@ -1,6 +1,6 @@
 """Credentials that were right a moment ago."""
 
-from api_gateway.auth.remembered import Remembered
+from ovms.auth.remembered import Remembered
 from ovms.bus.sessions import Login
 
 

@@ -1,0 +1,81 @@
+"""Finds out whose a credential is."""
+
+import asyncio
+import hashlib
+
+from ovms.auth.credentials import BearerToken, Credential, Password
+from ovms.auth.passwords import PasswordChecks
+from ovms.auth.remembered import Remembered
+from ovms.auth.rights import EVERYTHING
+from ovms.bus.sessions import Login
+from ovms.db.accounts import find_account
+from ovms.db.engine import Pool
+from ovms.db.tokens import looks_like_token, use_token
+
+
+class SignIn:
+    """Checks passwords and API tokens.
+
+    Args:
+        nobody: the hash of a password that no one has: checking it takes as long for an unknown owner.
+    """
+
+    def __init__(self, pool: Pool, passwords: PasswordChecks, remembered: Remembered, nobody: str) -> None:
+        self._pool = pool
+        self._passwords = passwords
+        self._remembered = remembered
+        self._nobody = nobody
+        self._under_way: dict[bytes, asyncio.Task[Login | None]] = {}
+
+    async def sign_in(self, credential: Credential) -> Login | None:
+        """Whose credential this is; None for a wrong one. Equal ones that come at once are checked once.
+
+        Raises:
+            Overloaded: too many passwords wait to be checked.
+        """
+        mark = self._mark(credential)
+        if (login := self._remembered.find(mark)) is not None:
+            return login
+        if (check := self._under_way.get(mark)) is None:
+            check = self._under_way[mark] = asyncio.create_task(self._check(credential, mark))
+            check.add_done_callback(lambda _: self._under_way.pop(mark))
+        return await asyncio.shield(check)
+
+    def forget(self, owner_id: int) -> None:
+        """Ask again for every credential of an owner: one was revoked."""
+        self._remembered.forget(owner_id)
+
+    def _mark(self, credential: Credential) -> bytes:
+        match credential:
+            case Password(user, secret):
+                return self._remembered.mark(user, secret)
+            case BearerToken(token):
+                return self._remembered.mark(token)
+
+    async def _check(self, credential: Credential, mark: bytes) -> Login | None:
+        match credential:
+            case Password(user, secret):
+                login = await self._check_token(secret, user) or await self._check_password(user, secret)
+            case BearerToken(token):
+                login = await self._check_token(token, None)
+        if login is not None:
+            self._remembered.keep(mark, login)
+        return login
+
+    async def _check_token(self, token: str, user: str | None) -> Login | None:
+        if not looks_like_token(token) or (owner := await use_token(self._pool, token)) is None:
+            return None
+        if user is not None and user.lower() != owner.name.lower():
+            return None
+        return Login(owner.owner_id, owner.name, owner.permit, _proof(token))
+
+    async def _check_password(self, user: str, password: str) -> Login | None:
+        account = await find_account(self._pool, user)
+        right = await self._passwords.check(account.password_hash if account else self._nobody, password)
+        if account is None or not right:
+            return None
+        return Login(account.owner_id, account.name, EVERYTHING, _proof(account.password_hash))
+
+
+def _proof(checked_against: str) -> str:
+    return hashlib.sha256(checked_against.encode()).hexdigest()
