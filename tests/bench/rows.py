@@ -12,7 +12,12 @@ PATIENCE: Final = 30.0
 LOOK_EVERY: Final = 0.01
 
 _STORED: Final = """
-SELECT vehicle_id, code, data FROM messages JOIN vehicles ON vehicles.id = messages.vehicle WHERE vehicle_id = ANY($1::text[])
+SELECT vehicle_id, code, data FROM messages JOIN vehicles ON vehicles.id = messages.vehicle
+WHERE upper(vehicle_id) = ANY($1::text[])
+"""
+
+_ONE: Final = """
+SELECT data FROM messages WHERE code = $2 AND vehicle = (SELECT id FROM vehicles WHERE upper(vehicle_id) = $1)
 """
 
 Stored = Mapping[str, Mapping[str, bytes]]
@@ -25,6 +30,11 @@ class Rows:
     def __init__(self, database_url: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._connection = self._loop.run_until_complete(asyncpg.connect(database_url))
+
+    def holds(self, vehicle_id: str, message: bytes) -> bool:
+        """Whether a message is the newest of its car and code."""
+        stored = self._connection.fetchval(_ONE, vehicle_id, chr(message[0]))
+        return bool(self._loop.run_until_complete(stored) == message[1:])
 
     def become(self, expected: Stored) -> None:
         """Wait until the newest messages of these cars are what is expected.

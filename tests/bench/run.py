@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
 
 from bench import limits
 from bench.fleet import accounts
@@ -22,10 +21,11 @@ from bench.messages import MessageRun, measure_messages
 from bench.process import raise_open_files
 from bench.report import Figure, Report
 from bench.requests import measure_requests, sign_in
-from bench.stack import Stack, await_answer, running_stack
+from bench.stack import Stack, await_listener, running_stack
 from ovms.local.ports import free_port
 from ovms.local.process import spawn, stop
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
@@ -35,8 +35,6 @@ class Size:
 
     cars: int
     rounds: int
-    window: int
-    """Messages that may be under way: fewer than a round of all cars."""
     logins: int
     idle: int
     request_seconds: float
@@ -44,8 +42,8 @@ class Size:
     """Seconds that one measurement may take."""
 
 
-FULL = Size(cars=1000, rounds=25, window=6000, logins=10_000, idle=5000, request_seconds=5.0, time_limit=60.0)
-SHORT = Size(cars=100, rounds=10, window=600, logins=500, idle=500, request_seconds=0.5, time_limit=20.0)
+FULL: Final = Size(cars=1000, rounds=25, logins=10_000, idle=5000, request_seconds=5.0, time_limit=60.0)
+SHORT: Final = Size(cars=100, rounds=10, logins=500, idle=500, request_seconds=0.5, time_limit=20.0)
 
 
 def measure(size: Size) -> Report:
@@ -57,16 +55,19 @@ def measure(size: Size) -> Report:
     """
     began, machine = time.perf_counter(), facts()
     raise_open_files()
-    with running_stack(max(size.logins, size.idle)) as stack:
-        # First, since it needs a process that has not worked yet.
-        idle = _elsewhere(size, partial(measure_idle, stack.v2_port, stack.car_protocol, accounts(size.idle)))
-        messages = _elsewhere(size, partial(measure_messages, stack, accounts(size.cars), size.rounds, size.window))
-        requests, length = _elsewhere(size, partial(_measure_status, stack, size.request_seconds))
-        logins = _elsewhere(size, partial(measure_logins, stack.v2_port, accounts(size.logins)))
-    decoding = _elsewhere(size, partial(limits.decoding, size.cars, size.rounds))
-    cryptography = _elsewhere(size, partial(limits.login_cryptography, size.logins))
-    bare_idle = _elsewhere(size, partial(_measure_bare_idle, size.idle))
-    bare_requests = _elsewhere(size, partial(_measure_bare_requests, length, size.request_seconds))
+    with Elsewhere(size.time_limit) as elsewhere:
+        with running_stack(max(size.logins, size.idle)) as stack:
+            # First, since it needs a process that has not worked yet.
+            idle = elsewhere.call(measure_idle, stack.v2_port, stack.car_protocol, accounts(size.idle))
+            messages = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
+            requests, length = elsewhere.call(_measure_status, stack, size.request_seconds)
+            logins = elsewhere.call(measure_logins, stack.v2_port, accounts(size.logins))
+        decoding = elsewhere.call(limits.decoding, size.cars, size.rounds)
+        cryptography = elsewhere.call(limits.login_cryptography, size.logins)
+        with _bare_server("cars") as (port, pid):
+            bare_idle = elsewhere.call(measure_bare_idle, port, pid, size.idle)
+        with _bare_server("http", str(length)) as (port, _):
+            bare_requests, _ = elsewhere.call(measure_requests, port, "/bare", "ovmsapisession=none", size.request_seconds)
     figures = [
         Figure("messages stored and published", messages.rate, "messages/s", 30_000, decoding, "decoding alone"),
         Figure("logins, cold", logins, "logins/s", 2_000, cryptography, "their cryptography alone"),
@@ -74,6 +75,34 @@ def measure(size: Size) -> Report:
         Figure("/api/status/<id> with a cookie", requests, "requests/s", 2_000, bare_requests, "a bare FastAPI Response"),
     ]
     return Report(machine, figures, _notes(messages), time.perf_counter() - began)
+
+
+class Elsewhere:
+    """Calls functions in another process, so that what is being measured shares no interpreter with who measures."""
+
+    def __init__(self, time_limit: float) -> None:
+        self._time_limit = time_limit
+
+    def __enter__(self) -> Self:
+        self._processes = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.shutdown(cancel_futures=True)
+
+    def call(self, work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        """Call a function.
+
+        Raises:
+            TimeoutError: it has not returned after the time limit.
+            Whatever it raises.
+        """
+        try:
+            return self._processes.submit(work, *arguments, **named).result(self._time_limit)
+        except TimeoutError:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def _notes(run: MessageRun) -> dict[str, float]:
@@ -87,44 +116,22 @@ def _notes(run: MessageRun) -> dict[str, float]:
     }
 
 
-def _elsewhere(size: Size, work: Callable[[], Result]) -> Result:
-    """Do something in a process of its own, so that what measures neither helps nor hinders what comes next."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes:
-        try:
-            return processes.submit(work).result(size.time_limit)
-        except TimeoutError:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
 def _measure_status(stack: Stack, seconds: float) -> tuple[float, int]:
     path = f"/api/status/{accounts(1)[0].vehicle_id}"
     return measure_requests(stack.http_port, path, sign_in(stack.http_port), seconds)
 
 
-def _measure_bare_requests(length: int, seconds: float) -> float:
-    port = free_port()
-    with _bare_server("http", str(port), str(length), ready=f"http://127.0.0.1:{port}/bare"):
-        return measure_requests(port, "/bare", "ovmsapisession=none", seconds)[0]
-
-
-def _measure_bare_idle(connections: int) -> float:
-    port = free_port()
-    with _bare_server("cars", str(port)) as pid:
-        return measure_bare_idle(port, pid, connections)
-
-
 @contextmanager
-def _bare_server(*arguments: str, ready: str | None = None) -> Iterator[int]:
+def _bare_server(kind: str, *arguments: str) -> Iterator[tuple[int, int]]:
+    """Run a server of `bench.bare`: (its port, its process id)."""
+    port = free_port()
     with TemporaryDirectory(prefix="ovms-bench-") as directory:
         log = Path(directory, "log")
         with log.open("wb") as output:
-            command = [sys.executable, "-m", "bench.bare", *arguments]
+            command = [sys.executable, "-m", "bench.bare", kind, str(port), *arguments]
             process = spawn(command, dies_by=signal.SIGKILL, output=output)
         try:
-            if ready is not None:
-                await_answer(process, ready, log)
-            yield process.pid
+            await_listener(process, port, log)
+            yield port, process.pid
         finally:
             stop(process, signal.SIGTERM, within=5.0)

@@ -5,12 +5,12 @@ import base64
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,23 +91,32 @@ def _serve(stack: ExitStack, package: str, environment: Mapping[str, str], port:
     with log.open("wb") as output:
         process = spawn([sys.executable, "-m", package], dies_by=signal.SIGKILL, environment=environment, output=output)
     stack.callback(stop, process, signal.SIGTERM, within=STOP_TIMEOUT)
-    await_answer(process, f"http://{HOST}:{port}/readyz", log)
+    await_listener(process, port, log)
+    _await_readiness(process, port, log)
     return process.pid
 
 
-def await_answer(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Wait until a program answers 200.
+def await_listener(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait until a program listens.
 
     Raises:
         BenchError: it ended, or does not within half a minute.
     """
+    _await(lambda: socket.create_connection((HOST, port), timeout=2.0).close(), process, log)
+
+
+def _await_readiness(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine is never reached through a proxy
+    _await(lambda: opener.open(f"http://{HOST}:{port}/readyz", timeout=2.0).close(), process, log)
+
+
+def _await(look: Callable[[], None], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Look until that raises no OSError, as an answer of 503 does as well."""
     deadline = time.monotonic() + READY_TIMEOUT
     while True:
         try:
-            with opener.open(url, timeout=2.0):
-                return
-        except (OSError, urllib.error.URLError):
+            return look()
+        except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"not ready: {log.read_text(errors='replace')[-500:]}") from None
             time.sleep(0.02)

@@ -1,5 +1,6 @@
 """Hears what is published on the channels of some cars: counts while the clock runs, and compares when it has stopped."""
 
+import select
 import socket
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,11 +32,20 @@ class Subscriber:
         self._await_confirmations(len(channels))
 
     def hear(self) -> None:
-        """Wait for more publications and count them.
+        """Count what has come, without waiting."""
+        while select.select([self._connection], [], [], 0.0)[0]:
+            self._receive()
+
+    def await_count(self, count: int) -> None:
+        """Count until so many publications have come.
 
         Raises:
-            BenchError: none comes.
+            BenchError: no more come.
         """
+        while self.count < count:
+            self._receive()
+
+    def _receive(self) -> None:
         try:
             chunk = self._connection.recv(BUFFER)
         except TimeoutError:
