@@ -29,9 +29,14 @@ from car_protocol.recorder import Recorder
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.store import PostgresStore
+from car_protocol.user_login import UserDesk
 from car_protocol.wheel import Wheel
+from ovms.auth.passwords import PasswordChecks
+from ovms.auth.remembered import Remembered
+from ovms.auth.sign_in import SignIn
 from ovms.bus.presence import Presence
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
+from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -59,7 +64,11 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             settings.redis_url.get_secret_value(), socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
         )
         stack.push_async_callback(client.aclose)
-        running, keeper, tasks = _make(settings, pool, client)
+        passwords = PasswordChecks(verify_password)
+        stack.callback(passwords.close)
+        nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
+        sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
+        running, keeper, tasks = _make(settings, pool, client, sign_in)
         server = running.server
         health = await HealthPort(ServerCollector(server), _checks(pool, client)).open(
             settings.health_host, settings.health_port
@@ -68,12 +77,15 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         await stack.enter_async_context(_background([*tasks, lambda: keeper.run(server.hub), running.listener.run]))
         stack.push_async_callback(keeper.end)
         stack.push_async_callback(server.archive.close)
+        stack.push_async_callback(server.users.close)
         await running.listener.open()
         stack.push_async_callback(_drain, running)
         yield running
 
 
-def _make(settings: Settings, pool: Pool, client: redis.asyncio.Redis) -> tuple[Running, PresenceKeeper, list[Work]]:
+def _make(
+    settings: Settings, pool: Pool, client: redis.asyncio.Redis, sign_in: SignIn
+) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
     keeper = PresenceKeeper(client, secrets.token_hex(8), monotonic=loop.time, wall=lambda: loop.time() + wall_offset)
@@ -99,6 +111,7 @@ def _make(settings: Settings, pool: Pool, client: redis.asyncio.Redis) -> tuple[
         recorder=recorder,
         publisher=publisher,
         desk=desk,
+        users=UserDesk(pool, sign_in, desk),
         archive=Archive(pool),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
@@ -138,7 +151,7 @@ async def _drain(running: Running) -> None:
     """Listen no more, finish the logins in flight, write what waits, then let everybody go."""
     server = running.server
     running.listener.close()
-    await _until(lambda: not server.desk.waiting, server.settings.drain_timeout / 2)
+    await _until(lambda: not (server.desk.waiting or server.users.waiting), server.settings.drain_timeout / 2)
     with suppress(TimeoutError, *UNAVAILABLE):
         async with asyncio.timeout(server.settings.drain_timeout / 2):
             await server.recorder.flush()

@@ -11,7 +11,7 @@ from car_protocol.routing import ROUTES, Action
 from car_protocol.server import Server
 from ovms.errors import ProtocolError
 from ovms.identity import Role
-from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State
+from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State, UserLogin
 
 HARD_BUFFER: Final = 16
 """A reader is let go at once when this many times the write buffer waits for it."""
@@ -85,6 +85,8 @@ class Connection(asyncio.Protocol):
                 self._actions[event[0]](server, room, self, event, now)
             elif type(event) is Login:
                 self._ask(event)
+            elif type(event) is UserLogin:
+                self._ask_as_user(event)
             elif type(event) is ProvisionRequest:
                 server.desk.ask_for_configuration(self, event.key)
             elif type(event) is Failed:
@@ -119,12 +121,28 @@ class Connection(asyncio.Protocol):
         self._arm()
         self._server.desk.ask(self, login)
 
+    def _ask_as_user(self, login: UserLogin) -> None:
+        self.role = login.role
+        self._arm()
+        if self._server.settings.user_login_in_clear:
+            self._server.users.ask(self, login)
+        else:
+            self.close("users may not log in without TLS")
+
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
-        """It is let in: answer the welcome."""
+        """It is let in: answer the welcome of scheme 0."""
+        self._session.accept(secret, server_token, self._server.loop.time())
+        self._enter(room)
+
+    def enter_user(self, room: Room, user: str, vehicle_ids: Sequence[str]) -> None:
+        """It is let in: answer the welcome of scheme 1."""
+        self._session.accept_user(user, room.vehicle_id, vehicle_ids, self._server.loop.time())
+        self._enter(room)
+
+    def _enter(self, room: Room) -> None:
         self._room = room
         self._actions = ROUTES[self.role]
         self._leave_gate()
-        self._session.accept(secret, server_token, self._server.loop.time())
         self._transport.write(self._session.data_to_send())
         self._server.counters.logins["accepted"] += 1
         # Once it has its place in the room, what it sent too early is read.

@@ -7,7 +7,9 @@ wrong credentials and does not come back before its owner has looked after it.
 import asyncio
 import secrets
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -39,7 +41,10 @@ class Caller(Peer, Protocol):
     is_gone: bool
 
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
-        """It is let in: answer the welcome."""
+        """It is let in: answer the welcome of scheme 0."""
+
+    def enter_user(self, room: Room, user: str, vehicle_ids: Sequence[str]) -> None:
+        """It is let in: answer the welcome of scheme 1."""
 
     def refuse(self) -> None:
         """It is not: close."""
@@ -63,6 +68,16 @@ class Unprovisioned(Protocol):
         """Say that there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A caller whose credentials are right."""
+
+    caller: Caller
+    vehicle: Vehicle
+    answer: Callable[[Room], None]
+    """Answers his welcome."""
+
+
 class LoginDesk:
     """Takes logins and greets who came in.
 
@@ -81,6 +96,7 @@ class LoginDesk:
         self._hub = hub
         self._recorder = recorder
         self._asking: list[tuple[Caller, Login]] = []
+        self._admitted: list[Admission] = []
         self._to_provision: list[tuple[Unprovisioned, str]] = []
         self._to_greet: list[tuple[Caller, Room, dict[int, StoredMessage]]] = []
         self._work = asyncio.Event()
@@ -90,11 +106,16 @@ class LoginDesk:
     @property
     def waiting(self) -> int:
         """Logins that have no answer yet."""
-        return len(self._asking) + len(self._to_provision)
+        return len(self._asking) + len(self._admitted) + len(self._to_provision)
 
     def ask(self, caller: Caller, login: Login) -> None:
         """Answer a login, soon."""
         self._asking.append((caller, login))
+        self._work.set()
+
+    def admit(self, admission: Admission) -> None:
+        """Let somebody in whose credentials were checked elsewhere, soon."""
+        self._admitted.append(admission)
         self._work.set()
 
     def ask_for_configuration(self, module: Unprovisioned, key: str) -> None:
@@ -108,12 +129,13 @@ class LoginDesk:
             await self._work.wait()
             try:
                 await self._answer(self._asking[:BATCH])
+                await self._let_in(self._admitted[:BATCH])
                 await self._provision(self._to_provision[:BATCH])
                 await self._greet(self._to_greet[:BATCH])
             except UNAVAILABLE as error:
                 self._log.warning("PostgreSQL is away; logins wait", waiting=self.waiting, reason=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
-            if not (self._asking or self._to_provision or self._to_greet):
+            if not (self._asking or self._admitted or self._to_provision or self._to_greet):
                 self._work.clear()
 
     # ---- let in or refuse
@@ -122,21 +144,12 @@ class LoginDesk:
         if not asking:
             return
         vehicles = await find_vehicles(self._pool, [fold_vehicle_id(login.vehicle_id) for _, login in asking])
-        let_in: list[tuple[Caller, Vehicle, bytes]] = []
-        for caller, login in asking:
-            vehicle = vehicles.get(fold_vehicle_id(login.vehicle_id))
-            self._check(caller, login, vehicle, let_in)
-        claims = await self._claim([vehicle.vehicle_id for caller, vehicle, _ in let_in if caller.role is Role.CAR])
         del self._asking[: len(asking)]
-        for caller, vehicle, secret in let_in:
+        for caller, login in asking:
             if not caller.is_gone:
-                self._enter(caller, vehicle, secret, claims)
+                self._check(caller, login, vehicles.get(fold_vehicle_id(login.vehicle_id)))
 
-    def _check(
-        self, caller: Caller, login: Login, vehicle: Vehicle | None, let_in: list[tuple[Caller, Vehicle, bytes]]
-    ) -> None:
-        if caller.is_gone:
-            return
+    def _check(self, caller: Caller, login: Login, vehicle: Vehicle | None) -> None:
         if vehicle is None:
             caller.refuse()
             return
@@ -147,9 +160,17 @@ class LoginDesk:
             self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.key, reason=str(error))
             return
         if login.proves(secret):
-            let_in.append((caller, vehicle, secret))
+            self.admit(Admission(caller, vehicle, partial(caller.enter, secret=secret, server_token=_new_token())))
         else:
             caller.refuse()
+
+    async def _let_in(self, admitted: Sequence[Admission]) -> None:
+        cars = [admission.vehicle.vehicle_id for admission in admitted if admission.caller.role is Role.CAR]
+        claims = await self._claim(cars)
+        del self._admitted[: len(admitted)]
+        for admission in admitted:
+            if not admission.caller.is_gone:
+                self._enter(admission, claims)
 
     async def _claim(self, vehicle_ids: Sequence[str]) -> dict[str, Claim]:
         """What Redis says of the cars; without it, an epoch of the same kind and no watchers until it is back."""
@@ -164,10 +185,11 @@ class LoginDesk:
             claims = [Claim(epoch, HttpWatchers(0, 0.0))] * len(vehicle_ids)
         return dict(zip(vehicle_ids, claims, strict=True))
 
-    def _enter(self, caller: Caller, vehicle: Vehicle, secret: bytes, claims: dict[str, Claim]) -> None:
+    def _enter(self, admission: Admission, claims: dict[str, Claim]) -> None:
+        caller, vehicle = admission.caller, admission.vehicle
         room = self._hub.room(vehicle)
         now = self._loop.time()
-        caller.enter(room, secret, _new_token())
+        admission.answer(room)
         if caller.role is Role.CAR:
             claim = claims[vehicle.vehicle_id]
             room.epoch = max(room.epoch, claim.epoch)

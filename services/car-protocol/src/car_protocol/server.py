@@ -14,6 +14,7 @@ from car_protocol.login import LoginDesk
 from car_protocol.publisher import Publisher
 from car_protocol.recorder import Recorder
 from car_protocol.settings import Settings
+from car_protocol.user_login import UserDesk
 from car_protocol.wheel import Wheel
 from ovms.protocol import Timeouts
 
@@ -54,6 +55,7 @@ class Server:
     recorder: Recorder
     publisher: Publisher
     desk: LoginDesk
+    users: UserDesk
     archive: Archive
     gate: Gate
     wheel: Wheel

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     health_port: int = Field(6866, description="the port of /livez, /readyz and /metrics")
     log_level: str = Field("info", description="debug, info, warning or error")
 
+    user_login_in_clear: bool = Field(True, description="let users log in with name and password without TLS (scheme 1)")
+
     timeout_welcome: float = Field(30.0, description="for a peer to log in after connecting")
     timeout_hold: float = Field(75.0, description="the most that a login waits for the databases")
     timeout_car: float = Field(960.0, description="silence of a car before it is let go")

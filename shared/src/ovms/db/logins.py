@@ -10,6 +10,11 @@ _VEHICLES: Final = """
 SELECT id, vehicle_id, password, password_key_id, paranoid_token FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
 """
 
+_VEHICLES_OF: Final = """
+SELECT id, vehicle_id, password, password_key_id, paranoid_token FROM vehicles
+WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"
+"""
+
 _MESSAGES: Final = """
 SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at, paranoid
 FROM messages WHERE vehicle = ANY($1::bigint[]) AND valid
@@ -47,6 +52,11 @@ async def find_vehicles(pool: Pool, folded_ids: Sequence[str]) -> dict[str, Vehi
     """The vehicles among these upper-cased ids, by that id."""
     rows = await pool.fetch(_VEHICLES, folded_ids)
     return {row["vehicle_id"].upper(): Vehicle(*row) for row in rows}
+
+
+async def find_vehicles_of(pool: Pool, owner_id: int) -> list[Vehicle]:
+    """An owner's vehicles, in order of their ids."""
+    return [Vehicle(*row) for row in await pool.fetch(_VEHICLES_OF, owner_id)]
 
 
 async def find_messages(pool: Pool, vehicles: Iterable[int]) -> dict[int, dict[int, StoredMessage]]:

@@ -9,9 +9,10 @@ from ovms.protocol.events import Failed
 from ovms.protocol.server import ServerSession
 from ovms.protocol.states import ClientState, State
 from ovms.protocol.timers import Timeouts
-from ovms.protocol.welcome import Login, ProvisionRequest
+from ovms.protocol.welcome import ANY_VEHICLE, Login, ProvisionRequest, UserLogin
 
 __all__ = [
+    "ANY_VEHICLE",
     "ClientSession",
     "ClientState",
     "Failed",
@@ -20,5 +21,6 @@ __all__ = [
     "ServerSession",
     "State",
     "Timeouts",
+    "UserLogin",
     "Welcomed",
 ]

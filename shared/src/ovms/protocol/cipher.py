@@ -8,7 +8,7 @@ MD5 nor RC4 withstands a serious attacker: it is what a million modules speak, a
 import hmac
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -58,6 +58,42 @@ def encipher(key: bytes, text: bytes) -> bytes:
     update = Cipher(ARC4(key), mode=None).encryptor().update
     update(DISCARDED)
     return update(text)
+
+
+class Lines(Protocol):
+    """How the lines of a session carry messages."""
+
+    def open(self, line: bytes) -> bytes:
+        """The message in a line: one byte of code, then the data.
+
+        Raises:
+            Undecodable: the line holds no message.
+        """
+
+    def seal(self, message: bytes) -> bytes:
+        """The line that carries a message, with its line end."""
+
+
+class PlainLines:
+    """Scheme 1: a line is the message itself (manual, "Encryption Scheme 0x31"); TLS is what should be around it."""
+
+    __slots__ = ()
+
+    def open(self, line: bytes) -> bytes:
+        """The message in a line: one byte of code, then the data.
+
+        Raises:
+            Undecodable: the line is empty, or begins with a blank.
+        """
+        # Some clients put the magic of scheme 0 before their messages here as well.
+        message = line.removesuffix(b"\r").removeprefix(MAGIC)
+        if not message or message[0] <= _SPACE:
+            raise Undecodable
+        return message
+
+    def seal(self, message: bytes) -> bytes:
+        """The line that carries a message, with its line end."""
+        return message + b"\r\n"
 
 
 class Rc4Lines:

@@ -4,19 +4,28 @@ The shell feeds bytes and times; on `Login` it looks the vehicle up and answers 
 never looks anything up. What arrives in between waits in the session.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ovms.errors import BadWelcome, LineTooLong, ProtocolError, StateError, TimedOut, TokenReplayed
 from ovms.identity import Role
-from ovms.protocol.cipher import Rc4Lines, session_key
+from ovms.protocol.cipher import Lines, PlainLines, Rc4Lines, session_key
 from ovms.protocol.events import Failed
 from ovms.protocol.lines import LineBuffer
 from ovms.protocol.states import TRANSITIONS, Input, State
 from ovms.protocol.timers import Timeouts
-from ovms.protocol.welcome import NOT_PROVISIONED, Login, ProvisionRequest, read_welcome, write_answer, write_provisioning
+from ovms.protocol.welcome import (
+    NOT_PROVISIONED,
+    Login,
+    ProvisionRequest,
+    UserLogin,
+    read_welcome,
+    write_answer,
+    write_provisioning,
+    write_user_answer,
+)
 
-Event = Login | ProvisionRequest | Failed | bytes
+Event = Login | UserLogin | ProvisionRequest | Failed | bytes
 
 WELCOME_LIMIT: Final = 1024
 # Output of a command on the module's shell comes as one line and can be long: the reference was seen to take 1.2 MB.
@@ -57,8 +66,8 @@ class ServerSession:
         self.state = State.AWAITING_WELCOME
         self._timeouts = timeouts
         self._lines = LineBuffer(WELCOME_LIMIT)
-        self._login: Login | None = None
-        self._cipher: Rc4Lines | None = None
+        self._login: Login | UserLogin | None = None
+        self._cipher: Lines | None = None
         self._requests = 0
         self._early = b""
         self._events: list[Event] = []
@@ -102,16 +111,27 @@ class ServerSession:
         Raises:
             StateError: there is no login to answer.
         """
-        login = self._asking(Input.ACCEPT)
+        if not isinstance(login := self._login, Login):
+            raise StateError(f"ACCEPT is not allowed in {self.state.name}")
         if login.token == server_token:
             self._fail(TokenReplayed())
-            return
-        self._step(Input.ACCEPT)
-        self._out.append(write_answer(server_token, secret))
-        self._cipher = Rc4Lines(session_key(secret, server_token, login.token))
-        self._lines = LineBuffer(LINE_LIMITS[login.role])
-        self._last_sent = self._last_ping = now
-        self._read_on(now)
+        else:
+            cipher = Rc4Lines(session_key(secret, server_token, login.token))
+            self._let_in(login, cipher, write_answer(server_token, secret), now)
+
+    def accept_user(self, user: str, vehicle_id: str, vehicle_ids: Iterable[str], now: float) -> None:
+        """Let the peer in whose `UserLogin` is right; lines that came early are read.
+
+        Args:
+            user: as the name is stored.
+            vehicle_ids: all the user's vehicles, as they are stored.
+
+        Raises:
+            StateError: there is no login of a user to answer.
+        """
+        if not isinstance(login := self._login, UserLogin):
+            raise StateError(f"ACCEPT is not allowed in {self.state.name}")
+        self._let_in(login, PlainLines(), write_user_answer(user, vehicle_id, vehicle_ids), now)
 
     def provision(self, record: bytes, secret: bytes, token: bytes, now: float) -> None:
         """Answer a `ProvisionRequest` with a configuration; lines that came early are read.
@@ -178,12 +198,12 @@ class ServerSession:
             return
         line, rest = cut
         request = read_welcome(line)
-        if isinstance(request, Login):
-            self._login = request
-            self._step(Input.WELCOME)
-        else:
+        if isinstance(request, ProvisionRequest):
             self._count_request()
             self._step(Input.PROVISION)
+        else:
+            self._login = request
+            self._step(Input.WELCOME)
         self._events.append(request)
         if rest:
             self._wait(rest)
@@ -215,6 +235,14 @@ class ServerSession:
         self._out.append(answer if self._requests == 1 else NOT_PROVISIONED)
         self._read_on(now)
 
+    def _let_in(self, login: Login | UserLogin, cipher: Lines, answer: bytes, now: float) -> None:
+        self._step(Input.ACCEPT)
+        self._out.append(answer)
+        self._cipher = cipher
+        self._lines = LineBuffer(LINE_LIMITS[login.role])
+        self._last_received = self._last_sent = self._last_ping = now
+        self._read_on(now)
+
     def _read_on(self, now: float) -> None:
         if self._early:
             early, self._early = self._early, b""
@@ -225,11 +253,6 @@ class ServerSession:
             self.state = TRANSITIONS[self.state, given]
         except KeyError:
             raise StateError(f"{given.name} is not allowed in {self.state.name}") from None
-
-    def _asking(self, given: Input) -> Login:
-        if self._login is None or self.state is not State.AUTHENTICATING:
-            raise StateError(f"{given.name} is not allowed in {self.state.name}")
-        return self._login
 
     def _fail(self, error: ProtocolError) -> None:
         self._step(Input.FAIL)

@@ -1,13 +1,17 @@
 """The lines before login (manual, Startup): what a peer introduces itself with, and our answer.
 
-MP-<kind> <scheme> <token> <digest> <vehicle id>[ <rest>]
+MP-<kind> 0 <token> <digest> <vehicle id>[ <rest>]
 MP-S 0 <server token> <server digest>
+
+MP-<kind> 1 <user> <password or API token> <vehicle id or *>
+MP-S 1 <user> <vehicle id> <all the user's vehicle ids>
 
 AP-C 0 <key>
 AP-S 0 <token> <digest> <record>, or AP-X
 """
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +36,18 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class UserLogin:
+    """A peer asks to be let in to a vehicle of a user (scheme 1)."""
+
+    role: Role
+    user: str
+    password: str = field(repr=False)
+    """Or an API token."""
+    vehicle_id: str
+    """As the peer spells it, or `ANY_VEHICLE`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProvisionRequest:
     """A module that has no configuration yet asks for it (manual, Auto Provisioning)."""
 
@@ -39,17 +55,18 @@ class ProvisionRequest:
     """What the module knows of itself, usually the car's VIN."""
 
 
+ANY_VEHICLE: Final = "*"
 NOT_PROVISIONED: Final = b"AP-X\r\n"
 
 
-def read_welcome(line: bytes) -> Login | ProvisionRequest:
+def read_welcome(line: bytes) -> Login | UserLogin | ProvisionRequest:
     """Read a peer's first line.
 
     Words after the vehicle id are ignored: iOS sends the name of a picture there.
 
     Raises:
         BadWelcome: it is neither the welcome of a car, an app or a batch client nor a request for a configuration.
-        UnsupportedScheme: the scheme is not 0.
+        UnsupportedScheme: the scheme is neither 0 nor 1.
     """
     words = line.split()
     if len(words) >= 3 and words[0] == b"AP-C":
@@ -60,6 +77,9 @@ def read_welcome(line: bytes) -> Login | ProvisionRequest:
         role = Role(words[0][3:].decode("ascii"))
     except ValueError:
         raise BadWelcome from None
+    if words[1] == b"1":
+        user, password, vehicle_id = (word.decode("utf-8", "replace") for word in words[2:5])
+        return UserLogin(role, user, password, vehicle_id)
     if words[1] != b"0":
         raise UnsupportedScheme
     try:
@@ -95,6 +115,11 @@ def write_welcome(role: Role, token: bytes, secret: bytes, vehicle_id: str) -> b
 def write_answer(server_token: bytes, secret: bytes) -> bytes:
     """The server's answer to a welcome that it accepts."""
     return b"MP-S 0 %b %b\r\n" % (server_token, write_base64(prove(secret, server_token)))
+
+
+def write_user_answer(user: str, vehicle_id: str, vehicle_ids: Iterable[str]) -> bytes:
+    """The server's answer to a welcome of scheme 1 that it accepts."""
+    return f"MP-S 1 {user} {vehicle_id} {' '.join(vehicle_ids)}\r\n".encode()
 
 
 def read_answer(line: bytes) -> tuple[bytes, bytes]:
