@@ -15,7 +15,7 @@ class FakeHandle:
 
 
 class FakeLoop:
-    """What the wheel needs of an event loop."""
+    """What the wheel and the connections need of an event loop."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self._now = now

@@ -11,6 +11,7 @@ from ovms.protocol.welcome import write_answer, write_welcome
 SECRET, VEHICLE = b"NETPASS", "DEMO"
 SERVER_TOKEN, CLIENT_TOKEN = b"0123456789abcdefghijkl", b"AbCdEfGhIjKlMnOpQrStUv"
 GARBAGE = b"this is no message\r\n"
+REQUEST = b"AP-C 0 VIN00000000000001\r\n"
 ANSWER = write_answer(SERVER_TOKEN, SECRET)
 START = 1000.0
 TIMES = Timeouts()
@@ -30,6 +31,8 @@ def server(state: State, role: Role = Role.CAR, times: Timeouts = TIMES) -> Serv
     session = ServerSession(START, times)
     if state in (State.AUTHENTICATING, State.READY):
         session.receive_data(welcome(role), START)
+    if state is State.PROVISIONING:
+        session.receive_data(REQUEST, START)
     if state is State.READY:
         session.accept(SECRET, SERVER_TOKEN, START)
     if state is State.CLOSED:

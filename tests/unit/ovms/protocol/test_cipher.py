@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovms.errors import Undecodable
-from ovms.protocol.cipher import MAGIC, Rc4Lines, prove, read_base64, session_key, write_base64
-from unit.ovms.protocol.transcripts import NAMES, transcript
+from ovms.protocol.cipher import MAGIC, PlainLines, Rc4Lines, encipher, prove, read_base64, session_key, write_base64
+from unit.ovms.protocol.transcripts import NAMES, PROVISIONING, transcript
 
 KEY = bytes.fromhex("90752c160c51a37285be233b111a9b5c")
 """openssl's HMAC-MD5 of both tokens of car_login_0x30.txt under its secret."""
@@ -20,6 +20,12 @@ def test_the_proof_is_the_hmac_md5_of_the_token() -> None:
 
 def test_the_session_key_takes_the_servers_token_first() -> None:
     assert session_key(b"NETPASS", b"0123456789abcdefghijkl", b"AbCdEfGhIjKlMnOpQrStUv") == KEY
+
+
+def test_one_text_by_itself_is_enciphered_as_openssl_does_it() -> None:
+    session = transcript(PROVISIONING)
+    key = prove(session.secret, session.server_token)
+    assert write_base64(encipher(key, session.srv.messages[0])) == session.srv.lines[0].split()[4]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,3 +110,21 @@ def test_base64_is_read_with_and_without_padding_and_written_with_it(size: int) 
 def test_a_single_character_is_no_base64() -> None:
     with pytest.raises(Undecodable):
         read_base64(b"A")
+
+
+# ---- scheme 1
+
+
+@pytest.mark.parametrize("line", [b"S1", b"S1\r", b"MP-0 S1", b"MP-0 S1\r"])
+def test_a_plain_line_is_its_message(line: bytes) -> None:
+    assert PlainLines().open(line) == b"S1"
+
+
+@pytest.mark.parametrize("line", [b"", b"\r", b" S1", b"\x00S1", b"MP-0 ", b"MP-0 \r"])
+def test_a_plain_line_without_a_code_is_undecodable(line: bytes) -> None:
+    with pytest.raises(Undecodable):
+        PlainLines().open(line)
+
+
+def test_a_message_is_its_plain_line() -> None:
+    assert PlainLines().seal(b"S75.5,\xff\x00") == b"S75.5,\xff\x00\r\n"

@@ -6,10 +6,29 @@ import pytest
 
 from ovms.errors import BadWelcome, UnsupportedScheme
 from ovms.identity import Role
-from ovms.protocol.welcome import Login, read_answer, read_welcome, write_answer, write_welcome
+from ovms.protocol.welcome import (
+    Login,
+    ProvisionRequest,
+    UserLogin,
+    read_answer,
+    read_welcome,
+    write_answer,
+    write_provisioning,
+    write_user_answer,
+    write_welcome,
+)
+from unit.ovms.protocol.transcripts import PROVISIONING, transcript
 
 PROOF = b"9/O32Bkim3ovD9vF/WeY1w=="
 TOKEN = b"AbCdEfGhIjKlMnOpQrStUv"
+
+
+def login(line: bytes) -> Login:
+    request = read_welcome(line)
+    assert isinstance(request, Login)
+    return request
+
+
 CAR = Login(Role.CAR, "DEMO", TOKEN, base64.b64decode(PROOF))
 
 
@@ -24,33 +43,33 @@ CAR = Login(Role.CAR, "DEMO", TOKEN, base64.b64decode(PROOF))
     ],
 )
 def test_welcomes_of_real_cars(line: bytes) -> None:
-    assert read_welcome(line) == CAR
-    assert read_welcome(line).proves(b"NETPASS")
-    assert not read_welcome(line).proves(b"netpass")
+    assert login(line) == CAR
+    assert login(line).proves(b"NETPASS")
+    assert not login(line).proves(b"netpass")
 
 
 @pytest.mark.parametrize(("letter", "role"), [(b"C", Role.CAR), (b"A", Role.APP), (b"B", Role.BATCH)])
 def test_the_role_is_the_letter(letter: bytes, role: Role) -> None:
-    assert read_welcome(b"MP-" + letter + b" 0 token AAAA demo").role is role
+    assert login(b"MP-" + letter + b" 0 token AAAA demo").role is role
 
 
 @pytest.mark.parametrize("size", [1, 8, 22, 44, 200])
 def test_tokens_may_have_any_length(size: int) -> None:
     token = b"x" * size
-    login = read_welcome(write_welcome(Role.APP, token, b"secret", "demo"))
-    assert login.token == token
-    assert login.proves(b"secret")
+    read = login(write_welcome(Role.APP, token, b"secret", "demo"))
+    assert read.token == token
+    assert read.proves(b"secret")
 
 
 def test_the_id_stays_as_it_is_spelled_whatever_it_is() -> None:
-    assert read_welcome(b"MP-C 0 t AAAA dEmO-1.x").vehicle_id == "dEmO-1.x"
-    assert read_welcome("MP-C 0 t AAAA Käfer".encode()).vehicle_id == "Käfer"
-    assert read_welcome(b"MP-C 0 t AAAA \xff\x00").vehicle_id == "\N{REPLACEMENT CHARACTER}\x00"
+    assert login(b"MP-C 0 t AAAA dEmO-1.x").vehicle_id == "dEmO-1.x"
+    assert login("MP-C 0 t AAAA Käfer".encode()).vehicle_id == "Käfer"
+    assert login(b"MP-C 0 t AAAA \xff\x00").vehicle_id == "\N{REPLACEMENT CHARACTER}\x00"
 
 
 @pytest.mark.parametrize("digest", [b"AAAA", b"9/O32Bkim3ovD9vF/WeY", b"9/O32Bkim3ovD9vF/WeY1wAA"])
 def test_a_digest_of_another_length_proves_nothing(digest: bytes) -> None:
-    assert not read_welcome(b"MP-C 0 AbCdEfGhIjKlMnOpQrStUv " + digest + b" DEMO").proves(b"NETPASS")
+    assert not login(b"MP-C 0 AbCdEfGhIjKlMnOpQrStUv " + digest + b" DEMO").proves(b"NETPASS")
 
 
 @pytest.mark.parametrize(
@@ -79,10 +98,44 @@ def test_what_is_no_welcome_is_refused(line: bytes) -> None:
         read_welcome(line)
 
 
-@pytest.mark.parametrize("scheme", [b"9", b"1", b"00", b"x"])
+@pytest.mark.parametrize("scheme", [b"9", b"2", b"00", b"01", b"x"])
 def test_other_schemes_are_refused(scheme: bytes) -> None:
     with pytest.raises(UnsupportedScheme):
         read_welcome(b"MP-C " + scheme + b" token AAAA demo")
+
+
+@pytest.mark.parametrize(("letter", "role"), [(b"C", Role.CAR), (b"A", Role.APP), (b"B", Role.BATCH)])
+@pytest.mark.parametrize("extra", [b"", b"\r", b" car.png\r"])
+def test_a_user_asks_for_a_vehicle(letter: bytes, role: Role, extra: bytes) -> None:
+    line = b"MP-" + letter + " 1 Käfer hunter22 OTHER1".encode() + extra
+    assert read_welcome(line) == UserLogin(role, "Käfer", "hunter22", "OTHER1")
+    assert "hunter22" not in repr(read_welcome(line))
+
+
+def test_a_user_asks_for_any_vehicle() -> None:
+    assert read_welcome(b"MP-A 1 other hunter22 *") == UserLogin(Role.APP, "other", "hunter22", "*")
+
+
+def test_a_user_is_answered_with_all_vehicles() -> None:
+    assert write_user_answer("other", "OTHER2", ["OTHER1", "OTHER2"]) == b"MP-S 1 other OTHER2 OTHER1 OTHER2\r\n"
+
+
+@pytest.mark.parametrize("line", [b"AP-C 0 VIN1", b"AP-C 0 VIN1\r", b"AP-C 0 VIN1 and more"])
+def test_a_module_asks_for_its_configuration(line: bytes) -> None:
+    assert read_welcome(line) == ProvisionRequest("VIN1")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"), [(b"AP-C 0", BadWelcome), (b"AP-S 0 x", BadWelcome), (b"AP-C 1 x", UnsupportedScheme)]
+)
+def test_another_request_is_refused(line: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        read_welcome(line)
+
+
+def test_a_configuration_is_sealed_as_openssl_does_it() -> None:
+    session = transcript(PROVISIONING)
+    assert write_provisioning(session.srv.messages[0], session.secret, session.server_token) == session.srv.stream
 
 
 def test_secrets_are_not_in_the_representation() -> None:

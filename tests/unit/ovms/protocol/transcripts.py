@@ -5,6 +5,7 @@ from pathlib import Path
 
 VECTORS = Path(__file__).parents[3] / "vectors"
 NAMES = ("car_login_0x30.txt", "car_session_0x30.txt", "app_login_0x30.txt")
+PROVISIONING = "provisioning_0x30.txt"
 
 
 @dataclass
@@ -36,8 +37,8 @@ def transcript(name: str) -> Transcript:
     sides = {b"car> ": Side(), b"srv> ": Side()}
     speaking = Side()
     for line in lines:
-        if line.startswith(b"     (MP-0 "):
-            speaking.messages.append(line[len(b"     (MP-0 ") : -1])
+        if line.startswith(b"     ("):
+            speaking.messages.append(line[len(b"     (") : -1].removeprefix(b"MP-0 "))
         else:
             speaking = sides[line[:5]]
             speaking.lines.append(line[5:])
