@@ -9,6 +9,7 @@ import structlog
 from car_protocol.hub import Room
 from car_protocol.routing import ROUTES, Action
 from car_protocol.server import Server
+from car_protocol.websocket import LINE_LIMIT, WebSocket
 from ovms.errors import ProtocolError
 from ovms.identity import Role
 from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State, UserLogin
@@ -27,11 +28,13 @@ class Connection(asyncio.Protocol):
         "_address",
         "_admitted",
         "_held",
+        "_is_fresh",
         "_room",
         "_server",
         "_session",
         "_slow_since",
         "_transport",
+        "_websocket",
         "is_gone",
         "role",
     )
@@ -48,6 +51,8 @@ class Connection(asyncio.Protocol):
         self._room: Room | None = None
         self._held: list[bytes] | None = None
         self._slow_since: float | None = None
+        self._is_fresh = True
+        self._websocket: WebSocket | None = None
         self.is_gone = False
 
     # ---- the socket
@@ -75,8 +80,36 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come: the path of every message of every car."""
         now = self._server.loop.time()
+        if self._is_fresh:
+            self._is_fresh = False
+            # A WebSocket begins like any HTTP request, `GET`; no welcome begins so.
+            if data[:1] == b"G":
+                self._websocket = WebSocket()
+        if self._websocket is not None:
+            data = self._unwrap(self._websocket, data)
         self._session.receive_data(data, now)
         self._handle_events(now)
+
+    def _unwrap(self, websocket: WebSocket, data: bytes) -> bytes:
+        """Take lines out of a WebSocket."""
+        lines, failure = b"", None
+        try:
+            lines = websocket.receive(data)
+        except ProtocolError as error:
+            failure = error
+        if answer := websocket.data_to_send():
+            self._transport.write(answer)
+        if failure is not None:
+            self._session.close()
+            self._fail(failure)
+        return lines
+
+    def _flush(self) -> None:
+        pending = self._session.data_to_send()
+        if pending and self._websocket is not None:
+            pending = self._websocket.frame(pending)
+        if pending:
+            self._transport.write(pending)
 
     def _handle_events(self, now: float) -> None:
         server, room = self._server, cast("Room", self._room)
@@ -140,10 +173,12 @@ class Connection(asyncio.Protocol):
         self._enter(room)
 
     def _enter(self, room: Room) -> None:
+        if self._websocket is not None:
+            self._websocket.limit = LINE_LIMIT
         self._room = room
         self._actions = ROUTES[self.role]
         self._leave_gate()
-        self._transport.write(self._session.data_to_send())
+        self._flush()
         self._server.counters.logins["accepted"] += 1
         # Once it has its place in the room, what it sent too early is read.
         self._server.loop.call_soon(self._handle_events, self._server.loop.time())
@@ -161,7 +196,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        self._transport.write(self._session.data_to_send())
+        self._flush()
         self._handle_events(self._server.loop.time())
 
     def refuse(self) -> None:
@@ -181,7 +216,7 @@ class Connection(asyncio.Protocol):
         now = self._server.loop.time()
         for message in (*greeting, *held):
             self._session.send(message, now)
-        self._transport.write(self._session.data_to_send())
+        self._flush()
 
     # ---- a peer of the room
 
@@ -191,7 +226,7 @@ class Connection(asyncio.Protocol):
             self._held.append(message)
         elif self._session.state is State.READY:
             self._session.send(message, now)
-            self._transport.write(self._session.data_to_send())
+            self._flush()
             if self._slow_since is not None:
                 self._check_buffer()
 
@@ -221,8 +256,7 @@ class Connection(asyncio.Protocol):
         for event in self._session.events():
             if isinstance(event, Failed):
                 self._fail(event.error)
-        if pending := self._session.data_to_send():
-            self._transport.write(pending)
+        self._flush()
         return self._session.next_timer()
 
     def _arm(self) -> None:
