@@ -1,1 +1,1 @@
-"""The `ovms` command: migrate, provision, owner, vehicle, token, run. One file a subject."""
+"""The `ovms` command: migrate, provision, owner, vehicle, token, autoprovision, run. One file a subject."""

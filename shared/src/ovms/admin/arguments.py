@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _owner_commands(_subject(subjects, "owner", "people and their passwords"))
     _vehicle_commands(_subject(subjects, "vehicle", "cars and their passwords"))
     _token_commands(_subject(subjects, "token", "API tokens"))
+    _autoprovision_commands(_subject(subjects, "autoprovision", "configurations for modules that ask for theirs"))
     return top
 
 
@@ -58,6 +59,15 @@ def _token_commands(verbs: _Subparsers) -> None:
     remove = _command(verbs, "remove", "remove a token", commands.token_remove)
     remove.add_argument("owner")
     remove.add_argument("token", help="its identifier, as `list` shows it, or the token")
+
+
+def _autoprovision_commands(verbs: _Subparsers) -> None:
+    summary = "add a configuration; its secret, then its parameters with spaces between are asked for"
+    add = _command(verbs, "add", summary, commands.autoprovision_add)
+    add.add_argument("key", help="what the module asks with, usually the VIN")
+    add.add_argument("--owner", required=True)
+    _command(verbs, "list", "list configurations", commands.autoprovision_list)
+    _command(verbs, "remove", "remove a configuration", commands.autoprovision_remove).add_argument("key")
 
 
 def _subject(subjects: _Subparsers, name: str, summary: str) -> _Subparsers:

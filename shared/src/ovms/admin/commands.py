@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ovms.admin import owner, token, vehicle
+from ovms.admin import autoprovision, owner, token, vehicle
+from ovms.admin.configuration import check_key, check_secret, join_parameters
 from ovms.admin.document import read_document
 from ovms.admin.errors import InputError
-from ovms.admin.passwords import ask_password
+from ovms.admin.passwords import ask_hidden, ask_password
 from ovms.admin.provision import provision as provision_document
 from ovms.admin.target import Target
 from ovms.db.engine import create_engine, open_pool
@@ -38,8 +39,6 @@ def provision(asked: argparse.Namespace) -> Work:
             outcome = await provision_document(connection, document, target.sealer())
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        if document.autoprovision_records:
-            print(f"autoprovision: {document.autoprovision_records} left out, this version does not keep them")
         print(outcome)
 
     return _transaction(work)
@@ -79,6 +78,23 @@ def vehicle_remove(asked: argparse.Namespace) -> Work:
 def vehicle_password(asked: argparse.Namespace) -> Work:
     password = ask_password(f"vehicle {asked.id}")
     return _transaction(lambda db, target: vehicle.change_password(db, asked.id, password, target.sealer()))
+
+
+def autoprovision_add(asked: argparse.Namespace) -> Work:
+    key = check_key(asked.key)
+    secret = check_secret(ask_hidden(f"secret of {key}"))
+    record = join_parameters(ask_hidden(f"parameters of {key}").split(" "))
+    return _transaction(
+        lambda db, target: autoprovision.add(db, key, asked.owner, secret=secret, record=record, sealer=target.sealer())
+    )
+
+
+def autoprovision_list(_: argparse.Namespace) -> Work:
+    return _transaction(lambda db, _: autoprovision.show(db))
+
+
+def autoprovision_remove(asked: argparse.Namespace) -> Work:
+    return _transaction(lambda db, _: autoprovision.remove(db, asked.key))
 
 
 def token_add(asked: argparse.Namespace) -> Work:

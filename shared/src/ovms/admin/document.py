@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from ovms.admin.configuration import check_key, check_secret, join_parameters
 from ovms.admin.errors import InputError
 from ovms.db.owners import check_owner_name
 from ovms.errors import IdentityError
@@ -38,12 +39,22 @@ class OwnerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationEntry:
+    """What a module is sent that asks with the key; only the secret opens it."""
+
+    where: str
+    key: str
+    owner_name: str
+    secret: str = field(repr=False)
+    record: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Who and what the server must hold."""
 
     owners: tuple[OwnerEntry, ...]
-    autoprovision_records: int = 0
-    """How many records of that section the document has: they are checked, no table holds them."""
+    configurations: tuple[ConfigurationEntry, ...] = ()
 
 
 def read_document(path: Path) -> Document:
@@ -75,9 +86,9 @@ def parse_document(value: object) -> Document:
     _refuse_twice("owner name", ((owner.where, owner.name.lower(), owner.name) for owner in owners))
     vehicles = (vehicle for owner in owners for vehicle in owner.vehicles)
     _refuse_twice("vehicle id", ((v.where, fold_vehicle_id(v.vehicle_id), v.vehicle_id) for v in vehicles))
-    for where, entry in _entries("", top, "autoprovision"):
-        _check_autoprovision(where, entry)
-    return Document(owners, len(top.get("autoprovision", ())))
+    configurations = tuple(_configuration(where, entry) for where, entry in _entries("", top, "autoprovision"))
+    _refuse_twice("key", ((entry.where, entry.key, entry.key) for entry in configurations))
+    return Document(owners, configurations)
 
 
 def _owner(where: str, value: object) -> OwnerEntry:
@@ -96,14 +107,17 @@ def _vehicle(where: str, value: object) -> VehicleEntry:
     return VehicleEntry(where, _checked(where, check_vehicle_id, _text(where, entry, "id")), _secret(where, entry))
 
 
-def _check_autoprovision(where: str, value: object) -> None:
+def _configuration(where: str, value: object) -> ConfigurationEntry:
     entry = _object(where, value, required=("key", "secret", "owner", "parameters"), optional=())
-    for name in ("key", "secret"):
-        if not _text(where, entry, name):
-            raise InputError(f"{where}: {name} is empty")
-    _checked(where, check_owner_name, _text(where, entry, "owner"))
-    for number, parameter in enumerate(_typed(where, "parameters", entry["parameters"], list)):
-        _typed(where, f"parameters[{number}]", parameter, str)
+    listed = _typed(where, "parameters", entry["parameters"], list)
+    parameters = [_typed(where, f"parameters[{number}]", parameter, str) for number, parameter in enumerate(listed)]
+    return ConfigurationEntry(
+        where,
+        _checked(where, check_key, _text(where, entry, "key")),
+        _checked(where, check_owner_name, _text(where, entry, "owner")),
+        _checked(where, check_secret, _text(where, entry, "secret")),
+        _checked(where, join_parameters, parameters),
+    )
 
 
 def _object(where: str, value: object, *, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
@@ -123,8 +137,9 @@ def _entries(above: str, entry: dict[str, Any], name: str) -> Iterator[tuple[str
 
 def _text(where: str, entry: dict[str, Any], name: str, *, default: str | None = None) -> str:
     text = _typed(where, name, entry.get(name, default), str)
-    if "\0" in text:
-        raise InputError(f"{where}: {name} holds a NUL")
+    # JSON can spell halves of surrogate pairs, which no encoding has.
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{where}: {name} holds a NUL or half a character")
     return text
 
 
@@ -140,10 +155,10 @@ def _typed(where: str, name: str, value: object, wanted: type[T]) -> T:
     return value
 
 
-def _checked(where: str, check: Callable[[str], str], text: str) -> str:
+def _checked(where: str, check: Callable[[T], str], value: T) -> str:
     try:
-        return check(text)
-    except IdentityError as error:
+        return check(value)
+    except (IdentityError, InputError) as error:
         raise InputError(f"{where}: {error}") from None
 
 

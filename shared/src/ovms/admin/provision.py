@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ovms.admin.document import Document, OwnerEntry, VehicleEntry
+from ovms.admin.document import ConfigurationEntry, Document, OwnerEntry, VehicleEntry
 from ovms.admin.errors import InputError
+from ovms.db.autoprovision import Configuration, get_configuration, put_configuration
 from ovms.db.owners import Owner, add_owner, change_owner, find_owner
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer, SealingError
@@ -15,13 +16,15 @@ from ovms.db.vehicles import Vehicle, add_vehicle, change_vehicle_password, find
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many owners and vehicles were `added`, `changed` or left `unchanged`."""
+    """How many owners, vehicles and configurations were `added`, `changed` or left `unchanged`."""
 
     owners: Counter[str] = field(default_factory=Counter)
     vehicles: Counter[str] = field(default_factory=Counter)
+    configurations: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        return f"owners: {_counted(self.owners)}; vehicles: {_counted(self.vehicles)}"
+        counted = {"owners": self.owners, "vehicles": self.vehicles, "autoprovision": self.configurations}
+        return "; ".join(f"{name}: {_counted(counter)}" for name, counter in counted.items())
 
 
 async def provision(connection: AsyncConnection, document: Document, sealer: Sealer) -> Outcome:
@@ -38,6 +41,8 @@ async def provision(connection: AsyncConnection, document: Document, sealer: Sea
         outcome.owners[what] += 1
         for vehicle in entry.vehicles:
             outcome.vehicles[await _provision_vehicle(connection, owner, vehicle, sealer)] += 1
+    for configuration in document.configurations:
+        outcome.configurations[await _provision_configuration(connection, configuration, sealer)] += 1
     return outcome
 
 
@@ -69,9 +74,32 @@ async def _provision_vehicle(connection: AsyncConnection, owner: Owner, entry: V
     return "changed"
 
 
+async def _provision_configuration(connection: AsyncConnection, entry: ConfigurationEntry, sealer: Sealer) -> str:
+    owner = await find_owner(connection, entry.owner_name)
+    if owner is None:
+        raise InputError(f"{entry.where}: no owner is called {entry.owner_name!r}")
+    secret, record = entry.secret.encode(), entry.record.encode()
+    found = await get_configuration(connection, entry.key)
+    if found is not None:
+        stored, owner_name = found
+        if owner_name != owner.name:
+            raise InputError(f"{entry.where}: key {entry.key!r}: the configuration belongs to owner {owner_name!r}")
+        if _holds(stored, secret, record, sealer):
+            return "unchanged"
+    await put_configuration(connection, owner, entry.key, secret=secret, record=record, sealer=sealer)
+    return "added" if found is None else "changed"
+
+
 def _has_password(vehicle: Vehicle, password: bytes, sealer: Sealer) -> bool:
     try:
         return vehicle.open_password(sealer) == password
+    except SealingError:
+        return False
+
+
+def _holds(configuration: Configuration, secret: bytes, record: bytes, sealer: Sealer) -> bool:
+    try:
+        return configuration.open(sealer) == (secret, record)
     except SealingError:
         return False
 

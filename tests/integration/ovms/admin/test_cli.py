@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
+from fixtures.command import Command, Outcome
 from fixtures.servers import fetch
-from ovms.admin.cli import main
 from ovms.db.passwords import verify_password
 from ovms.db.sealing import Sealer
-
-Outcome: TypeAlias = "tuple[int, str, str]"
-Command: TypeAlias = Callable[..., Outcome]
 
 DOCUMENT: dict[str, Any] = {
     "owners": [
@@ -26,39 +20,7 @@ DOCUMENT: dict[str, Any] = {
     ]
 }
 
-
-@pytest.fixture
-def ovms(
-    database_url: str,
-    secret_keys: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Command:
-    """Run the command: (exit status, standard output, standard error)."""
-    environment = {
-        "OVMS_DATABASE_URL": database_url,
-        "OVMS_SECRET_KEYS": secret_keys,
-        "OVMS_DATA_DIR": str(tmp_path / "data"),
-    }
-
-    def run(*arguments: str, typed: str = "", **changes: str) -> Outcome:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        status = main(arguments, environment | changes)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
-def provision(ovms: Command, tmp_path: Path) -> Callable[[object], Outcome]:
-    def run(document: object) -> Outcome:
-        path = tmp_path / "cars.json"
-        path.write_text(json.dumps(document))
-        return ovms("provision", str(path))
-
-    return run
+NO_CONFIGURATION = "; autoprovision: 0 added, 0 changed, 0 unchanged"
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -73,12 +35,14 @@ def everything(database_url: str) -> list[tuple[object, ...]]:
 def test_provisioning_again_changes_nothing(provision: Callable[[object], Outcome], database_url: str) -> None:
     assert provision(DOCUMENT) == (
         0,
-        "owners: 2 added, 0 changed, 0 unchanged; vehicles: 1 added, 0 changed, 0 unchanged\n",
+        f"owners: 2 added, 0 changed, 0 unchanged; vehicles: 1 added, 0 changed, 0 unchanged{NO_CONFIGURATION}\n",
         "",
     )
     before = everything(database_url)
 
-    assert provision(DOCUMENT)[1] == ("owners: 0 added, 0 changed, 2 unchanged; vehicles: 0 added, 0 changed, 1 unchanged\n")
+    assert provision(DOCUMENT)[1] == (
+        f"owners: 0 added, 0 changed, 2 unchanged; vehicles: 0 added, 0 changed, 1 unchanged{NO_CONFIGURATION}\n"
+    )
     assert everything(database_url) == before
 
 
@@ -107,8 +71,8 @@ def test_passwords_are_kept_hashed_and_sealed(
 )
 def test_only_what_differs_is_changed(provision: Callable[[object], Outcome], changes: dict[str, Any], summary: str) -> None:
     provision(DOCUMENT)
-    assert provision(changed(**changes))[1] == summary + "\n"
-    assert provision(changed(**changes))[1].count(" 0 changed") == 2
+    assert provision(changed(**changes))[1] == f"{summary}{NO_CONFIGURATION}\n"
+    assert provision(changed(**changes))[1].count(" 0 changed") == 3
 
 
 def test_a_wrong_entry_is_one_line_and_nothing_is_changed(
@@ -135,13 +99,6 @@ def test_a_vehicle_of_another_owner_undoes_all_that_was_done_before_it(
         f"ovms: {tmp_path}/cars.json: owners[0].vehicles[0]: vehicle id 'ev1': the vehicle belongs to owner 'Anna'\n"
     )
     assert everything(database_url) == before
-
-
-def test_records_for_auto_provisioning_are_said_to_be_left_out(provision: Callable[[object], Outcome]) -> None:
-    record = {"key": "VIN1", "secret": "8944", "owner": "Anna", "parameters": []}
-    status, out, _ = provision(DOCUMENT | {"autoprovision": [record]})
-    assert status == 0
-    assert out.startswith("autoprovision: 1 left out")
 
 
 def test_owners_are_added_listed_changed_and_removed(ovms: Command, database_url: str) -> None:

@@ -19,7 +19,7 @@ def car(**changes: Any) -> dict[str, Any]:
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    return {"key": "VIN1", "secret": "8944", "owner": "anna", "parameters": ["a", ""]} | changes
+    return {"key": "VIN1", "secret": "8944", "owner": "anna", "parameters": ["+44123", "-", "NETPASS"]} | changes
 
 
 def test_owners_and_vehicles_are_read() -> None:
@@ -35,9 +35,15 @@ def test_owners_and_vehicles_are_read() -> None:
     assert "geheim" not in repr(document)
 
 
-def test_records_for_auto_provisioning_are_counted() -> None:
-    assert parse_document({"autoprovision": [record(), record(key="VIN2")]}).autoprovision_records == 2
-    assert parse_document({}).autoprovision_records == 0
+def test_configurations_are_read() -> None:
+    document = parse_document({"autoprovision": [record(), record(key="vin1")]})
+
+    first, second = document.configurations
+    assert (first.key, first.owner_name, first.secret, first.record) == ("VIN1", "anna", "8944", "+44123 - NETPASS")
+    assert (second.key, second.where) == ("vin1", "autoprovision[1]")
+    assert "8944" not in repr(document)
+    assert "NETPASS" not in repr(document)
+    assert parse_document({}).configurations == ()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,7 @@ def test_records_for_auto_provisioning_are_counted() -> None:
         ({"owners": [owner(), owner(name=7)]}, "owners[1]: name is not text"),
         ({"owners": [owner(password="")]}, "owners[0]: password is empty"),
         ({"owners": [owner(password="a\0")]}, "owners[0]: password holds a NUL"),
+        ({"owners": [owner(password="a\ud800")]}, "owners[0]: password holds a NUL or half a character"),
         ({"owners": [owner(email=None)]}, "owners[0]: email is not text"),
         ({"owners": [owner(vehicles={})]}, "owners[0]: vehicles is not a list"),
         ({"owners": [owner(vehicle=[])]}, "owners[0]: 'vehicle' is not known here"),
@@ -58,9 +65,16 @@ def test_records_for_auto_provisioning_are_counted() -> None:
         ({"owners": [owner(vehicles=[car(), car(id="ev1")])]}, "owners[0].vehicles[1]: vehicle id 'ev1' is already that of"),
         ({"owners": [owner(), owner(name="ANNA")]}, "owners[1]: owner name 'ANNA' is already that of owners[0]"),
         ({"owners": [owner(name=" anna")]}, "owners[0]: owner name ' anna': 1 to 255 printable"),
-        ({"autoprovision": [record(key="")]}, "autoprovision[0]: key is empty"),
+        ({"autoprovision": [record(key="")]}, "autoprovision[0]: key '': 1 to 64 printable"),
+        ({"autoprovision": [record(key="x" * 65)]}, f"autoprovision[0]: key '{'x' * 65}': 1 to 64 printable"),
+        ({"autoprovision": [record(), record()]}, "autoprovision[1]: key 'VIN1' is already that of autoprovision[0]"),
+        ({"autoprovision": [record(secret="")]}, "autoprovision[0]: secret is empty"),
+        ({"autoprovision": [record(secret=8944)]}, "autoprovision[0]: secret is not text"),
         ({"autoprovision": [record(owner="")]}, "autoprovision[0]: owner name ''"),
-        ({"autoprovision": [record(parameters=["", 1])]}, "autoprovision[0]: parameters[1] is not text"),
+        ({"autoprovision": [record(parameters="a b")]}, "autoprovision[0]: parameters is not a list"),
+        ({"autoprovision": [record(parameters=["a", 1])]}, "autoprovision[0]: parameters[1] is not text"),
+        ({"autoprovision": [record(parameters=["a", "b c"])]}, "autoprovision[0]: parameters[1]: empty, or with a blank"),
+        ({"autoprovision": [record(parameters=[])]}, "autoprovision[0]: parameters: 1 to"),
         ({"autoprovision": [record(), {}]}, "autoprovision[1]: key is missing"),
     ],
 )
