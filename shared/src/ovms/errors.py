@@ -1,16 +1,17 @@
 """Whose fault it is decides what happens next.
 
-    OvmsError
-    ├── ProtocolError        the peer broke the protocol: close the connection, log at info
-    │   ├── LineTooLong
-    │   ├── BadWelcome
-    │   ├── UnsupportedScheme
-    │   ├── TokenReplayed
-    │   ├── WrongCredentials
-    │   ├── Undecodable
-    │   └── TimedOut
-    ├── StateError           we broke the protocol: a bug, crash the connection, log at error
-    └── IdentityError        a name or a vehicle id that this server does not take
+OvmsError
+├── ProtocolError        the peer broke the protocol: close the connection, log at info
+│   ├── LineTooLong
+│   ├── BadWelcome
+│   ├── UnsupportedScheme
+│   ├── TokenReplayed
+│   ├── WrongCredentials
+│   ├── Undecodable
+│   ├── TimedOut
+│   └── WebSocketClosed
+├── StateError           we broke the protocol: a bug, crash the connection, log at error
+└── IdentityError        a name or a vehicle id that this server does not take
 """
 
 
@@ -78,6 +79,13 @@ class TimedOut(ProtocolError):
 
     def __str__(self) -> str:
         return f"no {self.waited_for} for {self.seconds:g} s"
+
+
+class WebSocketClosed(ProtocolError):
+    """The peer has ended its WebSocket, or broken the rules of WebSockets."""
+
+    def __str__(self) -> str:
+        return "the WebSocket was closed"
 
 
 class StateError(OvmsError):

@@ -136,22 +136,20 @@ def test_an_app_hears_its_greeting_before_what_came_meanwhile(server: Server) ->
     assert line.hear() == [b"S3"]
 
 
-@pytest.mark.xfail(strict=True, reason="what the session reports of early bytes is looked at with the next bytes only")
 @pytest.mark.parametrize("role", [Role.CAR, Role.APP])
-def test_garbage_that_came_with_the_welcome_ends_the_connection(server: Server, role: Role) -> None:
+def test_garbage_that_came_with_the_welcome_ends_the_connection(server: Server, loop: FakeLoop, role: Role) -> None:
     line = Line(server, role)
     line.enter(extra=GARBAGE)
+    loop.advance(0)
     assert line.transport.is_closed
 
 
-@pytest.mark.xfail(strict=True, reason="StateError out of the desk, which ends the service: an app with a password can do it")
 def test_an_app_that_failed_before_its_greeting_harms_nobody(server: Server) -> None:
     line = Line(server, Role.APP)
     line.enter(extra=GARBAGE)
     line.connection.release([b"Z1"])
 
 
-@pytest.mark.xfail(strict=True, reason="StateError out of the desk, which ends the service: the transport ends a turn later")
 @pytest.mark.parametrize("answer", ["enter", "refuse"])
 def test_an_answer_to_who_has_just_failed_harms_nobody(server: Server, answer: str) -> None:
     line = Line(server)
@@ -164,7 +162,6 @@ def test_an_answer_to_who_has_just_failed_harms_nobody(server: Server, answer: s
         line.connection.refuse()
 
 
-@pytest.mark.xfail(strict=True, reason="StateError out of the desk as the service stops")
 def test_an_app_that_is_let_go_before_its_greeting_harms_nobody(server: Server) -> None:
     line = Line(server, Role.APP)
     line.enter()
@@ -309,7 +306,6 @@ def test_a_reader_that_catches_up_is_kept(server: Server, loop: FakeLoop) -> Non
     assert not line.transport.is_closed
 
 
-@pytest.mark.xfail(strict=True, reason="a session's timer that comes first replaces the slow reader's")
 def test_a_slow_reader_is_let_go_also_where_another_timer_comes_first(server: Server, loop: FakeLoop) -> None:
     line = greeted(server, Role.APP)
     loop.advance(1190)
@@ -398,7 +394,6 @@ async def test_one_that_has_gone_is_not_read_on(loop: FakeLoop) -> None:
     assert not line.transport.is_reading
 
 
-@pytest.mark.xfail(strict=True, reason="a car whose bytes we leave unread is taken for silent")
 async def test_a_car_that_we_do_not_read_is_not_silent(loop: FakeLoop) -> None:
     server = make_server(loop=loop, pending_bytes=1000)
     line = greeted(server, Role.CAR)

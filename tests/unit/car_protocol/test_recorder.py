@@ -184,7 +184,6 @@ async def test_a_bad_record_is_not_acknowledged_and_the_others_are(store: FakeSt
     assert writes._bytes == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a standby that took over refuses writes: what is only put off is thrown away")
 @pytest.mark.parametrize("error", [asyncpg.ReadOnlySQLTransactionError("failover"), asyncpg.DeadlockDetectedError("again")])
 async def test_a_refusal_that_passes_loses_nothing(store: FakeStore, error: Exception) -> None:
     writes = recorder(store)
@@ -351,7 +350,6 @@ async def test_it_writes_by_itself_and_again_when_the_store_is_back(store: FakeS
     assert writes.failures == 3
 
 
-@pytest.mark.xfail(strict=True, reason="a second flush takes the first one's rows: KeyError, and the writer dies")
 async def test_two_flushes_at_once_lose_nothing(store: FakeStore) -> None:
     """The service flushes as it stops, while its writer may be in the middle of a write."""
     writes = recorder(store)

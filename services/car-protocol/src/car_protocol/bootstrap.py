@@ -25,7 +25,7 @@ from car_protocol.login import LoginDesk
 from car_protocol.maintenance import Maintenance
 from car_protocol.presence import PresenceKeeper
 from car_protocol.publisher import Publisher, publish_head
-from car_protocol.recorder import Recorder
+from car_protocol.recorder import PUT_OFF, Recorder
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.store import PostgresStore
@@ -152,13 +152,13 @@ async def _drain(running: Running) -> None:
     server = running.server
     running.listener.close()
     await _until(lambda: not (server.desk.waiting or server.users.waiting), server.settings.drain_timeout / 2)
-    with suppress(TimeoutError, *UNAVAILABLE):
+    with suppress(TimeoutError, *PUT_OFF):
         async with asyncio.timeout(server.settings.drain_timeout / 2):
             await server.recorder.flush()
     for connection in list(server.connections):
         connection.close("this server stops")
     await _until(lambda: not server.connections, 1.0)
-    with suppress(TimeoutError, *UNAVAILABLE):
+    with suppress(TimeoutError, *PUT_OFF):
         async with asyncio.timeout(server.settings.drain_timeout / 2):
             await server.recorder.flush()
 

@@ -16,6 +16,8 @@ from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State,
 
 HARD_BUFFER: Final = 16
 """A reader is let go at once when this many times the write buffer waits for it."""
+MOST_HELD: Final = 10_000
+"""Messages that may come between an app's login and its greeting, which waits for PostgreSQL."""
 SLOW_READER: Final = 30.0
 """Seconds that more than the write buffer may wait for a reader."""
 
@@ -29,13 +31,13 @@ class Connection(asyncio.Protocol):
         "_admitted",
         "_held",
         "_is_fresh",
+        "_is_read",
         "_room",
         "_server",
         "_session",
         "_slow_since",
         "_transport",
         "_websocket",
-        "is_gone",
         "role",
     )
 
@@ -53,7 +55,12 @@ class Connection(asyncio.Protocol):
         self._slow_since: float | None = None
         self._is_fresh = True
         self._websocket: WebSocket | None = None
-        self.is_gone = False
+        self._is_read = True
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended, even if its socket has not been told yet."""
+        return self._session.state is State.CLOSED
 
     # ---- the socket
 
@@ -125,7 +132,16 @@ class Connection(asyncio.Protocol):
             elif type(event) is Failed:
                 self._fail(event.error)
         if server.recorder.is_full:
-            server.wait_for_recorder(self._transport)
+            self._is_read = False
+            self._transport.pause_reading()
+            server.waits_for_recorder(self)
+
+    def resume(self) -> None:
+        """The recorder has room again."""
+        self._is_read = True
+        self._session.excuse_silence(self._server.loop.time())
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         """The peer reads more slowly than it is sent to."""
@@ -138,7 +154,6 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The connection has ended, whoever ended it."""
-        self.is_gone = True
         self._server.went(self)
         self._session.close()
         self._server.wheel.remove(self)
@@ -164,13 +179,15 @@ class Connection(asyncio.Protocol):
 
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
         """It is let in: answer the welcome of scheme 0."""
-        self._session.accept(secret, server_token, self._server.loop.time())
-        self._enter(room)
+        if not self.is_gone:
+            self._session.accept(secret, server_token, self._server.loop.time())
+            self._enter(room)
 
     def enter_user(self, room: Room, user: str, vehicle_ids: Sequence[str]) -> None:
         """It is let in: answer the welcome of scheme 1."""
-        self._session.accept_user(user, room.vehicle_id, vehicle_ids, self._server.loop.time())
-        self._enter(room)
+        if not self.is_gone:
+            self._session.accept_user(user, room.vehicle_id, vehicle_ids, self._server.loop.time())
+            self._enter(room)
 
     def _enter(self, room: Room) -> None:
         if self._websocket is not None:
@@ -201,10 +218,11 @@ class Connection(asyncio.Protocol):
 
     def refuse(self) -> None:
         """Its credentials are wrong: close without a byte, as the reference does."""
-        self._server.counters.logins["refused"] += 1
-        self._session.reject()
-        self._log("login refused")
-        self._transport.close()
+        if not self.is_gone:
+            self._server.counters.logins["refused"] += 1
+            self._session.reject()
+            self._log("login refused")
+            self._transport.close()
 
     def hold_back(self) -> None:
         """Keep what is sent to it until `release`."""
@@ -214,9 +232,10 @@ class Connection(asyncio.Protocol):
         """Send the greeting, then what was kept."""
         held, self._held = self._held or [], None
         now = self._server.loop.time()
-        for message in (*greeting, *held):
-            self._session.send(message, now)
-        self._flush()
+        if not self.is_gone:
+            for message in (*greeting, *held):
+                self._session.send(message, now)
+            self._flush()
 
     # ---- a peer of the room
 
@@ -224,6 +243,8 @@ class Connection(asyncio.Protocol):
         """Send a message: one byte of code, then the data. Who is gone hears nothing."""
         if self._held is not None:
             self._held.append(message)
+            if len(self._held) > MOST_HELD and not self.is_gone:
+                self.close("too much happened before its greeting")
         elif self._session.state is State.READY:
             self._session.send(message, now)
             self._flush()
@@ -252,12 +273,17 @@ class Connection(asyncio.Protocol):
         if self._slow_since is not None and now >= self._slow_since + SLOW_READER:
             self._abort("a reader too slow")
             return None
+        if not self._is_read:
+            self._session.excuse_silence(now)
         self._session.handle_timer(now)
         for event in self._session.events():
             if isinstance(event, Failed):
                 self._fail(event.error)
         self._flush()
-        return self._session.next_timer()
+        following = self._session.next_timer()
+        if following is not None and self._slow_since is not None:
+            return min(following, self._slow_since + SLOW_READER)
+        return following
 
     def _arm(self) -> None:
         if (when := self._session.next_timer()) is not None:

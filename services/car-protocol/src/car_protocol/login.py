@@ -38,7 +38,9 @@ _FIRST: Final = b"SF"
 class Caller(Peer, Protocol):
     """A connection that asks to be let in."""
 
-    is_gone: bool
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
 
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
         """It is let in: answer the welcome of scheme 0."""
@@ -59,7 +61,9 @@ class Caller(Peer, Protocol):
 class Unprovisioned(Protocol):
     """A connection of a module that asks for its configuration."""
 
-    is_gone: bool
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
 
     def provision(self, record: bytes, secret: bytes, token: bytes) -> None:
         """Send its configuration."""

@@ -25,8 +25,17 @@ RETRY_AFTER: Final = 0.5
 _ROW_COST: Final = 200
 """What a waiting row takes besides its data, roughly."""
 
-_REFUSED: Final = (asyncpg.PostgresError, ValueError, OverflowError)
-"""What a statement raises for rows that PostgreSQL, or asyncpg on the way, does not take."""
+_REFUSED: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    OverflowError,
+)
+"""What a statement raises for rows that PostgreSQL, or asyncpg on the way, does not take and never will."""
+
+PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
+"""All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
 Row = TypeVar("Row", StateRow, HistoryRow)
 Kept = tuple[Room, bytes, float, str | None]
@@ -88,6 +97,7 @@ class Recorder:
         self._tokens: dict[int, str] = {}
         self._bytes = 0
         self._work = asyncio.Event()
+        self._flushing = asyncio.Lock()
         self._log = structlog.get_logger("recorder")
         self.rows_written = 0
         self.batches_written = 0
@@ -164,7 +174,7 @@ class Recorder:
             await asyncio.sleep(self._tick)
             try:
                 await self.flush()
-            except UNAVAILABLE as error:
+            except PUT_OFF as error:
                 self.failures += 1
                 self._log.warning("PostgreSQL does not take what cars sent; it waits", reason=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
@@ -173,16 +183,17 @@ class Recorder:
         """Write all that waits now.
 
         Raises:
-            One of `UNAVAILABLE`: PostgreSQL is away; nothing is lost, call again.
+            One of `PUT_OFF`: PostgreSQL is away; nothing is lost, call again.
         """
-        self._work.clear()
-        try:
-            await self._flush_history()
-            await self._flush_tokens()
-            await self._flush_states()
-        except UNAVAILABLE:
-            self._work.set()
-            raise
+        async with self._flushing:
+            self._work.clear()
+            try:
+                await self._flush_history()
+                await self._flush_tokens()
+                await self._flush_states()
+            except PUT_OFF:
+                self._work.set()
+                raise
         if self.is_full and self._bytes <= self._limit:
             self.is_full = False
             self._resumed()
@@ -193,7 +204,7 @@ class Recorder:
         tokens, self._tokens = self._tokens, {}
         try:
             await self._store.write_tokens(tokens)
-        except UNAVAILABLE:
+        except PUT_OFF:
             self._tokens = tokens | self._tokens
             raise
 
@@ -253,9 +264,6 @@ class Recorder:
         try:
             await write(rows)
         except _REFUSED as error:
-            # asyncpg's own refusal of a value is an InterfaceError as well, as is a connection that it has lost.
-            if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError):
-                raise
             return await self._write_halves(write, rows, error)
         self.rows_written += len(rows)
         self.batches_written += 1

@@ -26,6 +26,13 @@ class Closable(Protocol):
         """End the connection after what was sent."""
 
 
+class Readable(Protocol):
+    """A connection that is not read for a while."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
 @dataclass(slots=True)
 class Counters:
     """Plain numbers, read when somebody scrapes: a metric object would cost more than the message that it counts."""
@@ -62,7 +69,7 @@ class Server:
     counters: Counters = field(default_factory=Counters)
     connections: set[Closable] = field(default_factory=set)
     connections_changed: Callable[[], None] = lambda: None
-    _waiting_for_recorder: list[asyncio.Transport] = field(default_factory=list)
+    _waiting_for_recorder: list[Readable] = field(default_factory=list)
 
     def came(self, connection: Closable) -> None:
         """A peer has connected."""
@@ -74,14 +81,12 @@ class Server:
         self.connections.discard(connection)
         self.connections_changed()
 
-    def wait_for_recorder(self, transport: asyncio.Transport) -> None:
-        """Read no more of a peer until the recorder has room."""
-        transport.pause_reading()
-        self._waiting_for_recorder.append(transport)
+    def waits_for_recorder(self, connection: Readable) -> None:
+        """A connection is read no more until the recorder has room."""
+        self._waiting_for_recorder.append(connection)
 
     def recorder_has_room(self) -> None:
         """Read on."""
         waiting, self._waiting_for_recorder = self._waiting_for_recorder, []
-        for transport in waiting:
-            if not transport.is_closing():
-                transport.resume_reading()
+        for connection in waiting:
+            connection.resume()

@@ -20,19 +20,12 @@ from wsproto.events import (
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from ovms.errors import BadWelcome, LineTooLong, ProtocolError
+from ovms.errors import BadWelcome, LineTooLong, WebSocketClosed
 
 PATH: Final = "/apiv2"
 HANDSHAKE_LIMIT: Final = 4096
 LINE_LIMIT: Final = 2 * 1024 * 1024
 """The session has limits of its own; this one bounds a message that comes in pieces, once the peer has logged in."""
-
-
-class WebSocketClosed(ProtocolError):
-    """The peer has ended the WebSocket."""
-
-    def __str__(self) -> str:
-        return "the WebSocket was closed"
 
 
 class WebSocket:

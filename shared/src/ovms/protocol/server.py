@@ -186,6 +186,10 @@ class ServerSession:
             self.send(PING, now)
             self._last_ping = now
 
+    def excuse_silence(self, now: float) -> None:
+        """We have not listened until now: what the peer has not said is not its fault."""
+        self._last_received = now
+
     def close(self) -> None:
         """We end the session; nothing more is read or sent."""
         self._step(Input.CLOSE)
