@@ -3,7 +3,9 @@
 import asyncio
 import signal
 import sys
+from typing import Any
 
+import structlog
 import uvloop
 from pydantic import ValidationError
 
@@ -15,10 +17,16 @@ from ovms.logs import configure_logging
 async def serve(settings: Settings) -> None:
     """Serve until a signal asks to stop."""
     stop = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(_log_crash)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(settings):
         await stop.wait()
+
+
+def _log_crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A bug that ended one connection or one callback, and nothing else."""
+    structlog.get_logger("service").error(context["message"], exc_info=context.get("exception"))
 
 
 def main() -> int:

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     timeout_app: float = Field(1200.0, description="silence of an app before it is let go")
     timeout_batch: float = Field(120.0, description="silence of a batch client before it is let go")
 
+    ping_margin: float = Field(60.0, description="how long before the end of timeout_car a car is pinged that heard nothing")
+    ping_again: float = Field(300.0, description="the least time between two pings")
     timeout_command: float = Field(60.0, description="for a car to answer a command")
 
     state_tick: float = Field(0.03, description="how often what cars sent is written")
@@ -52,4 +54,6 @@ class Settings(BaseSettings):
             car=self.timeout_car,
             app=self.timeout_app,
             batch=self.timeout_batch,
+            ping_margin=self.ping_margin,
+            ping_again=self.ping_again,
         )
