@@ -76,6 +76,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         recorder=recorder,
         publisher=cast("Any", FakePublisher()),
         desk=cast("Any", FakeDesk()),
+        users=cast("Any", FakeDesk()),
         archive=cast("Any", FakeArchive()),
         gate=Gate(chosen.logins_per_address),
         wheel=Wheel(cast("Any", loop)),
