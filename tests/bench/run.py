@@ -87,7 +87,10 @@ class Elsewhere:
         self._processes = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:  # what it is doing is of no use any more
+            for process in multiprocessing.active_children():
+                process.terminate()
         self._processes.shutdown(cancel_futures=True)
 
     def call(self, work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
@@ -97,12 +100,7 @@ class Elsewhere:
             TimeoutError: it has not returned after the time limit.
             Whatever it raises.
         """
-        try:
-            return self._processes.submit(work, *arguments, **named).result(self._time_limit)
-        except TimeoutError:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+        return self._processes.submit(work, *arguments, **named).result(self._time_limit)
 
 
 def _notes(run: MessageRun) -> dict[str, float]:
