@@ -56,6 +56,13 @@ async def test_every_call_says_try_again(lonely: tuple[httpx.AsyncClient, io.Byt
     assert b"Traceback" not in log.getvalue()
 
 
+async def test_a_broker_is_told_neither_yes_nor_no(lonely: tuple[httpx.AsyncClient, io.BytesIO]) -> None:
+    client, log = lonely
+    answer = await client.post("/mqapi/auth", data=LOGIN)
+    assert (answer.status_code, answer.text) == (503, "Service unavailable\n")
+    assert b"secret" not in log.getvalue()
+
+
 async def test_health(lonely: tuple[httpx.AsyncClient, io.BytesIO]) -> None:
     client, _ = lonely
     assert (await client.get("/livez")).text == "ok\n"

@@ -59,6 +59,7 @@ async def test_every_documented_call_is_there(document: dict[str, Any]) -> None:
             for call in ("protocol", "status", "tpms", "location", "charge", "historical", "lock")
         ),
         ("get", "/api/historical/{vehicle_id}/{record_type}"),
+        *(("post", f"/mqapi/{call}") for call in ("auth", "superuser", "acl")),
         *(
             ("put", f"/api/{call}{vehicle}")
             for call in ("charge", "lock", "valet", "feature", "parameter", "reset", "homelink")
@@ -93,7 +94,7 @@ async def test_every_operation_declares_its_errors(document: dict[str, Any]) -> 
         if path in ("/livez", "/readyz"):
             continue
         where = f"{method} {path}"
-        assert {"401", "503"} <= statuses, where
+        assert {"403" if path.startswith("/mqapi/") else "401", "503"} <= statuses, where
         assert "422" not in statuses, where
         if "{vehicle_id}" in path and "501" not in statuses:
             assert "403" in statuses, where
@@ -102,11 +103,20 @@ async def test_every_operation_declares_its_errors(document: dict[str, Any]) -> 
 async def test_ways_to_sign_in_are_declared_and_attached(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"] == SCHEMES
     for method, path, operation in operations(document):
-        if path in ("/livez", "/readyz"):
+        if path in ("/livez", "/readyz") or path.startswith("/mqapi/"):
             assert "security" not in operation
         else:
             used = {name for way in operation["security"] for name in way}
             assert used == set(SCHEMES), f"{method} {path}"
+
+
+async def test_what_a_broker_posts_is_declared(document: dict[str, Any]) -> None:
+    for call, required in (("auth", {"username", "password"}), ("superuser", {"username"}), ("acl", {"username", "topic"})):
+        operation = document["paths"][f"/mqapi/{call}"]["post"]
+        (form,) = operation["requestBody"]["content"].values()
+        assert set(form["schema"]["required"]) == set(form["example"]) == required
+        assert all(field["description"] for field in form["schema"]["properties"].values())
+        assert set(operation["responses"]) == {"200", "403", "503"} - ({"200"} if call == "superuser" else set())
 
 
 async def test_operation_ids_are_unique(document: dict[str, Any]) -> None:

@@ -39,6 +39,11 @@ def text_answer(text: str, status: int = 200, headers: Mapping[str, str] | None 
     return Plain(text.encode() + b"\n", status, _TEXT, *more)
 
 
+def empty_answer(status: int) -> Plain:
+    """A status and nothing else."""
+    return Plain(b"", status, _TEXT)
+
+
 def error_answer(error: ApiError | type[ApiError]) -> Plain:
     """An error as its caller sees it."""
     return text_answer(error.detail, error.status, error.headers)

@@ -20,6 +20,7 @@ from api_gateway.edge.requests import Requests
 from api_gateway.errors import ApiError, NotFound, ServiceUnavailable, UnknownCall
 from api_gateway.legacy import cookie, history, state, token, unimplemented, vehicles
 from api_gateway.metrics import Metrics
+from api_gateway.mqapi import routes as mqapi
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from ovms.auth.passwords import Overloaded
@@ -64,6 +65,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(cookie.router)
     app.include_router(history.router)
     app.include_router(token.router)
+    app.include_router(mqapi.router)
     app.include_router(unimplemented.make_router())
     app.include_router(health.router)
     add_pages(app)
@@ -81,7 +83,7 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
     async def unknown(request: Request, _: Exception) -> Response:
         # No such path, or no such method at this path: the reference tells neither from the other.
         path = request.scope["path"]
-        return error_answer(UnknownCall if path == "/api" or path.startswith("/api/") else NotFound)
+        return error_answer(UnknownCall if path == "/api" or path.startswith(("/api/", "/mqapi/")) else NotFound)
 
     app.add_exception_handler(ApiError, refuse)
     app.add_exception_handler(HTTPException, unknown)

@@ -5,9 +5,9 @@
     ├── AuthenticationFailed    401
     ├── Forbidden               403   not the caller's vehicle, or none at all
     ├── InsufficientRights      403   an API token without the right to this call
-    ├── UnknownCall             404   under /api
+    ├── UnknownCall             404   under /api and /mqapi
     ├── TokenMissing            404
-    ├── NotFound                404   outside /api
+    ├── NotFound                404   outside them
     ├── InternalError           500   our bug; logged
     ├── NotImplementedYet       501
     ├── MethodNotImplemented    501   HEAD, OPTIONS and others: as the reference
@@ -63,7 +63,7 @@ class InsufficientRights(ApiError):
 
 
 class UnknownCall(ApiError):
-    """No such call under /api, or not with this method."""
+    """No such call under /api or /mqapi, or not with this method."""
 
     status = 404
     detail = "Unrecognised API call"
@@ -79,7 +79,7 @@ class TokenMissing(ApiError):
 
 
 class NotFound(ApiError):
-    """Nothing is there, and it is not under /api."""
+    """Nothing is there, and it is under neither /api nor /mqapi."""
 
     status = 404
     detail = "not found"

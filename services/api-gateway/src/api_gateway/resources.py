@@ -42,6 +42,7 @@ class Resources:
     presence: Presence
     connections: Connections
     authenticator: Authenticator
+    sign_in: SignIn
     clock: Callable[[], float]
     """Unix time."""
 
@@ -69,7 +70,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
         presence = Presence(client)
         connections = Connections(pool, sessions, presence)
-        yield Resources(pool, client, sessions, presence, connections, Authenticator(sessions, sign_in), time.time)
+        authenticator = Authenticator(sessions, sign_in)
+        yield Resources(pool, client, sessions, presence, connections, authenticator, sign_in, time.time)
     finally:
         passwords.close()
         await client.aclose()

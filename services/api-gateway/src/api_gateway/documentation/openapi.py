@@ -33,6 +33,7 @@ TAGS: Final = (
     {"name": "vehicles", "description": "Your vehicles, and connecting to one."},
     {"name": "state", "description": "What a vehicle sent last."},
     {"name": "history", "description": "What a vehicle recorded over time."},
+    {"name": "mqtt", "description": "For an MQTT broker that asks this server who its users are."},
     {"name": "health", "description": "For those who run the server."},
     {"name": "not yet implemented", "description": "Announced in the API's manual; they answer 501."},
 )

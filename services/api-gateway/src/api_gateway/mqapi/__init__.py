@@ -1,0 +1,1 @@
+"""What an MQTT broker asks: whether a user is who he says, and which topics are his."""
