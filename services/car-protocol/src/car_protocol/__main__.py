@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from car_protocol.bootstrap import serving
 from car_protocol.settings import Settings
 from ovms.logs import configure_logging
+from ovms.tls import TlsError
 
 
 async def serve(settings: Settings) -> None:
@@ -20,7 +21,8 @@ async def serve(settings: Settings) -> None:
     asyncio.get_running_loop().set_exception_handler(_log_crash)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(settings):
+    async with serving(settings) as running:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload_certificate)
         await stop.wait()
 
 
@@ -30,7 +32,7 @@ def _log_crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Exit status 0 after a signal, 1 where a port cannot be had, 2 where a setting is wrong."""
+    """Exit status 0 after a signal, 1 where a port or the certificate cannot be had, 2 where a setting is wrong."""
     try:
         settings = Settings()  # the environment gives them
     except ValidationError as error:
@@ -40,6 +42,9 @@ def main() -> int:
     configure_logging(settings.log_level)
     try:
         uvloop.run(serve(settings))
+    except TlsError as error:
+        print(f"car-protocol cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     except OSError as error:
         print(f"car-protocol cannot start: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return 1

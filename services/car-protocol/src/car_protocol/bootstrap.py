@@ -20,7 +20,7 @@ from car_protocol.gate import Gate
 from car_protocol.groups import Groups
 from car_protocol.health import HealthPort, ServerCollector
 from car_protocol.hub import Hub
-from car_protocol.listener import Listener
+from car_protocol.listener import Door, Listener
 from car_protocol.login import LoginDesk
 from car_protocol.maintenance import Maintenance
 from car_protocol.presence import PresenceKeeper
@@ -38,6 +38,7 @@ from ovms.bus.presence import Presence
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
+from ovms.tls import Tls, open_tls
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -52,11 +53,23 @@ class Running:
     server: Server
     listener: Listener
     pool: Pool
+    tls: Tls | None
+
+    def reload_certificate(self) -> None:
+        """Take the files of the certificate as they are now."""
+        if self.tls is not None:
+            self.tls.reload()
 
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Running]:
-    """Serve while the block runs; then write all that waits, and let everybody go."""
+    """Serve while the block runs; then write all that waits, and let everybody go.
+
+    Raises:
+        TlsError: the certificate or its key cannot be used.
+        OSError: a port cannot be had.
+    """
+    tls = open_tls(settings.tls_certificate, settings.tls_key)
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
         stack.push_async_callback(_close_pool, pool)
@@ -68,7 +81,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
-        running, keeper, tasks = _make(settings, pool, client, sign_in)
+        running, keeper, tasks = _make(settings, pool, client, sign_in, tls)
         server = running.server
         health = await HealthPort(ServerCollector(server), _checks(pool, client)).open(
             settings.health_host, settings.health_port
@@ -84,7 +97,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 
 def _make(
-    settings: Settings, pool: Pool, client: redis.asyncio.Redis, sign_in: SignIn
+    settings: Settings, pool: Pool, client: redis.asyncio.Redis, sign_in: SignIn, tls: Tls | None
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
@@ -116,12 +129,24 @@ def _make(
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
     )
-    listener = Listener(
-        lambda: Connection(server), lambda: len(server.connections), settings.host, settings.v2_port, settings.connections
-    )
+    listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
     server.connections_changed = listener.connections_changed
     tasks: list[Work] = [recorder.run, publisher.run, desk.run, Maintenance(pool).run]
-    return Running(server, listener, pool), keeper, tasks
+    if tls is not None:
+        tasks.append(tls.watch)
+    return Running(server, listener, pool, tls), keeper, tasks
+
+
+def _doors(settings: Settings, server: Server, tls: Tls | None) -> list[Door]:
+    def over_tls() -> Connection:
+        connection = Connection(server)
+        server.arrives(connection)
+        return connection
+
+    doors = [Door(lambda: Connection(server), settings.host, settings.v2_port)]
+    if tls is not None:
+        doors.append(Door(over_tls, settings.host, settings.v2_tls_port, tls.context))
+    return doors
 
 
 @asynccontextmanager

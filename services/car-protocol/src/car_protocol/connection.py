@@ -26,6 +26,7 @@ class Connection(asyncio.Protocol):
     """A peer's connection, from its socket to its place in a room."""
 
     __slots__ = (
+        "__weakref__",
         "_actions",
         "_address",
         "_admitted",
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
     def _ask_as_user(self, login: UserLogin) -> None:
         self.role = login.role
         self._arm()
-        if self._server.settings.user_login_in_clear:
+        if self._server.settings.user_login_in_clear or self._transport.get_extra_info("ssl_object") is not None:
             self._server.users.ask(self, login)
         else:
             self.close("users may not log in without TLS")

@@ -1,35 +1,80 @@
-"""The listening socket. Past the most connections it is closed, so that a car is refused by TCP and comes back in a minute.
+"""The listening sockets. Past the most connections they are closed, so that a car is refused by TCP and comes back in a minute.
 
-Accepting and then closing is what must never happen to a car: newer firmware takes that for wrong credentials.
+Accepting and then closing is what must never happen to a car: newer firmware takes that for wrong credentials. (A handshake of
+TLS that does not end is none of it: until it has, a module knows that it has not reached us yet.)
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
 
+from ovms.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT
+
 REOPEN_AT: Final = 0.95
 BACKLOG: Final = 4096
+LOOK_AGAIN: Final = 1.0
+"""Seconds after which closed ports are thought about again: handshakes that fail tell nobody."""
 
 
-class Listener:
-    """Accepts connections while there are fewer than `limit`.
+class Door:
+    """One port.
 
     Args:
         protocol: makes the protocol of a connection.
-        connections: how many are open.
+        context: what TLS is spoken with; None: none is.
     """
 
     def __init__(
-        self, protocol: Callable[[], asyncio.Protocol], connections: Callable[[], int], host: str, port: int, limit: int
+        self, protocol: Callable[[], asyncio.Protocol], host: str, port: int, context: ssl.SSLContext | None = None
     ) -> None:
+        self.port = port
+        """Also where 0 was asked for, once it has been open."""
+        self.is_tls = context is not None
         self._protocol = protocol
-        self._connections = connections
         self._host = host
-        self._port = port
-        self._limit = limit
+        self._tls: dict[str, Any] = {}
+        if context is not None:
+            self._tls = {
+                "ssl": context,
+                "ssl_handshake_timeout": HANDSHAKE_TIMEOUT,
+                "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT,
+            }
         self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        if self._server is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._protocol, self._host, self.port, backlog=BACKLOG, **self._tls)
+            self.port = int(self._server.sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """Listen no more; connections stay."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+class Listener:
+    """Accepts connections at all doors while there are fewer than `limit` together.
+
+    Args:
+        connections: how many are open.
+    """
+
+    def __init__(self, doors: Sequence[Door], connections: Callable[[], int], limit: int) -> None:
+        self._doors = doors
+        self._connections = connections
+        self._limit = limit
+        self._is_open = False
         self._changing = asyncio.Event()
         self._is_ending = False
         self._log = structlog.get_logger("listener")
@@ -38,16 +83,21 @@ class Listener:
         """Listen.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: an address cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocol, self._host, self._port, backlog=BACKLOG)
+        for door in self._doors:
+            await door.open()
+        self._is_open = True
 
     @property
     def port(self) -> int:
-        """The port listened on, also where 0 was asked for."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        """The port without TLS."""
+        return next(door.port for door in self._doors if not door.is_tls)
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port with TLS, where there is one."""
+        return next((door.port for door in self._doors if door.is_tls), None)
 
     def close(self) -> None:
         """Listen no more; connections stay."""
@@ -56,24 +106,25 @@ class Listener:
 
     def connections_changed(self) -> None:
         """A connection has come or gone."""
-        connections = self._connections()
-        if connections >= self._limit or self._server is None:
+        if not self._is_open or self._connections() >= self._limit:
             self._changing.set()
 
     async def run(self) -> None:
-        """Close and open the port as connections come and go, until cancelled."""
+        """Close and open the ports as connections come and go, until cancelled."""
         while True:
-            await self._changing.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if self._is_open else LOOK_AGAIN):
+                    await self._changing.wait()
             self._changing.clear()
             if self._is_ending:
                 continue
-            if self._server is not None and self._connections() >= self._limit:
-                self._log.warning("too many connections; the port is closed", connections=self._connections())
+            if self._is_open and self._connections() >= self._limit:
+                self._log.warning("too many connections; the ports are closed", connections=self._connections())
                 self._close()
-            elif self._server is None and self._connections() < self._limit * REOPEN_AT:
+            elif not self._is_open and self._connections() < self._limit * REOPEN_AT:
                 await self.open()
 
     def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for door in self._doors:
+            door.close()
+        self._is_open = False

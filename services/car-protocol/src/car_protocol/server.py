@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakSet
 
 from car_protocol.archive import Archive
 from car_protocol.gate import Gate
@@ -69,10 +70,22 @@ class Server:
     counters: Counters = field(default_factory=Counters)
     connections: set[Closable] = field(default_factory=set)
     connections_changed: Callable[[], None] = lambda: None
+    _arriving: WeakSet[Closable] = field(default_factory=WeakSet)
     _waiting_for_recorder: list[Readable] = field(default_factory=list)
+
+    def arrives(self, connection: Closable) -> None:
+        """A peer has a socket, and talks TLS before it is here. Where that fails nobody is told."""
+        self._arriving.add(connection)
+        self.connections_changed()
+
+    @property
+    def sockets(self) -> int:
+        """How many peers have one."""
+        return len(self.connections) + len(self._arriving)
 
     def came(self, connection: Closable) -> None:
         """A peer has connected."""
+        self._arriving.discard(connection)
         self.connections.add(connection)
         self.connections_changed()
 

@@ -18,7 +18,10 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="the address that the public ports bind to")
-    v2_port: int = Field(6867, description="protocol v2 over TCP")
+    v2_port: int = Field(6867, description="protocol v2 over TCP and, as a WebSocket, /apiv2")
+    v2_tls_port: int = Field(6870, description="the same over TLS; open where there are a certificate and its key")
+    tls_certificate: str = Field("", description="a PEM file: the certificate of the TLS ports, then those it rests on")
+    tls_key: str = Field("", description="a PEM file: its private key, without a passphrase")
     health_host: str = Field("127.0.0.1", description="the address that /livez, /readyz and /metrics bind to")
     health_port: int = Field(6866, description="the port of /livez, /readyz and /metrics")
     log_level: str = Field("info", description="debug, info, warning or error")

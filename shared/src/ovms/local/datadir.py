@@ -17,6 +17,7 @@ class DataDirectory:
 
         lock          locked while in use, holds the process id of the holder
         secret-keys   the keys for secrets at rest, as OVMS_SECRET_KEYS spells them
+        tls/          ovms.local.certificate
         postgres/     ovms.local.postgres
         valkey/       ovms.local.valkey
 
@@ -34,6 +35,10 @@ class DataDirectory:
     @property
     def valkey(self) -> Path:
         return self.path / "valkey"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
 
     def __enter__(self) -> Self:
         try:
@@ -60,7 +65,7 @@ class DataDirectory:
         known = self.known_secret_keys()
         if known is None:
             known = f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
-            _write_private(self._secret_keys, known + "\n")
+            write_private(self._secret_keys, known + "\n")
         return known
 
     @property
@@ -81,7 +86,7 @@ def _lock(path: Path) -> int:
     return handle
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     partial = path.with_name(path.name + ".new")
     partial.unlink(missing_ok=True)
