@@ -13,8 +13,11 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(description="PostgreSQL, postgresql://…")
     redis_url: SecretStr = Field(description="Redis or Valkey: redis://…, rediss://… or unix://…")
-    host: str = Field("127.0.0.1", description="The address that the HTTP port binds to")
+    host: str = Field("127.0.0.1", description="The address that the public ports bind to")
     http_port: int = Field(6868, ge=0, le=65535, description="The port of the API, plain HTTP")
+    https_port: int = Field(6869, ge=0, le=65535, description="The same over TLS; open where there are certificate and key")
+    tls_certificate: str = Field("", description="A PEM file: the certificate, then those it rests on")
+    tls_key: str = Field("", description="A PEM file: its private key, without a passphrase")
     api_session_timeout: float = Field(360, gt=0, description="Seconds that an HTTP session lives unless renewed")
     cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

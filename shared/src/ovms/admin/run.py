@@ -5,17 +5,21 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from ovms.admin import demo
 from ovms.admin.run_settings import RunSettings
 from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS, Target, data_directory
 from ovms.db.migrate import upgrade
+from ovms.local.certificate import development_certificate
 from ovms.local.databases import Databases
+from ovms.local.datadir import DataDirectory
 from ovms.local.ports import check_port
 from ovms.local.services import Service, Services
 from ovms.local.signals import StopSignals
 from ovms.local.terminal import Foreground
+from ovms.tls import CERTIFICATE, KEY, open_tls
 
 # Which programs to run, given the settings, the variables for them, and whether the demo car is to drive.
 Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], bool], list[Service]]
@@ -46,12 +50,14 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
     Raises:
         InputError: a variable is wrong.
         LocalError: the data directory or a port is in use, or a program did not start or stay.
+        TlsError: the certificate that the variables name cannot be used.
     """
     settings = RunSettings.from_environment(environment)
     with StopSignals() as signals, Foreground(), ExitStack() as stack:
         directory = stack.enter_context(data_directory(environment))
         for setting, port, host in settings.ports():
             check_port(host, port, setting)
+        certificate, key = _certificate(settings, directory)
         databases = Databases(directory, database_url=settings.database_url, redis_url=settings.redis_url)
         stack.callback(databases.stop)
         databases.start()
@@ -59,6 +65,7 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
         asyncio.run(upgrade(target.database_url))
         demo_drives = settings.demo and demo.load_demo(target)
         variables = _variables(environment, settings, target, databases.redis_url)
+        variables |= {CERTIFICATE: certificate, KEY: key}
         services = Services(signals)
         stack.callback(services.stop)
         for service in programs(settings, variables, demo_drives):
@@ -72,6 +79,14 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
     return 0
 
 
+def _certificate(settings: RunSettings, directory: DataDirectory) -> tuple[str, str]:
+    """The files of the certificate that the variables name, else of one for development."""
+    if open_tls(settings.certificate, settings.key) is not None:
+        return settings.certificate, settings.key
+    made = development_certificate(directory.tls, datetime.now(UTC))
+    return str(made[0]), str(made[1])
+
+
 def _variables(environment: Mapping[str, str], settings: RunSettings, target: Target, redis_url: str) -> dict[str, str]:
     """The environment of the services: ours, and what has been decided here."""
     databases = {DATABASE_URL: target.database_url, REDIS_URL: redis_url, SECRET_KEYS: target.secret_keys or ""}
@@ -82,8 +97,8 @@ def _announce(settings: RunSettings, demo_drives: bool) -> None:
     lines = [
         "",
         "The OVMS server is ready; Ctrl-C stops it.",
-        f"  cars and apps   {settings.reachable_host}:{settings.v2_port} (protocol v2)",
-        f"  HTTP API        {settings.http_url}/api",
+        f"  cars and apps   {settings.reachable_host}:{settings.v2_port}, with TLS {settings.v2_tls_port} (protocol v2)",
+        f"  HTTP API        {settings.http_url}/api, with TLS {settings.https_url}/api",
         f"  its manual      {settings.http_url}/docs",
     ]
     if demo_drives:

@@ -7,9 +7,12 @@ from typing import Final, Self
 from ovms.admin.errors import InputError
 from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS
 from ovms.local.ports import free_port
+from ovms.tls import CERTIFICATE, KEY
 
 _V2_PORT: Final = "OVMS_V2_PORT"
 _HTTP_PORT: Final = "OVMS_HTTP_PORT"
+_V2_TLS_PORT: Final = "OVMS_V2_TLS_PORT"
+_HTTPS_PORT: Final = "OVMS_HTTPS_PORT"
 _HEALTH_PORT: Final = "OVMS_HEALTH_PORT"
 _HEALTH_HOST: Final = "127.0.0.1"
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (recognised, not bound to)
@@ -22,8 +25,13 @@ class RunSettings:
     host: str
     v2_port: int
     http_port: int
+    v2_tls_port: int
+    https_port: int
     health_port: int
     demo: bool
+    certificate: str
+    key: str
+    """Files; both empty: a certificate is to be made."""
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_keys: str | None = field(repr=False)
@@ -39,9 +47,13 @@ class RunSettings:
             host=environment.get("OVMS_HOST") or "127.0.0.1",
             v2_port=_port(environment, _V2_PORT, 6867),
             http_port=_port(environment, _HTTP_PORT, 6868),
+            v2_tls_port=_port(environment, _V2_TLS_PORT, 6870),
+            https_port=_port(environment, _HTTPS_PORT, 6869),
             # Nobody types the internal port: a free one lets any number of stacks run on one machine.
             health_port=_port(environment, _HEALTH_PORT, 0) or free_port(),
             demo=_flag(environment, "OVMS_DEMO"),
+            certificate=environment.get(CERTIFICATE) or "",
+            key=environment.get(KEY) or "",
             database_url=environment.get(DATABASE_URL) or None,
             redis_url=environment.get(REDIS_URL) or None,
             secret_keys=environment.get(SECRET_KEYS) or None,
@@ -55,6 +67,8 @@ class RunSettings:
         return (
             (_V2_PORT, self.v2_port, self.host),
             (_HTTP_PORT, self.http_port, self.host),
+            (_V2_TLS_PORT, self.v2_tls_port, self.host),
+            (_HTTPS_PORT, self.https_port, self.host),
             (_HEALTH_PORT, self.health_port, _HEALTH_HOST),
         )
 
@@ -75,8 +89,15 @@ class RunSettings:
 
     @property
     def http_url(self) -> str:
-        host = f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
-        return f"http://{host}:{self.http_port}"
+        return f"http://{self._url_host}:{self.http_port}"
+
+    @property
+    def https_url(self) -> str:
+        return f"https://{self._url_host}:{self.https_port}"
+
+    @property
+    def _url_host(self) -> str:
+        return f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

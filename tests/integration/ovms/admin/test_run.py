@@ -64,6 +64,8 @@ def start(tmp_path: Path, database_url: str, redis_url: str, secret_keys: str) -
             "OVMS_SECRET_KEYS": secret_keys,
             "OVMS_V2_PORT": str(free_port()),
             "OVMS_HTTP_PORT": str(free_port()),
+            "OVMS_V2_TLS_PORT": str(free_port()),
+            "OVMS_HTTPS_PORT": str(free_port()),
         }
         runs.append(Run(tmp_path, kinds, environment))
         return runs[-1]

@@ -1,36 +1,85 @@
-"""uvicorn, run from here: one process, our protocol, no access log, an end on SIGTERM that lets answers finish."""
+"""uvicorn, run from here: one process, our protocol, no access log, an end on SIGTERM that lets answers finish.
+
+HTTP and HTTPS are two ports of one server: one lifespan, one set of connections to end.
+"""
 
 import asyncio
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from api_gateway.edge.protocol import EdgeProtocol
+from ovms.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Tls
 
 KEEP_ALIVE: Final = 30
 GRACE: Final = 10
 BACKLOG: Final = 2048
 
 
+@dataclass(frozen=True, slots=True)
+class Https:
+    """A listening socket, and what TLS is spoken with on it."""
+
+    listener: socket.socket
+    tls: Tls
+
+
 class Server(uvicorn.Server):
-    """A server that ends with status 0 when it is asked to end."""
+    """A server that ends with status 0 when it is asked to end, and has perhaps a second port."""
+
+    def __init__(self, config: uvicorn.Config, https: Https | None = None) -> None:
+        super().__init__(config)
+        self._https = https
+        self._watch: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; uvicorn itself speaks either TLS on all its sockets or on none."""
+        await super().startup(sockets)
+        if self._https is not None:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.create_task(self._https.tls.watch())
+            server = await loop.create_server(
+                self._make_protocol,
+                sock=self._https.listener,
+                ssl=self._https.tls.context,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+            )
+            self.servers.append(server)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await super().shutdown(sockets)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    def _hang_up(self) -> None:
+        if self._https is not None:
+            self._https.tls.reload()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM in the loop; uvicorn's own way raises them again when all is done."""
+        """Handle SIGINT and SIGTERM in the loop; uvicorn's own way raises them again when all is done. SIGHUP reloads."""
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         try:
             yield
         finally:
-            for number in signals:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
 
@@ -49,8 +98,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(app: ASGIApp, protocol: type[EdgeProtocol] = EdgeProtocol) -> Server:
-    """A server for an application; `serve(sockets=[…])` runs it."""
+def make_server(app: ASGIApp, protocol: type[EdgeProtocol] = EdgeProtocol, https: Https | None = None) -> Server:
+    """A server for an application; `serve(sockets=[…])` runs it, and with `https` that port as well."""
     return Server(
         uvicorn.Config(
             app,
@@ -65,5 +114,6 @@ def make_server(app: ASGIApp, protocol: type[EdgeProtocol] = EdgeProtocol) -> Se
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
             backlog=BACKLOG,
-        )
+        ),
+        https,
     )
