@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-import pytest
-
 from car_protocol.hub import Hub
 from car_protocol.presence import PresenceKeeper
 from fakes.peers import car
@@ -50,9 +48,6 @@ class FakePresence:
             self.announced.append(counts)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a cancellation that redis-py swallows leaves it running: the service hangs as it stops"
-)
 async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
     keeper = PresenceKeeper(cast("Any", FakeRedis()), "replica", monotonic=lambda: 0.0, wall=lambda: 0.0)
     presence = keeper._presence = cast("Any", FakePresence())

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from car_protocol.archive import Archive
 from car_protocol.connection import Connection
+from car_protocol.error_codes import ErrorCodes
 from car_protocol.gate import Gate
 from car_protocol.groups import Groups
 from car_protocol.health import HealthPort, ServerCollector
@@ -74,7 +75,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
         stack.push_async_callback(_close_pool, pool)
         client = redis.asyncio.Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+            settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_keepalive=True
         )
         stack.push_async_callback(client.aclose)
         passwords = PasswordChecks(verify_password)
@@ -126,6 +127,7 @@ def _make(
         desk=desk,
         users=UserDesk(pool, sign_in, desk),
         archive=Archive(pool),
+        error_codes=ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes(),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
     )

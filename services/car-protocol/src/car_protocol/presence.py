@@ -15,6 +15,8 @@ from ovms.identity import fold_vehicle_id
 
 TICK: Final = 0.02
 RETRY_AFTER: Final = 0.5
+REDIS_TIMEOUT: Final = 5.0
+"""For one pipeline. The client itself has no time limit: redis-py would set a timer for every reply."""
 _AWAY: Final = (RedisError, OSError)
 
 
@@ -57,12 +59,13 @@ class PresenceKeeper:
     async def end(self) -> None:
         """Take this replica's connections out of the counts."""
         try:
-            await self._presence.end_replica(self._replica)
+            async with asyncio.timeout(REDIS_TIMEOUT):
+                await self._presence.end_replica(self._replica)
         except _AWAY as error:
             self._log.warning("the lease of this replica runs out by itself", reason=type(error).__name__)
 
     async def _retrying(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while not _is_to_stop():
             try:
                 await work()
             except _AWAY as error:
@@ -73,14 +76,15 @@ class PresenceKeeper:
     # ---- what is here, told to Redis
 
     async def _announce(self) -> None:
-        while True:
+        while not _is_to_stop():
             await self._work.wait()
             await asyncio.sleep(TICK)
             self._work.clear()
             changed, self._changed = self._changed, {}
             try:
-                await self._presence.announce(self._replica, {name: room.counts() for name, room in changed.items()})
-                await self._follow_cars(changed.values())
+                async with asyncio.timeout(REDIS_TIMEOUT):
+                    await self._presence.announce(self._replica, {name: room.counts() for name, room in changed.items()})
+                    await self._follow_cars(changed.values())
             except BaseException:
                 self._changed = changed | self._changed
                 self._work.set()
@@ -103,7 +107,8 @@ class PresenceKeeper:
 
     async def _renew(self, hub: Hub) -> None:
         """Keep the lease, announce everything where it had run out, and ask again where a watcher's lease has ended."""
-        await self._presence.renew_replica(self._replica)
+        async with asyncio.timeout(REDIS_TIMEOUT):
+            await self._presence.renew_replica(self._replica)
         if not self.is_connected:
             self.is_connected = True
             for room in hub:
@@ -139,5 +144,13 @@ class PresenceKeeper:
     async def _ask(self, hub: Hub, rooms: dict[str, Room]) -> None:
         if not rooms:
             return
-        for room, told in zip(rooms.values(), await self._presence.watchers(rooms), strict=True):
+        async with asyncio.timeout(REDIS_TIMEOUT):
+            watchers = await self._presence.watchers(rooms)
+        for room, told in zip(rooms.values(), watchers, strict=True):
             hub.watched_by_http(room, told.count, told.until, self._monotonic())
+
+
+def _is_to_stop() -> bool:
+    """Whether this task was cancelled, even if redis-py has swallowed that: `asyncio.wait_for` of Python 3.11 can."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -16,6 +16,7 @@ from car_protocol.hub import Room
 from ovms.bus.channels import messages_channel
 
 RETRY_AFTER: Final = 0.5
+SEND_TIMEOUT: Final = 5.0
 
 
 def publish_head(vehicle_id: str) -> bytes:
@@ -79,7 +80,8 @@ class Publisher:
 
     async def _flush(self, send: Callable[..., Any]) -> None:
         waiting = self._take()
-        await send(b"".join(waiting), check_health=False)
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await send(b"".join(waiting), check_health=False)
         self.published += len(waiting)
 
     def _take(self) -> list[bytes]:

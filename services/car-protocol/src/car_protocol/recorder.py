@@ -169,9 +169,13 @@ class Recorder:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        began = -self._tick
         while True:
             await self._work.wait()
-            await asyncio.sleep(self._tick)
+            # From one beginning to the next is a tick, so that a slow statement is not followed by a pause as well; but a
+            # burst is always given a moment to come.
+            await asyncio.sleep(max(self._tick - (self._monotonic() - began), self._tick / 4))
+            began = self._monotonic()
             try:
                 await self.flush()
             except PUT_OFF as error:

@@ -8,6 +8,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from car_protocol.archive import Archive
+from car_protocol.error_codes import ErrorCodes
 from car_protocol.gate import Gate
 from car_protocol.groups import Groups
 from car_protocol.hub import Hub
@@ -68,6 +69,9 @@ class Server:
     gate: Gate
     wheel: Wheel
     counters: Counters = field(default_factory=Counters)
+    error_codes: ErrorCodes = field(default_factory=ErrorCodes)
+    notifications: int = 0
+    """Counts up, so that two notifications of one second are two history records."""
     connections: set[Closable] = field(default_factory=set)
     connections_changed: Callable[[], None] = lambda: None
     _arriving: WeakSet[Closable] = field(default_factory=WeakSet)

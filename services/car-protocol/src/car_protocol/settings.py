@@ -1,6 +1,6 @@
 """Every setting of this service, from the environment."""
 
-from pydantic import Field, SecretStr
+from pydantic import DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ovms.protocol import Timeouts
@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     ping_margin: float = Field(60.0, description="how long before the end of timeout_car a car is pinged that heard nothing")
     ping_again: float = Field(300.0, description="the least time between two pings")
     timeout_command: float = Field(60.0, description="for a car to answer a command")
+
+    notification_days: int = Field(30, description="days that notifications are kept in the history; 0: none is kept")
+    error_codes: DirectoryPath | None = Field(None, description="a directory of tables of error codes, in the vece format")
 
     state_tick: float = Field(0.03, description="how often what cars sent is written")
     publish_tick: float = Field(0.02, description="how often what cars sent is published")

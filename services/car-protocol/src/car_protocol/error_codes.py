@@ -1,0 +1,53 @@
+"""Words for the error codes of cars, from files in the reference's `vece` format: a section a vehicle type, `<code>=<text>`.
+
+A text may have one `%d`, which stands for the error's data. A type without a table of its own uses that of a shorter type:
+`VA` knows what `VA2` does not.
+"""
+
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from pathlib import Path
+from typing import Final
+
+from ovms.errors import OvmsError
+
+NONE: Final[Mapping[str, Mapping[str, str]]] = {}
+
+
+class ErrorCodesUnreadable(OvmsError):
+    """A table of error codes is not in the format."""
+
+
+class ErrorCodes:
+    """Texts by vehicle type, then by code."""
+
+    def __init__(self, tables: Mapping[str, Mapping[str, str]] = NONE) -> None:
+        self._tables = tables
+
+    @classmethod
+    def load(cls, directory: Path) -> "ErrorCodes":
+        """Read every `*.vece` file of a directory; later files add to earlier ones.
+
+        Raises:
+            ErrorCodesUnreadable: a file cannot be read or has another format.
+        """
+        parser = ConfigParser(interpolation=None, strict=False)
+        for path in sorted(directory.glob("*.vece")):
+            try:
+                parser.read_string(path.read_text("utf-8"), str(path))
+            except (OSError, UnicodeDecodeError, ConfigParserError) as error:
+                raise ErrorCodesUnreadable(f"{path}: {error}") from error
+        return cls({section: dict(parser[section]) for section in parser.sections()})
+
+    def expand(self, message: str) -> str:
+        """The words for `<vehicle type>,<code>,<data>`."""
+        vehicle_type, code, data = (*message.split(","), "", "", "")[:3]
+        number = int(data) if data.isascii() and data.lstrip("-").isdigit() else 0
+        known = vehicle_type
+        while known:
+            text = self._tables.get(known, {}).get(code)
+            if text is not None:
+                return f"Vehicle Alert #{code}: {text.replace('%d', str(number), 1).replace('%%', '%')}"
+            known = known[:-1]
+        return f"Vehicle Alert Code: {vehicle_type}/{code or 0} ({number & 0xFFFFFFFF:08x})"
