@@ -75,7 +75,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
         stack.push_async_callback(_close_pool, pool)
         client = redis.asyncio.Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_keepalive=True
+            settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None
         )
         stack.push_async_callback(client.aclose)
         passwords = PasswordChecks(verify_password)

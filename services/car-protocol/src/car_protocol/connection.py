@@ -9,7 +9,7 @@ import structlog
 from car_protocol.hub import Room
 from car_protocol.routing import ROUTES, Action
 from car_protocol.server import Server
-from car_protocol.websocket import LINE_LIMIT, WebSocket
+from car_protocol.websocket import WebSocket
 from ovms.errors import ProtocolError
 from ovms.identity import Role
 from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State, UserLogin

@@ -4,6 +4,7 @@ wsproto does the frames. This is a layer between the socket and the session: byt
 and lines become bytes of the socket.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -18,27 +19,29 @@ from wsproto.events import (
     Request,
     TextMessage,
 )
+from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from ovms.errors import BadWelcome, LineTooLong, WebSocketClosed
+from ovms.errors import BadWelcome, LineTooLong, ProtocolError, WebSocketClosed
 
 PATH: Final = "/apiv2"
 HANDSHAKE_LIMIT: Final = 4096
-LINE_LIMIT: Final = 2 * 1024 * 1024
-"""The session has limits of its own; this one bounds a message that comes in pieces, once the peer has logged in."""
+
+_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 
 
 class WebSocket:
-    """One peer's WebSocket. Set `limit` to what one message may have.
+    """One peer's WebSocket. Set `limit` to what one message may have: the session bounds lines, but sees them whole only.
 
-    Every method that takes bytes leaves an answer in `data_to_send`, which must go out also where it raises.
+    `receive` leaves answers in `data_to_send`, which must go out also where it raises.
     """
 
     def __init__(self) -> None:
         self._connection = WSConnection(ConnectionType.SERVER)
         self.limit = HANDSHAKE_LIMIT
-        self._handshake = 0
+        self._head = bytearray()
         self._is_open = False
+        self._is_over = False
         self._message = bytearray()
         self._out: list[bytes] = []
 
@@ -50,19 +53,13 @@ class WebSocket:
             LineTooLong: a head or a message is too long.
             WebSocketClosed: the peer has closed, or broken the rules of WebSockets.
         """
-        if not self._is_open:
-            self._handshake += len(data)
-            if self._handshake > HANDSHAKE_LIMIT:
-                raise LineTooLong(HANDSHAKE_LIMIT)
+        if self._is_over:
+            return b""
         try:
-            self._connection.receive_data(data)
-            return b"".join(line for event in self._connection.events() for line in self._handle(event))
-        except RemoteProtocolError as error:
-            if not self._is_open:
-                raise BadWelcome from error
-            if error.event_hint is not None:
-                self._answer(error.event_hint)
-            raise WebSocketClosed from error
+            return self._take(data if self._is_open else self._shake_hands(data))
+        except ProtocolError:
+            self._is_over = True
+            raise
 
     def frame(self, lines: bytes) -> bytes:
         """The text frames that carry lines."""
@@ -70,21 +67,52 @@ class WebSocket:
         texts = [line.decode("utf-8", "replace") for line in lines.split(b"\r\n")[:-1]]
         return b"".join(self._connection.send(TextMessage(data=text)) for text in texts)
 
+    def close(self) -> bytes:
+        """What tells the peer that we end the WebSocket, where there is one."""
+        self._is_over = True
+        if self._is_open:
+            self._answer(CloseConnection(code=CloseReason.NORMAL_CLOSURE))
+        return self.data_to_send()
+
     def data_to_send(self) -> bytes:
         """Answers to the handshake, pings and closes."""
         data = b"".join(self._out)
         self._out.clear()
         return data
 
+    def _shake_hands(self, data: bytes) -> bytes:
+        """Read the head of the request; returns what comes after it."""
+        self._head += data
+        end = _END_OF_HEAD.search(self._head)
+        if (end.end() if end else len(self._head)) > HANDSHAKE_LIMIT:
+            raise LineTooLong(HANDSHAKE_LIMIT)
+        if not end:
+            return b""
+        head, rest = bytes(self._head[: end.end()]), bytes(self._head[end.end() :])
+        try:
+            self._connection.receive_data(head)
+            self._accept(next(self._connection.events(), None))
+        except (RemoteProtocolError, UnicodeError) as error:  # UnicodeError: a Host that is no name
+            raise BadWelcome from error
+        return rest
+
+    def _accept(self, request: Event | None) -> None:
+        if not isinstance(request, Request) or request.target.partition("?")[0].rstrip("/") != PATH:
+            raise BadWelcome
+        self._answer(AcceptConnection())
+        self._is_open = True
+        self._head.clear()
+
+    def _take(self, data: bytes) -> bytes:
+        if not data:
+            return b""
+        self._connection.receive_data(data)
+        return b"".join(line for event in self._connection.events() for line in self._handle(event))
+
     def _handle(self, event: Event) -> Iterator[bytes]:
         match event:
-            case Request(target=target):
-                if target.partition("?")[0].rstrip("/") != PATH:
-                    raise BadWelcome
-                self._answer(AcceptConnection())
-                self._is_open = True
             case TextMessage(data=text, message_finished=finished):
-                yield from self._collect(text.encode("utf-8", "surrogateescape"), finished=finished)
+                yield from self._collect(text.encode(), finished=finished)
             case BytesMessage(data=data, message_finished=finished):
                 yield from self._collect(bytes(data), finished=finished)
             case Ping():
