@@ -1,7 +1,6 @@
 """`python -m car_protocol`: serve until SIGTERM or SIGINT."""
 
 import asyncio
-import gc
 import signal
 import sys
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from car_protocol.bootstrap import serving
 from car_protocol.error_codes import ErrorCodesUnreadable
 from car_protocol.settings import Settings
+from ovms.garbage import collect_garbage_seldom
 from ovms.logs import configure_logging
 from ovms.tls import TlsError
 
@@ -24,19 +24,9 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(settings) as running:
-        _collect_garbage_seldom()
+        collect_garbage_seldom()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload_certificate)
         await stop.wait()
-
-
-def _collect_garbage_seldom() -> None:
-    """Let a batch of rows come and go without a walk over everything that lives; a quarter of the time went into that.
-
-    What is made from here on is freed by its reference count; cycles are few, and are still found.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 1000)
 
 
 def _log_crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
