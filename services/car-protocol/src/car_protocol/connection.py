@@ -13,6 +13,7 @@ from car_protocol.websocket import WebSocket
 from ovms.errors import ProtocolError
 from ovms.identity import Role
 from ovms.protocol import Failed, Login, ProvisionRequest, ServerSession, State, UserLogin
+from ovms.protocol.server import LINE_LIMITS
 
 HARD_BUFFER: Final = 16
 """A reader is let go at once when this many times the write buffer waits for it."""
@@ -94,23 +95,21 @@ class Connection(asyncio.Protocol):
             if data[:1] == b"G":
                 self._websocket = WebSocket()
         if self._websocket is not None:
-            data = self._unwrap(self._websocket, data)
-        self._session.receive_data(data, now)
-        self._handle_events(now)
+            self._receive_frames(self._websocket, data, now)
+        else:
+            self._session.receive_data(data, now)
+            self._handle_events(now)
 
-    def _unwrap(self, websocket: WebSocket, data: bytes) -> bytes:
-        """Take lines out of a WebSocket."""
-        lines, failure = b"", None
-        try:
-            lines = websocket.receive(data)
-        except ProtocolError as error:
-            failure = error
+    def _receive_frames(self, websocket: WebSocket, data: bytes, now: float) -> None:
+        self._session.receive_data(websocket.receive(data), now)
         if answer := websocket.data_to_send():
             self._transport.write(answer)
-        if failure is not None:
+            if self._slow_since is not None:
+                self._check_buffer()
+        self._handle_events(now)
+        if websocket.failure is not None and not self.is_gone:
             self._session.close()
-            self._fail(failure)
-        return lines
+            self._fail(websocket.failure)
 
     def _flush(self) -> None:
         pending = self._session.data_to_send()
@@ -192,7 +191,7 @@ class Connection(asyncio.Protocol):
 
     def _enter(self, room: Room) -> None:
         if self._websocket is not None:
-            self._websocket.limit = LINE_LIMIT
+            self._websocket.limit = LINE_LIMITS[self.role]
         self._room = room
         self._actions = ROUTES[self.role]
         self._leave_gate()
@@ -223,7 +222,7 @@ class Connection(asyncio.Protocol):
             self._server.counters.logins["refused"] += 1
             self._session.reject()
             self._log("login refused")
-            self._transport.close()
+            self._end()
 
     def hold_back(self) -> None:
         """Keep what is sent to it until `release`."""
@@ -262,7 +261,7 @@ class Connection(asyncio.Protocol):
         if self._session.state is not State.CLOSED:
             self._session.close()
             self._log(reason)
-        self._transport.close()
+        self._end()
 
     # ---- times and ends
 
@@ -293,6 +292,11 @@ class Connection(asyncio.Protocol):
     def _fail(self, error: ProtocolError) -> None:
         self._server.counters.closed[type(error).__name__] += 1
         self._log(str(error))
+        self._end()
+
+    def _end(self) -> None:
+        if self._websocket is not None and (farewell := self._websocket.close()):
+            self._transport.write(farewell)
         self._transport.close()
 
     def _check_buffer(self) -> None:

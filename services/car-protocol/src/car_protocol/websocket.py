@@ -5,7 +5,6 @@ and lines become bytes of the socket.
 """
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -33,46 +32,38 @@ _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 class WebSocket:
     """One peer's WebSocket. Set `limit` to what one message may have: the session bounds lines, but sees them whole only.
 
-    `receive` leaves answers in `data_to_send`, which must go out also where it raises.
+    After `receive` send `data_to_send()`, then look at `failure`.
     """
 
     def __init__(self) -> None:
         self._connection = WSConnection(ConnectionType.SERVER)
         self.limit = HANDSHAKE_LIMIT
+        self.failure: ProtocolError | None = None
+        """Why it has ended: BadWelcome, no upgrade to our path; LineTooLong, a head or a message; WebSocketClosed."""
         self._head = bytearray()
         self._is_open = False
-        self._is_over = False
+        self._lines: list[bytes] = []
         self._message = bytearray()
         self._out: list[bytes] = []
 
     def receive(self, data: bytes) -> bytes:
-        """The lines, each with its end, that bytes of the socket complete.
-
-        Raises:
-            BadWelcome: it is no upgrade to our path.
-            LineTooLong: a head or a message is too long.
-            WebSocketClosed: the peer has closed, or broken the rules of WebSockets.
-        """
-        if self._is_over:
-            return b""
-        try:
-            return self._take(data if self._is_open else self._shake_hands(data))
-        except ProtocolError:
-            self._is_over = True
-            raise
+        """The lines, each with its end, that bytes of the socket complete, also those that came before it failed."""
+        if self.failure is None:
+            try:
+                self._read_frames(data if self._is_open else self._shake_hands(data))
+            except ProtocolError as error:
+                self.failure = error
+        lines = b"".join(self._lines)
+        self._lines.clear()
+        return lines
 
     def frame(self, lines: bytes) -> bytes:
-        """The text frames that carry lines."""
+        """The text frames that carry lines; nothing once it has ended."""
+        if self.failure is not None:
+            return b""
         # A text frame must be UTF-8, which what a car sends need not be.
         texts = [line.decode("utf-8", "replace") for line in lines.split(b"\r\n")[:-1]]
         return b"".join(self._connection.send(TextMessage(data=text)) for text in texts)
-
-    def close(self) -> bytes:
-        """What tells the peer that we end the WebSocket, where there is one."""
-        self._is_over = True
-        if self._is_open:
-            self._answer(CloseConnection(code=CloseReason.NORMAL_CLOSURE))
-        return self.data_to_send()
 
     def data_to_send(self) -> bytes:
         """Answers to the handshake, pings and closes."""
@@ -80,20 +71,29 @@ class WebSocket:
         self._out.clear()
         return data
 
+    def close(self) -> bytes:
+        """What tells the peer that we end it."""
+        self.failure = self.failure or WebSocketClosed()
+        if self._is_open:
+            self._answer(CloseConnection(code=CloseReason.NORMAL_CLOSURE))
+        return self.data_to_send()
+
     def _shake_hands(self, data: bytes) -> bytes:
-        """Read the head of the request; returns what comes after it."""
+        """Read the head of the request; returns what comes after it, which wsproto would lose."""
         self._head += data
         end = _END_OF_HEAD.search(self._head)
-        if (end.end() if end else len(self._head)) > HANDSHAKE_LIMIT:
+        length = end.end() if end else len(self._head)
+        if length > HANDSHAKE_LIMIT:
             raise LineTooLong(HANDSHAKE_LIMIT)
         if not end:
             return b""
-        head, rest = bytes(self._head[: end.end()]), bytes(self._head[end.end() :])
+        head, rest = bytes(self._head[:length]), bytes(self._head[length:])
+        self._head.clear()
         try:
             self._connection.receive_data(head)
-            self._accept(next(self._connection.events(), None))
         except (RemoteProtocolError, UnicodeError) as error:  # UnicodeError: a Host that is no name
             raise BadWelcome from error
+        self._accept(next(self._connection.events(), None))
         return rest
 
     def _accept(self, request: Event | None) -> None:
@@ -101,20 +101,19 @@ class WebSocket:
             raise BadWelcome
         self._answer(AcceptConnection())
         self._is_open = True
-        self._head.clear()
 
-    def _take(self, data: bytes) -> bytes:
-        if not data:
-            return b""
-        self._connection.receive_data(data)
-        return b"".join(line for event in self._connection.events() for line in self._handle(event))
+    def _read_frames(self, data: bytes) -> None:
+        if data:
+            self._connection.receive_data(data)
+            for event in self._connection.events():
+                self._handle(event)
 
-    def _handle(self, event: Event) -> Iterator[bytes]:
+    def _handle(self, event: Event) -> None:
         match event:
             case TextMessage(data=text, message_finished=finished):
-                yield from self._collect(text.encode(), finished=finished)
+                self._collect(text.encode(), finished=finished)
             case BytesMessage(data=data, message_finished=finished):
-                yield from self._collect(bytes(data), finished=finished)
+                self._collect(bytes(data), finished=finished)
             case Ping():
                 self._answer(event.response())
             case CloseConnection():
@@ -123,7 +122,7 @@ class WebSocket:
             case _:
                 pass
 
-    def _collect(self, data: bytes, *, finished: bool) -> Iterator[bytes]:
+    def _collect(self, data: bytes, *, finished: bool) -> None:
         self._message += data
         if len(self._message) > self.limit:
             raise LineTooLong(self.limit)
@@ -131,7 +130,7 @@ class WebSocket:
             # A frame is one line, so a line end inside is none of ours.
             line = bytes(self._message).rstrip(b"\r\n").replace(b"\n", b" ")
             self._message.clear()
-            yield line + b"\n"
+            self._lines.append(line + b"\n")
 
     def _answer(self, event: Event) -> None:
         with suppress(LocalProtocolError):  # the peer has closed meanwhile: there is nobody to answer
