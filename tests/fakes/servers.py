@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 from car_protocol.gate import Gate
@@ -14,6 +15,7 @@ from car_protocol.wheel import Wheel
 from fakes.loops import FakeLoop
 from fakes.rooms import hub
 from fakes.stores import FakeStore
+from ovms.identity import Role
 from ovms.protocol import Login, Timeouts
 
 WALL_OFFSET = 1_700_000_000.0
@@ -54,6 +56,17 @@ class FakeArchive:
         self.asked.append((number, arguments))
 
 
+class FakeTraffic:
+    """Adds up bytes by vehicle and role."""
+
+    def __init__(self) -> None:
+        self.sums: Counter[tuple[int, Role, str]] = Counter()
+
+    def add(self, vehicle: int, role: Role, *, received: int, sent: int) -> None:
+        self.sums[vehicle, role, "received"] += received
+        self.sums[vehicle, role, "sent"] += sent
+
+
 def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
     """A server of real rooms, rows and timers, over fakes of what has a socket. Its store is `server.recorder._store`."""
     loop = loop or FakeLoop()
@@ -78,6 +91,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         desk=cast("Any", FakeDesk()),
         users=cast("Any", FakeDesk()),
         archive=cast("Any", FakeArchive()),
+        traffic=cast("Any", FakeTraffic()),
         gate=Gate(chosen.logins_per_address),
         wheel=Wheel(cast("Any", loop)),
     )

@@ -1,4 +1,4 @@
-"""Answers the commands about what is kept here: history summary (31) and history records (32).
+"""Answers the commands about what is kept here: traffic (30), history summary (31) and history records (32).
 
 An answer can be long, and who asked may read slowly: it is sent piece by piece as it is read, by a task of its own.
 """
@@ -14,10 +14,12 @@ import structlog
 from car_protocol.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.history import read_records, summarise
+from ovms.db.traffic import read_traffic
 from ovms.times import read_since, write_time
 
 SUMMARY: Final = 31
 RECORDS: Final = 32
+TRAFFIC_DAYS: Final = 90
 PIECE: Final = 100
 """Lines that are sent before the reader must have caught up."""
 
@@ -68,7 +70,15 @@ class Archive:
         if number == RECORDS:
             record_type, _, since = arguments.partition(",")
             return await self._records(room, record_type, read_since(since))
-        return [b"c30,1,No GPRS utilisation data available"]
+        return await self._traffic(room)
+
+    async def _traffic(self, room: Room) -> list[bytes]:
+        days = await read_traffic(self._pool, room.vehicle, days=TRAFFIC_DAYS)
+        lines = [
+            f"c30,0,{index},{len(days)},{day.day},{day.car_received},{day.car_sent},{day.apps_received},{day.apps_sent}".encode()
+            for index, day in enumerate(days, 1)
+        ]
+        return lines or [b"c30,1,No GPRS utilisation data available"]
 
     async def _summary(self, room: Room, since: datetime) -> list[bytes]:
         found = await summarise(self._pool, room.vehicle, room.vehicle_id, since)

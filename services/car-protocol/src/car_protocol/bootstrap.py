@@ -30,6 +30,7 @@ from car_protocol.recorder import PUT_OFF, Recorder
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.store import PostgresStore
+from car_protocol.traffic import TrafficMeter
 from car_protocol.user_login import UserDesk
 from car_protocol.wheel import Wheel
 from ovms.auth.passwords import PasswordChecks
@@ -128,12 +129,13 @@ def _make(
         users=UserDesk(pool, sign_in, desk),
         archive=Archive(pool),
         error_codes=ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes(),
+        traffic=TrafficMeter(pool, lambda: server.connections, lambda: loop.time() + wall_offset, settings.traffic_days),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
     )
     listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
     server.connections_changed = listener.connections_changed
-    tasks: list[Work] = [recorder.run, publisher.run, desk.run, Maintenance(pool).run]
+    tasks: list[Work] = [recorder.run, publisher.run, desk.run, server.traffic.run, Maintenance(pool).run]
     if tls is not None:
         tasks.append(tls.watch)
     return Running(server, listener, pool, tls), keeper, tasks
@@ -185,6 +187,9 @@ async def _drain(running: Running) -> None:
     for connection in list(server.connections):
         connection.close("this server stops")
     await _until(lambda: not server.connections, 1.0)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(server.settings.drain_timeout / 2):
+            await server.traffic.write()
     with suppress(TimeoutError, *PUT_OFF):
         async with asyncio.timeout(server.settings.drain_timeout / 2):
             await server.recorder.flush()

@@ -34,7 +34,9 @@ class Connection(asyncio.Protocol):
         "_held",
         "_is_fresh",
         "_is_read",
+        "_received",
         "_room",
+        "_sent",
         "_server",
         "_session",
         "_slow_since",
@@ -54,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._admitted = False
         self._room: Room | None = None
         self._held: list[bytes] | None = None
+        self._received = self._sent = 0
         self._slow_since: float | None = None
         self._is_fresh = True
         self._websocket: WebSocket | None = None
@@ -89,6 +92,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come: the path of every message of every car."""
         now = self._server.loop.time()
+        self._received += len(data)
         if self._is_fresh:
             self._is_fresh = False
             # A WebSocket begins like any HTTP request, `GET`; no welcome begins so.
@@ -116,6 +120,7 @@ class Connection(asyncio.Protocol):
         if pending and self._websocket is not None:
             pending = self._websocket.frame(pending)
         if pending:
+            self._sent += len(pending)
             self._transport.write(pending)
 
     def _handle_events(self, now: float) -> None:
@@ -161,6 +166,7 @@ class Connection(asyncio.Protocol):
         if self._room is not None:
             self._server.hub.leave(self._room, self, self._server.loop.time())
             self._server.groups.leave(self)
+            self.take_traffic()
 
     # ---- login
 
@@ -262,6 +268,12 @@ class Connection(asyncio.Protocol):
             self._session.close()
             self._log(reason)
         self._end()
+
+    def take_traffic(self) -> None:
+        """Give the bytes that were added up to the meter."""
+        if self._room is not None:
+            self._server.traffic.add(self._room.vehicle, self.role, received=self._received, sent=self._sent)
+            self._received = self._sent = 0
 
     # ---- times and ends
 

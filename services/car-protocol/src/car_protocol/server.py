@@ -16,6 +16,7 @@ from car_protocol.login import LoginDesk
 from car_protocol.publisher import Publisher
 from car_protocol.recorder import Recorder
 from car_protocol.settings import Settings
+from car_protocol.traffic import TrafficMeter
 from car_protocol.user_login import UserDesk
 from car_protocol.wheel import Wheel
 from ovms.protocol import Timeouts
@@ -26,6 +27,9 @@ class Closable(Protocol):
 
     def close(self, reason: str) -> None:
         """End the connection after what was sent."""
+
+    def take_traffic(self) -> None:
+        """Give the bytes that were added up to the meter."""
 
 
 class Readable(Protocol):
@@ -66,6 +70,7 @@ class Server:
     desk: LoginDesk
     users: UserDesk
     archive: Archive
+    traffic: TrafficMeter
     gate: Gate
     wheel: Wheel
     counters: Counters = field(default_factory=Counters)

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     ping_again: float = Field(300.0, description="the least time between two pings")
     timeout_command: float = Field(60.0, description="for a car to answer a command")
 
+    traffic_days: int = Field(90, description="days that the sums of bytes carried are kept")
     notification_days: int = Field(30, description="days that notifications are kept in the history; 0: none is kept")
     error_codes: DirectoryPath | None = Field(None, description="a directory of tables of error codes, in the vece format")
 
