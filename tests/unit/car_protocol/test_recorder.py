@@ -83,7 +83,19 @@ async def test_many_rows_are_cut_into_statements(store: FakeStore, monkeypatch: 
     assert writes._bytes == 0
 
 
-@pytest.mark.parametrize("failure", [OSError("gone"), TimeoutError(), asyncpg.ConnectionDoesNotExistError("gone")])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError("gone"),
+        TimeoutError(),
+        asyncpg.ConnectionDoesNotExistError("gone"),
+        # What asyncpg says of a connection whose server was killed, until it has noticed.
+        pytest.param(
+            asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+            marks=pytest.mark.xfail(strict=True, reason="neither away nor refused: the writer and the service die"),
+        ),
+    ],
+)
 async def test_a_failure_gives_everything_back_and_what_came_meanwhile_wins(store: FakeStore, failure: Exception) -> None:
     writes = recorder(store)
     writes.put_state(DEMO, b"Sold", NOW)

@@ -1,0 +1,141 @@
+"""The statements that write what cars send, against a real PostgreSQL."""
+
+import time
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fixtures.cars import add_vehicles
+from ovms.db.engine import Pool
+from ovms.db.writer import HistoryRow, StateRow, write_history, write_states, write_tokens
+
+NOW = int(time.time())
+
+
+@pytest.fixture
+async def keys(pool: Pool, secret_keys: str) -> Sequence[int]:
+    return await add_vehicles(pool, secret_keys, "DEMO", "OTHER")
+
+
+def state(
+    vehicle: int, code: str = "S", data: bytes = b"1", at: float = NOW, epoch: int = 1, token: str | None = None
+) -> StateRow:
+    return StateRow(vehicle, code, data, at, epoch, token)
+
+
+def record(vehicle: int, number: int = 1, data: bytes = b"x", at: int = NOW, ack: str | None = None) -> HistoryRow:
+    return HistoryRow(vehicle, "*-LOG-Trip", number, at, data, at + 86400, ack)
+
+
+async def states(pool: Pool) -> dict[tuple[int, str], bytes]:
+    rows = await pool.fetch("SELECT vehicle, code, data FROM messages")
+    return {(row["vehicle"], row["code"]): row["data"] for row in rows}
+
+
+async def records(pool: Pool) -> list[tuple[int, int, bytes]]:
+    rows = await pool.fetch(
+        "SELECT record_number, extract(epoch FROM recorded_at)::bigint, data FROM history ORDER BY record_number, recorded_at"
+    )
+    return [tuple(row) for row in rows]
+
+
+# ---- states
+
+
+async def test_many_states_are_written_at_once_and_replaced(pool: Pool, keys: Sequence[int]) -> None:
+    demo, other = keys
+    await write_states(pool, [state(demo, "S"), state(demo, "\xff", b"\x00\xff"), state(other, "S", b"2")])
+    assert await states(pool) == {(demo, "S"): b"1", (demo, "\xff"): b"\x00\xff", (other, "S"): b"2"}
+    await write_states(pool, [state(demo, "S", b"new", NOW + 1)])
+    assert (await states(pool))[demo, "S"] == b"new"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "at", "wins"),
+    [(1, NOW + 1, True), (1, NOW, True), (1, NOW - 1, False), (0, NOW + 100, False), (2, NOW - 100, True)],
+)
+async def test_the_newest_session_wins_then_the_newest_message(
+    pool: Pool, keys: Sequence[int], epoch: int, at: float, wins: bool
+) -> None:
+    await write_states(pool, [state(keys[0], data=b"kept")])
+    await write_states(pool, [state(keys[0], data=b"new", at=at, epoch=epoch)])
+    assert await states(pool) == {(keys[0], "S"): b"new" if wins else b"kept"}
+
+
+async def test_a_vehicle_that_is_unknown_refuses_all_of_its_statement(pool: Pool, keys: Sequence[int]) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await write_states(pool, [state(keys[0]), state(999_999)])
+    assert await states(pool) == {}
+
+
+@given(data=st.binary(max_size=300), code=st.integers(0x21, 0xFF).map(chr))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_bytes_are_kept(pool: Pool, keys: Sequence[int], data: bytes, code: str) -> None:
+    await write_states(pool, [state(keys[0], code, data, time.time())])
+    assert (await states(pool))[keys[0], code] == data
+
+
+async def test_a_new_key_makes_what_was_sealed_with_others_invalid(pool: Pool, keys: Sequence[int]) -> None:
+    demo, _ = keys
+    await write_states(pool, [state(demo, "S", token="old"), state(demo, "D", token="new"), state(demo, "V")])
+    await write_tokens(pool, {demo: "new"})
+    rows = await pool.fetch("SELECT code, valid FROM messages")
+    assert dict(rows) == {"S": False, "D": True, "V": True}
+    assert await pool.fetchval("SELECT paranoid_token FROM vehicles WHERE id = $1", demo) == "new"
+
+
+# ---- history
+
+
+async def test_many_records_are_written_at_once(pool: Pool, keys: Sequence[int]) -> None:
+    await write_history(pool, [record(keys[0], number) for number in range(2000)])
+    assert await pool.fetchval("SELECT count(*) FROM history") == 2000
+
+
+async def test_a_record_of_the_same_key_is_replaced(pool: Pool, keys: Sequence[int]) -> None:
+    await write_history(pool, [record(keys[0], data=b"one")])
+    await write_history(pool, [record(keys[0], data=b"two"), record(keys[0], at=NOW + 1, data=b"three")])
+    assert await records(pool) == [(1, NOW, b"two"), (1, NOW + 1, b"three")]
+
+
+@pytest.mark.parametrize("late", [0, 1, -1, 30, 60])
+async def test_a_record_sent_again_is_the_same_row(pool: Pool, keys: Sequence[int], late: int) -> None:
+    await write_history(pool, [record(keys[0], ack="17")])
+    await write_history(pool, [record(keys[0], ack="17", at=NOW + late)])
+    assert await records(pool) == [(1, NOW, b"x")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ack": "18", "at": NOW + 1},
+        {"ack": "17", "at": NOW + 61},
+        {"ack": "17", "at": NOW + 1, "data": b"y"},
+        {"ack": "17", "at": NOW + 1, "number": 2},
+        {"ack": None, "at": NOW + 1},
+    ],
+)
+async def test_another_record_is_another_row(pool: Pool, keys: Sequence[int], other: dict[str, object]) -> None:
+    await write_history(pool, [record(keys[0], ack="17")])
+    await write_history(pool, [record(keys[0], **other)])  # type: ignore[arg-type]
+    assert len(await records(pool)) == 2
+
+
+async def test_records_of_different_vehicles_are_different_rows(pool: Pool, keys: Sequence[int]) -> None:
+    await write_history(pool, [record(key, ack="17") for key in keys])
+    await write_history(pool, [record(key, ack="17", at=NOW + 1) for key in keys])
+    assert await pool.fetchval("SELECT count(*) FROM history") == 2
+
+
+async def test_records_of_a_vehicle_that_has_gone_are_dropped_without_a_word(pool: Pool, keys: Sequence[int]) -> None:
+    await write_history(pool, [record(999_999), record(keys[0])])
+    assert await records(pool) == [(1, NOW, b"x")]
+
+
+@pytest.mark.parametrize("at", [0, 1, 4_102_444_800, 7_258_118_400])
+async def test_any_time_has_a_partition(pool: Pool, keys: Sequence[int], at: int) -> None:
+    await write_history(pool, [record(keys[0], at=at, ack="1")])
+    assert await records(pool) == [(1, at, b"x")]
