@@ -90,10 +90,7 @@ async def test_many_rows_are_cut_into_statements(store: FakeStore, monkeypatch: 
         TimeoutError(),
         asyncpg.ConnectionDoesNotExistError("gone"),
         # What asyncpg says of a connection whose server was killed, until it has noticed.
-        pytest.param(
-            asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
-            marks=pytest.mark.xfail(strict=True, reason="neither away nor refused: the writer and the service die"),
-        ),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
     ],
 )
 async def test_a_failure_gives_everything_back_and_what_came_meanwhile_wins(store: FakeStore, failure: Exception) -> None:

@@ -24,6 +24,8 @@ UNAVAILABLE: Final = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg says of a connection whose server was killed, until it has noticed that it is gone.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
