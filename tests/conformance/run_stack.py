@@ -1,7 +1,8 @@
 """Start a fresh stack, give it the owners and cars of the conformance suite, and run the suite against it.
 
-Arguments go to the suite's runner. The exit status is 1 where a scenario differs that `pending.txt` does not list, or where one
-that it lists does not differ any more.
+All scenarios are played three times, each time on a stack of its own: as the suite plays them, over TLS, and over WebSocket.
+`--tls`, `--websocket` or both play them that way alone; other arguments go to the suite's runner. The exit status is 1 where a
+scenario differs that `pending.txt` does not list, or where one that it lists does not differ any more.
 """
 
 import subprocess
@@ -13,26 +14,37 @@ from pathlib import Path
 from fixtures.stack import Stack, running_stack
 
 SUITE = Path(__file__).parents[3] / "shared/conformance"
+OUR_RUNNER = Path(__file__).with_name("run.py")
 PENDING = Path(__file__).with_name("pending.txt")
+
+TLS, WEBSOCKET = "--tls", "--websocket"
+TRANSPORTS = ([], [TLS], [WEBSOCKET])
 
 
 def main(arguments: Sequence[str]) -> int:
     if not (SUITE / "run.py").exists():
         print("The conformance suite is not here (../shared/conformance): nothing is compared.")
         return 0
+    asked = [argument for argument in arguments if argument in (TLS, WEBSOCKET)]
+    others = [argument for argument in arguments if argument not in asked]
+    return max(play(transport, others) for transport in ([asked] if asked else TRANSPORTS))
+
+
+def play(transport: Sequence[str], arguments: Sequence[str]) -> int:
+    """Play the scenarios on a stack of their own."""
+    print(" ".join(["scenarios", *transport]), flush=True)
     with tempfile.TemporaryDirectory(prefix="ovms-") as directory, running_stack(Path(directory), OVMS_DEMO="0") as stack:
         provisioned = stack.ovms("provision", SUITE / "fixtures.json")
         if provisioned.returncode != 0:
             print(provisioned.stderr, file=sys.stderr)
             return provisioned.returncode
-        seen = compare(stack, arguments)
+        seen = compare(stack, transport, arguments)
     return judge(seen, pending())
 
 
-def compare(stack: Stack, arguments: Sequence[str]) -> dict[str, bool]:
+def compare(stack: Stack, transport: Sequence[str], arguments: Sequence[str]) -> dict[str, bool]:
     """Run the suite, show what it prints, and return whether each scenario was as the reference."""
-    ports = ["--v2-port", str(stack.v2_port), "--http-port", str(stack.http_port)]
-    command = [sys.executable, "-u", SUITE / "run.py", *ports, *arguments]
+    command = [sys.executable, "-u", OUR_RUNNER if transport else SUITE / "run.py", *where(stack, transport), *arguments]
     seen = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:
         assert runner.stdout is not None
@@ -42,6 +54,15 @@ def compare(stack: Stack, arguments: Sequence[str]) -> dict[str, bool]:
                 verdict, name = line.split()
                 seen[name] = verdict == "ok"
     return seen
+
+
+def where(stack: Stack, transport: Sequence[str]) -> list[str | Path]:
+    """The arguments that say where the stack is found."""
+    if TLS not in transport:
+        return [*transport, "--v2-port", str(stack.v2_port), "--http-port", str(stack.http_port)]
+    certificate = stack.data_directory / "tls/certificate.pem"
+    ports = ["--v2-port", str(stack.v2_tls_port), "--http-port", str(stack.https_port)]
+    return [*transport, *ports, "--ca", certificate]
 
 
 def judge(seen: dict[str, bool], expected_to_differ: set[str]) -> int:
