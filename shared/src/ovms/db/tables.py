@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -119,4 +120,34 @@ autoprovision: Final = Table(
     Column("record", LargeBinary, nullable=False, comment="parameters, spaces between; sealed like a vehicle's password"),
     Column("record_key_id", Text, nullable=False),
     _now(),
+)
+
+# Who gets the notifications of a vehicle pushed.
+push_subscriptions: Final = Table(
+    "push_subscriptions",
+    metadata,
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
+    Column("app_id", Text, primary_key=True),
+    Column("push_type", Text, nullable=False),
+    Column("key_type", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="a device's token, a mail address or an URL"),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# One row a notification and subscription, written with the notification and gone when it is delivered or given up. The
+# subscription is copied: what was due to a device stays due to it.
+push_outbox: Final = Table(
+    "push_outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("app_id", Text, nullable=False),
+    Column("push_type", Text, nullable=False),
+    Column("key_type", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False, comment="one byte of type, then the text"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_push_outbox_due", "push_type", "next_attempt_at"),
 )

@@ -46,6 +46,40 @@ ON CONFLICT (vehicle, record_type, record_number, recorded_at) DO UPDATE
 SET data = excluded.data, expires_at = excluded.expires_at, ack_code = excluded.ack_code
 """
 
+# One statement, so that a notification is in the history exactly when it is in the outbox. One that is in the history already
+# is a statement's that was given up here but not there: it is pushed already. A vehicle's outbox is bounded, and so is what
+# is pushed of a text: no service takes more.
+_NOTIFICATIONS: Final = """
+WITH new AS (
+  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::bytea[], $5::float8[], $6::boolean[])
+    AS new(vehicle, record_number, notified_at, message, expires_at, pushed)
+  WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)),
+kept AS (
+  INSERT INTO history (vehicle, record_type, record_number, recorded_at, data, expires_at)
+  SELECT vehicle, '*-Log-Notification', record_number, to_timestamp(notified_at),
+    substring(message FROM 1 FOR 1) || ','::bytea || substring(message FROM 2), to_timestamp(expires_at)
+  FROM new WHERE expires_at IS NOT NULL
+  ON CONFLICT DO NOTHING
+  RETURNING vehicle, record_number, recorded_at),
+fresh AS (
+  SELECT vehicle, notified_at, message FROM new WHERE pushed AND expires_at IS NULL
+  UNION ALL
+  SELECT vehicle, notified_at, message FROM new JOIN kept USING (vehicle, record_number)
+  WHERE pushed AND recorded_at = to_timestamp(notified_at)),
+waiting AS MATERIALIZED (
+  SELECT vehicle, (SELECT count(*) FROM (SELECT FROM push_outbox WHERE push_outbox.vehicle = sender.vehicle LIMIT $7) AS rows)
+  FROM (SELECT DISTINCT vehicle FROM fresh) AS sender),
+due AS (
+  SELECT fresh.*, app_id, push_type, key_type, key, row_number() OVER (PARTITION BY vehicle) AS place
+  FROM fresh JOIN push_subscriptions USING (vehicle))
+INSERT INTO push_outbox (vehicle, app_id, push_type, key_type, key, message, created_at)
+SELECT vehicle, app_id, push_type, key_type, key, substring(message FROM 1 FOR 4096), to_timestamp(notified_at)
+FROM due JOIN waiting USING (vehicle) WHERE place + waiting.count <= $7
+"""
+
+MOST_PUSHES: Final = 1000
+"""Notifications of a vehicle that may wait to be pushed; while as many do, new ones are in the history only."""
+
 
 class StateRow(NamedTuple):
     """The newest message of a vehicle and code. Times are Unix times."""
@@ -71,6 +105,19 @@ class HistoryRow(NamedTuple):
     ack_code: str | None
 
 
+class NotificationRow(NamedTuple):
+    """A notification: for the history, and for the outbox once a subscription. Times are Unix times in whole seconds."""
+
+    vehicle: int
+    record_number: int
+    notified_at: int
+    message: bytes
+    """One byte of type, then the text."""
+    expires_at: int | None
+    """None: it is not kept in the history."""
+    is_pushed: bool
+
+
 async def write_states(pool: Pool, rows: Sequence[StateRow]) -> None:
     """Write newest messages, at most one a (vehicle, code), all or none."""
     await pool.execute(_STATES, *zip(*rows, strict=True))
@@ -84,3 +131,9 @@ async def write_tokens(pool: Pool, tokens: Mapping[int, str]) -> None:
 async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:
     """Write history records, at most one a (vehicle, type, number, time), all or none."""
     await pool.execute(_HISTORY, *zip(*rows, strict=True))
+
+
+async def write_notifications(pool: Pool, rows: Sequence[NotificationRow]) -> int:
+    """Write notifications, all or none; return how many pushes are due now."""
+    status = await pool.execute(_NOTIFICATIONS, *zip(*rows, strict=True), MOST_PUSHES)
+    return int(status.removeprefix("INSERT 0 "))
