@@ -36,15 +36,27 @@ def test_read(text: str, expected: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "yesterday", "2026-13-01", "2026-02-30", "0000-00-00", "2026", "22.11.2026", "2026-11-22 25:00:00", "٢٠٢٦-11-22"]
+    "text",
+    [
+        None,
+        "",
+        "yesterday",
+        "2026-13-01",
+        "2026-02-30",
+        "0000-00-00",
+        "2026",
+        "22.11.2026",
+        "2026-11-22 25:00:00",
+        "٢٠٢٦-11-22",
+    ],
 )
 def test_what_cannot_be_read_holds_nothing_back(text: str | None) -> None:
     assert read_since(text) == EVERYTHING
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 1, 1)))
-def test_what_is_written_is_read(moment: datetime) -> None:
-    moment = moment.replace(microsecond=0, tzinfo=UTC)
+@given(st.integers(0, 253_000_000_000))
+def test_what_is_written_is_read(seconds: int) -> None:
+    moment = datetime.fromtimestamp(seconds, UTC)
     assert read_since(write_time(moment)) == moment
 
 
