@@ -5,6 +5,7 @@ The outage lasts 20 s; `OVMS_TEST_OUTAGE` (seconds) makes it another.
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -129,8 +130,10 @@ class Service:
             return bool(answer.status == 200)
 
     def is_ready(self) -> bool:
+        """Both of its ports answer."""
         assert self.process.poll() is None, "the service has ended"
         try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
             with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
@@ -183,7 +186,6 @@ def acknowledged(drivers: list[Driver]) -> int:
     return sum(len(driver.acknowledged) for driver in drivers)
 
 
-@pytest.mark.xfail(strict=False, reason="at times the writer dies of InternalClientError, or the port opens late")
 @pytest.mark.timeout(OUTAGE + 3 * PATIENCE)
 async def test_postgresql_dies_while_cars_send(service: Service, postgres_of_its_own: Postgres, secret_keys: str) -> None:
     names = [f"CAR{number}" for number in range(CARS)]

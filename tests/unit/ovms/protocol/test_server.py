@@ -506,6 +506,15 @@ def test_a_message_begins_the_silence_anew() -> None:
     assert session.next_timer() == START + 239
 
 
+def test_silence_that_was_not_the_peers_is_excused() -> None:
+    session = server(State.READY, Role.BATCH)
+    session.excuse_silence(START + 100)
+    session.handle_timer(START + 219)
+    assert errors(session.events()) == []
+    session.handle_timer(START + 220)
+    assert errors(session.events()) == [TimedOut]
+
+
 def test_a_closed_session_has_no_timer() -> None:
     assert server(State.CLOSED).next_timer() is None
 
