@@ -1,0 +1,74 @@
+"""Two ports and one limit."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from car_protocol.settings import Settings
+from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
+from fixtures.certificates import Pair, pair
+from fixtures.waiting import until
+from ovms.db.engine import Pool
+
+__all__ = ["pair"]
+
+
+@pytest.fixture
+async def two_doors(car_settings: dict[str, Any], pool: Pool, secret_keys: str, pair: Pair) -> AsyncIterator[CarService]:
+    """A service with two ports, for two connections."""
+    await add_vehicles(pool, secret_keys, "DEMO")
+    settings = Settings(**car_settings, **pair.settings, v2_tls_port=0, connections=2)
+    async with car_service_on(settings, pool) as service:
+        yield service
+
+
+async def silent(port: int | None) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    return writer
+
+
+async def is_open(port: int | None) -> bool:
+    with contextlib.suppress(OSError):
+        (await silent(port)).close()
+        return True
+    return False
+
+
+def sockets(service: CarService) -> int:
+    """How many peers have one. uvloop, which the service runs on, drops a failed handshake at once; asyncio leaves a cycle."""
+    gc.collect()
+    return service.running.server.sockets
+
+
+async def test_a_handshake_that_does_not_end_counts_as_a_connection(two_doors: CarService) -> None:
+    listener = two_doors.running.listener
+    ports = listener.port, listener.tls_port
+    held = [await silent(listener.tls_port) for _ in range(2)]
+    await until(lambda: sockets(two_doors) == 2)
+    await until(lambda: not listener._is_open)
+    assert [await is_open(port) for port in ports] == [False, False]
+
+    for writer in held:
+        writer.close()
+
+    await until(lambda: sockets(two_doors) == 0)
+    await until(lambda: listener._is_open)
+    assert (listener.port, listener.tls_port) == ports
+
+
+async def test_what_is_no_handshake_is_forgotten(two_doors: CarService) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", two_doors.running.listener.tls_port)
+    writer.write(b"MP-C 0 AbCdEfGhIjKlMnOpQrStUv 9/O32Bkim3ovD9vF/WeY1w== DEMO\r\n")
+    async with asyncio.timeout(DEADLINE):
+        await reader.read()
+    writer.close()
+    await until(lambda: sockets(two_doors) == 0)
+
+
+async def test_without_a_certificate_there_is_one_door(car_service: CarService) -> None:
+    assert car_service.running.listener.tls_port is None
+    car_service.running.reload_certificate()
