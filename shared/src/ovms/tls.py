@@ -39,11 +39,14 @@ class TlsError(OvmsError):
 class Tls:
     """A context for servers, and the two files that its certificate comes from.
 
+    Args:
+        log: a structlog logger; None: the one that the service has configured.
+
     Raises:
         TlsError: the files cannot be used.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, log: Any = None) -> None:
         self._certificate = certificate
         self._key = key
         self._stamp = self._look()
@@ -51,7 +54,7 @@ class Tls:
         # OpenSSL calls this for every handshake, with a name or without; what it leaves in place belongs together, where
         # loading new files into a context in use could leave a certificate without its key.
         self.context.sni_callback = self._present
-        self._log = structlog.get_logger("tls")
+        self._log = log or structlog.get_logger("tls")
 
     def reload(self) -> None:
         """Take the files as they are now; where they cannot be used, the pair in use stays."""
@@ -78,7 +81,7 @@ class Tls:
         return tuple(map(_stamp, (self._certificate, self._key)))
 
 
-def open_tls(certificate: str, key: str) -> Tls | None:
+def open_tls(certificate: str, key: str, log: Any = None) -> Tls | None:
     """TLS with these files; None where neither is given.
 
     Raises:
@@ -89,7 +92,7 @@ def open_tls(certificate: str, key: str) -> Tls | None:
     if not certificate or not key:
         given, missing = (CERTIFICATE, KEY) if certificate else (KEY, CERTIFICATE)
         raise TlsError(f"{given} is given without {missing}")
-    return Tls(Path(certificate), Path(key))
+    return Tls(Path(certificate), Path(key), log)
 
 
 def load(certificate: Path, key: Path) -> ssl.SSLContext:

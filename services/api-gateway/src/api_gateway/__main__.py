@@ -22,13 +22,13 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         return _fail(_missing(error))
+    log = make_log(settings.log_level)
     try:
-        tls = open_tls(settings.tls_certificate, settings.tls_key)
+        tls = open_tls(settings.tls_certificate, settings.tls_key, log)
         listener = _listen(settings.host, settings.http_port)
         https = Https(_listen(settings.host, settings.https_port), tls) if tls is not None else None
     except (TlsError, CannotListen) as error:
         return _fail(str(error))
-    log = make_log(settings.log_level)
     logging.getLogger().addHandler(ToStructlog(log))
     metrics = None
     if settings.gateway_metrics_port is not None:
