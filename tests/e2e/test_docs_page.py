@@ -1,31 +1,16 @@
 """The documentation in a real browser that may speak to our server alone."""
 
-import shutil
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page
 
+from fixtures.browser import browser, needs_browser
 from fixtures.gateway import Gateway, gateway, gateway_settings
 
-__all__ = ["gateway", "gateway_settings"]
+__all__ = ["browser", "gateway", "gateway_settings"]
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"NO BROWSER: {CHROMIUM} is not here; the documentation pages were NOT tested"
-)
+pytestmark = needs_browser
 
 
 class Visit:
@@ -54,12 +39,9 @@ def _origin(url: str) -> str:
 
 
 @pytest.fixture
-async def visit() -> AsyncIterator[Visit]:
-    """A fresh page of a headless browser."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which(str(CHROMIUM)), args=ARGUMENTS)
-        yield Visit(await browser.new_page())
-        await browser.close()
+async def visit(browser: Browser) -> Visit:
+    """A fresh page."""
+    return Visit(await browser.new_page())
 
 
 async def test_swagger_ui_shows_and_tries_the_calls(gateway: Gateway, visit: Visit) -> None:
