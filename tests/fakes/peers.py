@@ -11,6 +11,7 @@ class FakePeer:
 
     def __init__(self, role: Role = Role.CAR) -> None:
         self.role = role
+        self.address = "192.0.2.1"
         self.sent: list[bytes] = []
         self.closed: list[str] = []
         self.is_gone = False

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
+from car_protocol.error_codes import ErrorCodes
 from car_protocol.gate import Gate
 from car_protocol.groups import Groups
 from car_protocol.hub import Peer, Room
+from car_protocol.notifier import Notifier
+from car_protocol.push.outbox import Outbox
+from car_protocol.push.subscriptions import Subscription, read_subscription
 from car_protocol.recorder import Recorder
 from car_protocol.server import Server
 from car_protocol.settings import Settings
@@ -44,6 +48,18 @@ class FakeDesk:
 
     def ask(self, caller: Any, login: Login) -> None:
         self.asked.append((caller, login))
+
+
+class FakeSubscriptions:
+    """Keeps what can be read."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Subscription]] = []
+
+    def ask(self, room: Room, data: bytes) -> bool:
+        if asked := read_subscription(data):
+            self.asked.append((room.vehicle_id, asked))
+        return asked is not None
 
 
 class FakeArchive:
@@ -88,6 +104,9 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         groups=Groups(cast("Any", loop)),
         recorder=recorder,
         publisher=cast("Any", FakePublisher()),
+        notifier=Notifier(recorder.put_notification, recorder.wall, days=chosen.notification_days, error_codes=ErrorCodes()),
+        subscriptions=cast("Any", FakeSubscriptions()),
+        outbox=Outbox(cast("Any", None), {}, attempts=1, jitter=lambda: 0.0),
         desk=cast("Any", FakeDesk()),
         users=cast("Any", FakeDesk()),
         archive=cast("Any", FakeArchive()),

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 
-from ovms.db.writer import HistoryRow, StateRow
+from ovms.db.writer import HistoryRow, NotificationRow, StateRow
+
+Rows = Sequence[StateRow] | Sequence[HistoryRow] | Sequence[NotificationRow]
 
 
 class FakeStore:
@@ -14,11 +16,12 @@ class FakeStore:
     def __init__(self) -> None:
         self.states: dict[tuple[int, str], StateRow] = {}
         self.history: dict[tuple[int, str, int, int], HistoryRow] = {}
+        self.notifications: list[NotificationRow] = []
         self.tokens: dict[int, str] = {}
-        self.statements: list[Sequence[StateRow] | Sequence[HistoryRow]] = []
+        self.statements: list[Rows] = []
         self.failures: list[BaseException | None] = []
         """What the next statements raise before anything is written; None: that one succeeds."""
-        self.refuses: Callable[[StateRow | HistoryRow], bool] = lambda row: False
+        self.refuses: Callable[[StateRow | HistoryRow | NotificationRow], bool] = lambda row: False
         self.open = asyncio.Event()
         self.open.set()
         self.writing = 0
@@ -40,10 +43,14 @@ class FakeStore:
             if not any(_is_sent_again(row, kept) for kept in before):
                 self.history[row[:4]] = row
 
+    async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
+        await self._statement(rows)
+        self.notifications += rows
+
     async def write_tokens(self, tokens: Mapping[int, str]) -> None:
         self.tokens |= tokens
 
-    async def _statement(self, rows: Sequence[StateRow] | Sequence[HistoryRow]) -> None:
+    async def _statement(self, rows: Rows) -> None:
         assert rows, "an empty statement"
         self.writing += 1
         try:

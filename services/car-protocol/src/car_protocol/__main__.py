@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from car_protocol.bootstrap import serving
 from car_protocol.error_codes import ErrorCodesUnreadable
+from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
 from ovms.garbage import collect_garbage_seldom
 from ovms.logs import configure_logging
@@ -45,7 +46,7 @@ def main() -> int:
     configure_logging(settings.log_level)
     try:
         uvloop.run(serve(settings))
-    except (TlsError, ErrorCodesUnreadable) as error:
+    except (TlsError, ErrorCodesUnreadable, CredentialsUnreadable) as error:
         print(f"car-protocol cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except OSError as error:

@@ -1,6 +1,7 @@
 """The composition root: makes the parts, starts and stops them."""
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -23,9 +24,14 @@ from car_protocol.health import HealthPort, ServerCollector
 from car_protocol.hub import Hub
 from car_protocol.listener import Door, Listener
 from car_protocol.login import LoginDesk
+from car_protocol.login_notices import LoginNotices
 from car_protocol.maintenance import Maintenance
+from car_protocol.notifier import Notifier
 from car_protocol.presence import PresenceKeeper
 from car_protocol.publisher import Publisher, publish_head
+from car_protocol.push.channels import open_channels
+from car_protocol.push.outbox import Outbox, PostgresRows
+from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.recorder import PUT_OFF, Recorder
 from car_protocol.server import Server
 from car_protocol.settings import Settings
@@ -93,6 +99,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(keeper.end)
         stack.push_async_callback(server.archive.close)
         stack.push_async_callback(server.users.close)
+        stack.push_async_callback(server.outbox.close)
+        stack.push_async_callback(server.subscriptions.close)
         await running.listener.open()
         stack.push_async_callback(_drain, running)
         yield running
@@ -105,8 +113,11 @@ def _make(
     wall_offset = time.time() - loop.time()
     keeper = PresenceKeeper(client, secrets.token_hex(8), monotonic=loop.time, wall=lambda: loop.time() + wall_offset)
     hub = Hub(publish_head, keeper.changed)
+    outbox = Outbox(
+        PostgresRows(pool), open_channels(settings, time.time), attempts=settings.push_attempts, jitter=random.random
+    )
     recorder = Recorder(
-        PostgresStore(pool),
+        PostgresStore(pool, outbox.wake),
         monotonic=loop.time,
         wall_offset=wall_offset,
         tick=settings.state_tick,
@@ -115,7 +126,9 @@ def _make(
     )
     publisher = Publisher(client, tick=settings.publish_tick, limit=settings.publish_bytes)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
-    desk = LoginDesk(pool, sealer, Presence(client), hub, recorder)
+    error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
+    notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
+    desk = LoginDesk(pool, sealer, Presence(client), hub, recorder, LoginNotices(notifier.notify))
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
@@ -128,14 +141,16 @@ def _make(
         desk=desk,
         users=UserDesk(pool, sign_in, desk),
         archive=Archive(pool),
-        error_codes=ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes(),
+        notifier=notifier,
+        subscriptions=SubscriptionDesk(pool, sealer),
+        outbox=outbox,
         traffic=TrafficMeter(pool, lambda: server.connections, lambda: loop.time() + wall_offset, settings.traffic_days),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
     )
     listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
     server.connections_changed = listener.connections_changed
-    tasks: list[Work] = [recorder.run, publisher.run, desk.run, server.traffic.run, Maintenance(pool).run]
+    tasks: list[Work] = [recorder.run, publisher.run, desk.run, outbox.run, server.traffic.run, Maintenance(pool).run]
     if tls is not None:
         tasks.append(tls.watch)
     return Running(server, listener, pool, tls), keeper, tasks

@@ -63,6 +63,11 @@ class Connection(asyncio.Protocol):
         self._is_read = True
 
     @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return str(self._transport.get_extra_info("peername", ("",))[0])
+
+    @property
     def is_gone(self) -> bool:
         """Whether it has ended, even if its socket has not been told yet."""
         return self._session.state is State.CLOSED

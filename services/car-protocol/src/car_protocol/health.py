@@ -40,6 +40,8 @@ class ServerCollector(Collector):
         yield CounterMetricFamily("ovms_batches_written", "Statements committed", server.recorder.batches_written)
         yield CounterMetricFamily("ovms_write_failures", "Writes put off, PostgreSQL being away", server.recorder.failures)
         yield CounterMetricFamily("ovms_published", "Messages published", server.publisher.published)
+        pushes = {"delivered": server.outbox.delivered, "put off": server.outbox.retried, "dropped": server.outbox.dropped}
+        yield _labelled("ovms_pushes", "Attempts to push a notification, by result", "result", pushes)
         yield CounterMetricFamily("ovms_unpublished", "Messages dropped, Redis being away", server.publisher.dropped)
 
 

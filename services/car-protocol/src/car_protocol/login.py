@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
+import asyncpg
 import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.hub import Hub, Peer, Room
+from car_protocol.login_notices import LoginNotices
 from car_protocol.recorder import Recorder
 from ovms.bus.presence import Claim, HttpWatchers, Presence
 from ovms.db.autoprovision import find_configurations
@@ -37,6 +39,10 @@ _FIRST: Final = b"SF"
 
 class Caller(Peer, Protocol):
     """A connection that asks to be let in."""
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
 
     @property
     def is_gone(self) -> bool:
@@ -91,14 +97,18 @@ class LoginDesk:
         presence: Redis.
         hub: the rooms that callers are let in to.
         recorder: knows the messages that are not written yet.
+        notices: tells owners of their cars' logins.
     """
 
-    def __init__(self, pool: Pool, sealer: Sealer, presence: Presence, hub: Hub, recorder: Recorder) -> None:
+    def __init__(
+        self, pool: Pool, sealer: Sealer, presence: Presence, hub: Hub, recorder: Recorder, notices: LoginNotices
+    ) -> None:
         self._pool = pool
         self._sealer = sealer
         self._presence = presence
         self._hub = hub
         self._recorder = recorder
+        self._notices = notices
         self._asking: list[tuple[Caller, Login]] = []
         self._admitted: list[Admission] = []
         self._to_provision: list[tuple[Unprovisioned, str]] = []
@@ -136,8 +146,8 @@ class LoginDesk:
                 await self._let_in(self._admitted[:BATCH])
                 await self._provision(self._to_provision[:BATCH])
                 await self._greet(self._to_greet[:BATCH])
-            except UNAVAILABLE as error:
-                self._log.warning("PostgreSQL is away; logins wait", waiting=self.waiting, reason=type(error).__name__)
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._log.warning("PostgreSQL does not answer; logins wait", waiting=self.waiting, reason=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
             if not (self._asking or self._admitted or self._to_provision or self._to_greet):
                 self._work.clear()
@@ -163,7 +173,11 @@ class LoginDesk:
             # Our fault, not the car's: it is neither let in nor closed, and tries again by itself after a minute.
             self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.key, reason=str(error))
             return
-        if login.proves(secret):
+        is_proven = login.proves(secret)
+        if caller.role is Role.CAR:
+            tell_owner = self._notices.succeeded if is_proven else self._notices.failed
+            tell_owner(vehicle.key, caller.address, self._loop.time())
+        if is_proven:
             self.admit(Admission(caller, vehicle, partial(caller.enter, secret=secret, server_token=_new_token())))
         else:
             caller.refuse()

@@ -1,9 +1,9 @@
 """Writes what cars send to PostgreSQL, in batches, without any car waiting for it.
 
-Of each (vehicle, code) only the newest message is kept, so a burst costs one row; history records are kept all, each with
-those who wait for its acknowledgement. On a tick both are written; what comes meanwhile makes the next batch. While
-PostgreSQL is away everything waits here: states never take more than one message a vehicle and code, and past `limit`
-bytes `is_full` asks the connections to read no more, so that the rest waits in the cars' own send buffers.
+Of each (vehicle, code) only the newest message is kept, so a burst costs one row; notifications and history records are kept
+all, a record with those who wait for its acknowledgement. On a tick all are written; what comes meanwhile makes the next
+batch. While PostgreSQL is away everything waits here: states never take more than one message a vehicle and code, and past
+`limit` bytes `is_full` asks the connections to read no more, so that the rest waits in the cars' own send buffers.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import structlog
 from car_protocol.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import HistoryRow, StateRow
+from ovms.db.writer import HistoryRow, NotificationRow, StateRow
 
 BATCH_ROWS: Final = 5000
 RETRY_AFTER: Final = 0.5
@@ -37,7 +37,7 @@ _REFUSED: Final = (
 PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 """All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
-Row = TypeVar("Row", StateRow, HistoryRow)
+Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow)
 Kept = tuple[Room, bytes, float, str | None]
 """A room, its newest message of a code, when it came, and the name of the key that it is sealed with."""
 
@@ -50,6 +50,9 @@ class Store(Protocol):
 
     async def write_history(self, rows: Sequence[HistoryRow]) -> None:
         """Write history records, all or none."""
+
+    async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
+        """Write notifications and what is to be pushed of them, all or none."""
 
     async def write_tokens(self, tokens: Mapping[int, str]) -> None:
         """Name the keys of paranoid mode, by vehicle; what was sealed with others is stored no more."""
@@ -94,6 +97,7 @@ class Recorder:
         self._states: dict[int, Kept] = {}
         self._writing: dict[int, Kept] = {}
         self._history: dict[tuple[object, ...], Waiting] = {}
+        self._notifications: list[NotificationRow] = []
         self._tokens: dict[int, str] = {}
         self._bytes = 0
         self._work = asyncio.Event()
@@ -135,6 +139,11 @@ class Recorder:
             waiting.row = row
         if acknowledge is not None:
             waiting.acknowledge.append(acknowledge)
+
+    def put_notification(self, row: NotificationRow) -> None:
+        """Keep a notification."""
+        self._notifications.append(row)
+        self._grow(len(row.message) + _ROW_COST)
 
     def send_in_order(self, peer: Peer, message: bytes, now: float) -> None:
         """Send a message after the acknowledgements of all that waits now."""
@@ -193,6 +202,7 @@ class Recorder:
             self._work.clear()
             try:
                 await self._flush_history()
+                await self._flush_notifications()
                 await self._flush_tokens()
                 await self._flush_states()
             except PUT_OFF:
@@ -260,6 +270,17 @@ class Recorder:
                 self._bytes -= len(former.row.data) + _ROW_COST
                 former.row = waiting.row
                 former.acknowledge += waiting.acknowledge
+
+    async def _flush_notifications(self) -> None:
+        writing, self._notifications = self._notifications, []
+        try:
+            while writing:
+                batch = writing[:BATCH_ROWS]
+                await self._write(self._store.write_notifications, batch)
+                self._bytes -= sum(len(row.message) + _ROW_COST for row in batch)
+                del writing[:BATCH_ROWS]
+        finally:
+            self._notifications = writing + self._notifications
 
     async def _write(self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
         """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""

@@ -8,12 +8,14 @@ from typing import Protocol
 from weakref import WeakSet
 
 from car_protocol.archive import Archive
-from car_protocol.error_codes import ErrorCodes
 from car_protocol.gate import Gate
 from car_protocol.groups import Groups
 from car_protocol.hub import Hub
 from car_protocol.login import LoginDesk
+from car_protocol.notifier import Notifier
 from car_protocol.publisher import Publisher
+from car_protocol.push.outbox import Outbox
+from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.recorder import Recorder
 from car_protocol.settings import Settings
 from car_protocol.traffic import TrafficMeter
@@ -43,8 +45,8 @@ class Readable(Protocol):
 class Counters:
     """Plain numbers, read when somebody scrapes: a metric object would cost more than the message that it counts."""
 
-    messages: Counter[str] = field(default_factory=Counter)
-    """Received, by role."""
+    events: int = 0
+    """Messages received, and the few other things that sessions report."""
     logins: Counter[str] = field(default_factory=Counter)
     """By result."""
     closed: Counter[str] = field(default_factory=Counter)
@@ -67,6 +69,9 @@ class Server:
     groups: Groups
     recorder: Recorder
     publisher: Publisher
+    notifier: Notifier
+    subscriptions: SubscriptionDesk
+    outbox: Outbox
     desk: LoginDesk
     users: UserDesk
     archive: Archive
@@ -74,9 +79,6 @@ class Server:
     gate: Gate
     wheel: Wheel
     counters: Counters = field(default_factory=Counters)
-    error_codes: ErrorCodes = field(default_factory=ErrorCodes)
-    notifications: int = 0
-    """Counts up, so that two notifications of one second are two history records."""
     connections: set[Closable] = field(default_factory=set)
     connections_changed: Callable[[], None] = lambda: None
     _arriving: WeakSet[Closable] = field(default_factory=WeakSet)

@@ -1,6 +1,8 @@
 """Every setting of this service, from the environment."""
 
-from pydantic import DirectoryPath, Field, SecretStr
+from typing import Literal
+
+from pydantic import DirectoryPath, Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ovms.protocol import Timeouts
@@ -41,6 +43,26 @@ class Settings(BaseSettings):
     traffic_days: int = Field(90, description="days that the sums of bytes carried are kept")
     notification_days: int = Field(30, description="days that notifications are kept in the history; 0: none is kept")
     error_codes: DirectoryPath | None = Field(None, description="a directory of tables of error codes, in the vece format")
+
+    push_attempts: int = Field(8, ge=1, description="to deliver a notification, over four hours, before it is dropped")
+    mail_host: str = Field("", description="an SMTP server; notifications go out by mail where it and mail_from are set")
+    mail_port: int = Field(587, description="its port")
+    mail_security: Literal["starttls", "tls", "none"] = Field("starttls", description="starttls, tls or none")
+    mail_user: str = Field("", description="a user of it, where it asks for one")
+    mail_password: SecretStr | None = Field(None, description="the user's password")
+    mail_from: str = Field("", description="the sender's address")
+    fcm_credentials: FilePath | None = Field(None, description="a Google service account's file, for Android phones (gcm)")
+    fcm_url: str = Field("https://fcm.googleapis.com", description="Firebase Cloud Messaging")
+    apns_key: FilePath | None = Field(None, description="an Apple signing key, a .p8 file, for iPhones (apns)")
+    apns_key_id: str = Field("", description="its id")
+    apns_team_id: str = Field("", description="the team that it is of")
+    apns_topic: str = Field("com.openvehicles.ovms", description="the app's bundle id")
+    apns_url: str = Field("https://api.push.apple.com", description="Apple Push Notification service")
+    expo: bool = Field(True, description="push to apps made with Expo; that needs no account")
+    expo_token: SecretStr | None = Field(None, description="an Expo account's access token, where it asks for one")
+    expo_url: str = Field("https://exp.host", description="Expo's push service")
+    webhook_secret: SecretStr | None = Field(None, description="signs what goes to web hooks; there are none without it")
+    webhook_private: bool = Field(False, description="let web hooks lead to private addresses, and over HTTP there")
 
     state_tick: float = Field(0.03, description="how often what cars sent is written")
     publish_tick: float = Field(0.02, description="how often what cars sent is published")

@@ -1,16 +1,29 @@
 """The recorder's rows, into PostgreSQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ovms.db.engine import Pool
-from ovms.db.writer import HistoryRow, StateRow, write_history, write_states, write_tokens
+from ovms.db.writer import (
+    HistoryRow,
+    NotificationRow,
+    StateRow,
+    write_history,
+    write_notifications,
+    write_states,
+    write_tokens,
+)
 
 
 class PostgresStore:
-    """Writes rows with the statements of `ovms.db.writer`."""
+    """Writes rows with the statements of `ovms.db.writer`.
 
-    def __init__(self, pool: Pool) -> None:
+    Args:
+        pushes_wait: called when notifications were written that somebody wants pushed.
+    """
+
+    def __init__(self, pool: Pool, pushes_wait: Callable[[], None]) -> None:
         self._pool = pool
+        self._pushes_wait = pushes_wait
 
     async def write_states(self, rows: Sequence[StateRow]) -> None:
         """Write newest messages, all or none."""
@@ -23,3 +36,8 @@ class PostgresStore:
     async def write_history(self, rows: Sequence[HistoryRow]) -> None:
         """Write history records, all or none."""
         await write_history(self._pool, rows)
+
+    async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
+        """Write notifications and what is to be pushed of them, all or none."""
+        if await write_notifications(self._pool, rows):
+            self._pushes_wait()

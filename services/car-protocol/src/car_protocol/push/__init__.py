@@ -1,0 +1,1 @@
+"""Notifications on their way to phones, mail boxes and web hooks (docs/decisions/0007)."""
