@@ -136,7 +136,6 @@ async def test_a_renewal_changes_nothing_and_is_not_published(presence: Presence
         assert (await following(pubsub))["http"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="what a replica that ended or died had connected is published for ever")
 async def test_what_is_published_leaves_out_replicas_that_have_ended(presence: Presence, client: redis.asyncio.Redis) -> None:
     await presence.renew_replica("former")
     await presence.announce("former", {"DEMO": (1, 5, 0)})

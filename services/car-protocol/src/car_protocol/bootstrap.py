@@ -91,7 +91,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
         running, keeper, tasks = _make(settings, pool, client, sign_in, tls)
         server = running.server
-        health = await HealthPort(ServerCollector(server), _checks(pool, client)).open(
+        health = await HealthPort(ServerCollector(server), _checks(pool, client, running.listener)).open(
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
@@ -195,7 +195,7 @@ async def _drain(running: Running) -> None:
     """Listen no more, finish the logins in flight, write what waits, then let everybody go."""
     server = running.server
     running.listener.close()
-    await _until(lambda: not (server.desk.waiting or server.users.waiting), server.settings.drain_timeout / 2)
+    await _until(lambda: not server.logs_in, server.settings.drain_timeout / 2)
     with suppress(TimeoutError, *PUT_OFF):
         async with asyncio.timeout(server.settings.drain_timeout / 2):
             await server.recorder.flush()
@@ -217,7 +217,7 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
                 await asyncio.sleep(0.01)
 
 
-def _checks(pool: Pool, client: redis.asyncio.Redis) -> dict[str, Any]:
+def _checks(pool: Pool, client: redis.asyncio.Redis, listener: Listener) -> dict[str, Any]:
     async def postgresql() -> bool:
         with suppress(TimeoutError, asyncpg.PostgresError, *UNAVAILABLE):
             async with asyncio.timeout(CHECK_TIMEOUT):
@@ -230,7 +230,10 @@ def _checks(pool: Pool, client: redis.asyncio.Redis) -> dict[str, Any]:
                 return bool(await client.ping())
         return False
 
-    return {"postgresql": postgresql, "redis": redis_answers}
+    async def port() -> bool:
+        return listener.is_open
+
+    return {"port": port, "postgresql": postgresql, "redis": redis_answers}
 
 
 async def _close_pool(pool: Pool) -> None:

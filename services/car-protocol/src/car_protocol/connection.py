@@ -129,8 +129,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(pending)
 
     def _handle_events(self, now: float) -> None:
-        server, room = self._server, cast("Room", self._room)
-        for event in self._session.events():
+        server, room, events = self._server, cast("Room", self._room), self._session.events()
+        server.counters.events += len(events)
+        for event in events:
             if type(event) is bytes:
                 self._actions[event[0]](server, room, self, event, now)
             elif type(event) is Login:

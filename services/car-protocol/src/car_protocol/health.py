@@ -33,15 +33,16 @@ class ServerCollector(Collector):
         yield GaugeMetricFamily("ovms_logins_waiting", "Logins without an answer yet", server.desk.waiting)
         yield _labelled("ovms_logins", "Logins by result", "result", counters.logins)
         yield _labelled("ovms_closed", "Connections closed for the peer's fault, by reason", "reason", counters.closed)
+        yield CounterMetricFamily("ovms_messages_received", "Messages received, logins included", counters.events)
         yield CounterMetricFamily("ovms_messages_ignored", "Messages that cause nothing", counters.ignored)
         yield CounterMetricFamily("ovms_messages_unstored", "State messages too long to keep", counters.unstored)
         yield CounterMetricFamily("ovms_rows_written", "Rows committed", server.recorder.rows_written)
         yield CounterMetricFamily("ovms_rows_refused", "Rows that PostgreSQL refused", server.recorder.rows_refused)
         yield CounterMetricFamily("ovms_batches_written", "Statements committed", server.recorder.batches_written)
         yield CounterMetricFamily("ovms_write_failures", "Writes put off, PostgreSQL being away", server.recorder.failures)
-        yield CounterMetricFamily("ovms_published", "Messages published", server.publisher.published)
         pushes = {"delivered": server.outbox.delivered, "put off": server.outbox.retried, "dropped": server.outbox.dropped}
         yield _labelled("ovms_pushes", "Attempts to push a notification, by result", "result", pushes)
+        yield CounterMetricFamily("ovms_published", "Messages published", server.publisher.published)
         yield CounterMetricFamily("ovms_unpublished", "Messages dropped, Redis being away", server.publisher.dropped)
 
 

@@ -90,6 +90,11 @@ class Listener:
         self._is_open = True
 
     @property
+    def is_open(self) -> bool:
+        """Whether somebody new can connect."""
+        return self._is_open
+
+    @property
     def port(self) -> int:
         """The port without TLS."""
         return next(door.port for door in self._doors if not door.is_tls)

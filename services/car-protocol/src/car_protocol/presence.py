@@ -39,6 +39,7 @@ class PresenceKeeper:
         self._wall = wall
         self._changed: dict[str, Room] = {}
         self._work = asyncio.Event()
+        self._has_lease = asyncio.Event()
         self._followed: dict[str, Room] = {}
         self._to_ask: dict[str, Room] = {}
         self._log = structlog.get_logger("presence")
@@ -76,6 +77,7 @@ class PresenceKeeper:
     # ---- what is here, told to Redis
 
     async def _announce(self) -> None:
+        await self._has_lease.wait()
         while not _is_to_stop():
             await self._work.wait()
             await asyncio.sleep(TICK)
@@ -99,17 +101,24 @@ class PresenceKeeper:
                 come[folded] = room
             elif room.car is None and self._followed.pop(folded, None) is not None:
                 gone.append(folded)
+        # Before the subscription is confirmed, since that is when a car is asked about again.
         self._followed |= come
         if come:
-            await self._pubsub.subscribe(*map(peers_channel, come))
+            try:
+                await self._pubsub.subscribe(*map(peers_channel, come))
+            except BaseException:
+                for folded in come:
+                    self._followed.pop(folded, None)
+                raise
         if gone:
             await self._pubsub.unsubscribe(*map(peers_channel, gone))
 
     async def _renew(self, hub: Hub) -> None:
         """Keep the lease, announce everything where it had run out, and ask again where a watcher's lease has ended."""
         async with asyncio.timeout(REDIS_TIMEOUT):
-            await self._presence.renew_replica(self._replica)
-        if not self.is_connected:
+            had_run_out = await self._presence.renew_replica(self._replica)
+        self._has_lease.set()
+        if had_run_out or not self.is_connected:
             self.is_connected = True
             for room in hub:
                 self.changed(room)

@@ -80,8 +80,12 @@ class Publisher:
 
     async def _flush(self, send: Callable[..., Any]) -> None:
         waiting = self._take()
-        async with asyncio.timeout(SEND_TIMEOUT):
-            await send(b"".join(waiting), check_health=False)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await send(b"".join(waiting), check_health=False)
+        except BaseException:
+            self.dropped += len(waiting)
+            raise
         self.published += len(waiting)
 
     def _take(self) -> list[bytes]:

@@ -105,6 +105,11 @@ class Server:
         self.connections.discard(connection)
         self.connections_changed()
 
+    @property
+    def logs_in(self) -> bool:
+        """Whether somebody is about to log in; to close him now could keep a car away until its owner comes."""
+        return bool(self.gate.inside or self.desk.waiting or self.users.waiting)
+
     def waits_for_recorder(self, connection: Readable) -> None:
         """A connection is read no more until the recorder has room."""
         self._waiting_for_recorder.append(connection)

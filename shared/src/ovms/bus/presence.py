@@ -16,12 +16,12 @@ from ovms.bus import channels
 
 REPLICA_LEASE: Final = 15.0
 
-# KEYS: connections, http. ARGV: vehicle id, channel, what to do with which member. One script, so that a change, the counts
-# after it and their publication are one step: two sessions that come at once are told 1 and 2, never 2 and 2.
+# KEYS: connections, http. ARGV: vehicle id, channel, what to do with which member, replicas whose lease runs. One script, so
+# that a change, the counts after it and their publication are one step: two that come at once are told 1 and 2, never 2 and 2.
 _CHANGE: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local ended = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local verb, member, value = ARGV[3], ARGV[4], ARGV[5]
 local before = redis.call('ZCARD', KEYS[2])
 if verb == 'connect' then
@@ -35,8 +35,17 @@ local http = redis.call('ZCARD', KEYS[2])
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then redis.call('EXPIREAT', KEYS[2], math.ceil(last[2]) + 1) end
-local fields = redis.call('HGETALL', KEYS[1])
-if http ~= before or verb ~= 'connect' then
+local live, fields = {}, {}
+for replica in string.gmatch(ARGV[6], '%S+') do live[replica] = true end
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if live[all[i]] then
+    fields[#fields + 1], fields[#fields + 2] = all[i], all[i + 1]
+  else
+    redis.call('HDEL', KEYS[1], all[i])
+  end
+end
+if verb == 'announce' or ended > 0 or http ~= before then
   local car, apps, batch = 0, http, 0
   for i = 2, #fields, 2 do
     local c, a, b = string.match(fields[i], '(%d+) (%d+) (%d+)')
@@ -110,33 +119,23 @@ class Presence:
 
     async def connect(self, vehicle_id: str, member: str, lifetime: float) -> Connected:
         """Count an HTTP session as an app of the vehicle for `lifetime` seconds, or renew it."""
-        before, http, fields, live = await self._run(vehicle_id, "connect", member, str(lifetime))
-        peers = _count(fields, live, http)
+        [(before, http, _, fields)] = await self._run("connect", {vehicle_id: (member, str(lifetime))})
+        peers = _count(fields, http)
         return Connected(peers, first=before + peers.apps - peers.http == 0)
 
     async def disconnect(self, vehicle_id: str, member: str) -> Peers:
         """End an HTTP session's watch of a vehicle; one that is not there changes nothing."""
-        _, http, fields, live = await self._run(vehicle_id, "disconnect", member, "")
-        return _count(fields, live, http)
+        [(_, http, _, fields)] = await self._run("disconnect", {vehicle_id: (member, "")})
+        return _count(fields, http)
 
     async def counts(self, vehicle_ids: Sequence[str]) -> list[Peers]:
-        """The counts of some vehicles, in their order, in one round trip."""
-        seconds, micros = await self._redis.time()
-        now = seconds + micros / 1e6
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrangebyscore(channels.REPLICAS, now, "+inf")
-            for vehicle_id in vehicle_ids:
-                pipe.hgetall(channels.connections_key(vehicle_id))
-                pipe.zcount(channels.http_key(vehicle_id), now, "+inf")
-            live, *answers = await pipe.execute()
-        return [_count(fields, live, http) for fields, http in zip(answers[::2], answers[1::2], strict=True)]
+        """The counts of some vehicles, in their order."""
+        answers = await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))
+        return [_count(fields, http) for _, http, _, fields in answers]
 
     async def watchers(self, vehicle_ids: Iterable[str]) -> list[HttpWatchers]:
         """End the leases that have run out and return those left, in order."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for vehicle_id in vehicle_ids:
-                await self._change(*_arguments(vehicle_id, "count", "", ""), client=pipe)
-            answers = await pipe.execute()
+        answers = await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))
         return [HttpWatchers(int(http), float(until)) for _, http, until, _ in answers]
 
     async def claim(self, vehicle_ids: Sequence[str]) -> list[Claim]:
@@ -149,48 +148,48 @@ class Presence:
         return [Claim(int(epoch), HttpWatchers(int(http), float(until))) for epoch, http, until in answers]
 
     async def announce(self, replica: str, counts: Mapping[str, tuple[int, int, int]]) -> None:
-        """Write what a replica has connected, (car, apps, batch) a vehicle id, and publish the new sums."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for vehicle_id, (car, apps, batch) in counts.items():
-                arguments = _arguments(vehicle_id, "announce", replica, f"{car} {apps} {batch}")
-                await self._change(*arguments, client=pipe)
-            await pipe.execute()
+        """Write what a replica has connected, (car, apps, batch) a vehicle id, and publish the new sums.
 
-    async def renew_replica(self, replica: str) -> None:
-        """Keep a replica's lease, and drop the leases that ran out."""
+        The replica's lease must have been renewed before: what a replica without a lease has connected does not count.
+        """
+        fields = {vehicle_id: (replica, f"{car} {apps} {batch}") for vehicle_id, (car, apps, batch) in counts.items()}
+        await self._run("announce", fields)
+
+    async def renew_replica(self, replica: str) -> bool:
+        """Keep a replica's lease; whether it had run out, so that all it has connected must be announced again."""
         seconds, micros = await self._redis.time()
         now = seconds + micros / 1e6
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zadd(channels.REPLICAS, {replica: now + REPLICA_LEASE})
+        async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(channels.REPLICAS, "-inf", now)
-            await pipe.execute()
+            pipe.zadd(channels.REPLICAS, {replica: now + REPLICA_LEASE})
+            _, added = await pipe.execute()
+        return bool(added)
 
     async def end_replica(self, replica: str) -> None:
         """Give a replica's lease back: all it had connected counts no more."""
         await self._redis.zrem(channels.REPLICAS, replica)
 
-    async def _run(self, vehicle_id: str, verb: str, member: str, value: str) -> tuple[int, int, Any, Any]:
+    async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]]) -> list[Any]:
+        """Make one change a vehicle, (member, value) by vehicle id; returns what the script does, in order."""
         async with self._redis.pipeline(transaction=False) as pipe:
-            await self._change(*_arguments(vehicle_id, verb, member, value), client=pipe)
-            pipe.execute_command("TIME")
+            pipe.time()
             pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
-            (before, http, _, fields), clock, leases = await pipe.execute()
-        now = clock[0] + clock[1] / 1e6
-        live = [replica for replica, until in leases if until >= now]
-        return before, http, dict(zip(fields[::2], fields[1::2], strict=True)), live
+            (seconds, micros), leases = await pipe.execute()
+            live = b" ".join(replica for replica, until in leases if until >= seconds + micros / 1e6)
+            for vehicle_id, (member, value) in changes.items():
+                keys = [channels.connections_key(vehicle_id), channels.http_key(vehicle_id)]
+                arguments: list[str | bytes] = [vehicle_id, channels.peers_channel(vehicle_id), verb, member, value, live]
+                await self._change(keys=keys, args=arguments, client=pipe)
+            return list(await pipe.execute())
 
 
-def _arguments(vehicle_id: str, verb: str, member: str, value: str) -> tuple[list[str], list[str]]:
-    keys = [channels.connections_key(vehicle_id), channels.http_key(vehicle_id)]
-    return keys, [vehicle_id, channels.peers_channel(vehicle_id), verb, member, value]
-
-
-def _count(fields: Mapping[bytes, bytes], live: Iterable[bytes], http: int) -> Peers:
-    alive = [tuple(map(int, fields[replica].split())) for replica in live if replica in fields]
+def _count(fields: Sequence[bytes], http: int) -> Peers:
+    """Add up what the replicas have connected: names and values in turn."""
+    connected = [tuple(map(int, value.split())) for value in fields[1::2]]
     return Peers(
-        car=int(any(car for car, _, _ in alive)),
-        apps=http + sum(apps for _, apps, _ in alive),
-        batch=sum(batch for _, _, batch in alive),
+        car=int(any(car for car, _, _ in connected)),
+        apps=http + sum(apps for _, apps, _ in connected),
+        batch=sum(batch for _, _, batch in connected),
         http=http,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ovms.db.engine import Pool
+from ovms.identity import VEHICLE_ID
 
 _VEHICLES: Final = """
 SELECT id, vehicle_id, password, password_key_id, paranoid_token FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
@@ -50,7 +51,8 @@ class StoredMessage:
 
 async def find_vehicles(pool: Pool, folded_ids: Sequence[str]) -> dict[str, Vehicle]:
     """The vehicles among these upper-cased ids, by that id."""
-    rows = await pool.fetch(_VEHICLES, folded_ids)
+    # An id that nobody can have may hold what PostgreSQL does not take, a NUL for one.
+    rows = await pool.fetch(_VEHICLES, [folded for folded in folded_ids if VEHICLE_ID.match(folded)])
     return {row["vehicle_id"].upper(): Vehicle(*row) for row in rows}
 
 
