@@ -60,9 +60,8 @@ def where(stack: Stack, transport: Sequence[str]) -> list[str | Path]:
     """The arguments that say where the stack is found."""
     if TLS not in transport:
         return [*transport, "--v2-port", str(stack.v2_port), "--http-port", str(stack.http_port)]
-    certificate = stack.data_directory / "tls/certificate.pem"
     ports = ["--v2-port", str(stack.v2_tls_port), "--http-port", str(stack.https_port)]
-    return [*transport, *ports, "--ca", certificate]
+    return [*transport, *ports, "--ca", stack.certificate]
 
 
 def judge(seen: dict[str, bool], expected_to_differ: set[str]) -> int:

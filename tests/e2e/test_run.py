@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fixtures.certificates import make_pair
 from fixtures.stack import OVMS, Stack, running_stack
 
 
@@ -28,11 +30,12 @@ def await_gone(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
-def ask(url: str) -> dict[str, object]:
+def ask(url: str, *, trusted: Path | None = None) -> dict[str, object]:
     """The answer of a URL, once there is something in it: the car may be about to connect."""
+    context = ssl.create_default_context(cafile=trusted) if trusted is not None else None
     deadline = time.monotonic() + 30
     while True:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
             if found := json.load(answer):
                 return dict(found)
         assert time.monotonic() < deadline
@@ -60,6 +63,9 @@ def test_a_first_start_shows_a_car_and_leaves_nothing_behind(make_stack: Callabl
     shown = re.search(r"curl '(.*)'", wait_for_output(stack, "curl "))
     assert shown
     assert ask(shown[1])
+    assert f"{stack.https_url}/api\n" in stack.output
+    assert ask(shown[1].replace(stack.http_url, stack.https_url), trusted=stack.certificate)
+    assert stack.is_heard_over_tls()
     started = descendants(stack)
     assert len(started) >= 4
 
@@ -68,17 +74,37 @@ def test_a_first_start_shows_a_car_and_leaves_nothing_behind(make_stack: Callabl
     await_gone(started)
     assert stat_mode(stack.data_directory / "secret-keys") == 0o600
     assert stat_mode(stack.data_directory / "postgres/password") == 0o600
+    assert stat_mode(stack.data_directory / "tls/key.pem") == 0o600
+
+
+def test_a_certificate_of_ones_own_is_used(tmp_path: Path) -> None:
+    own = make_pair(tmp_path / "own")
+    with running_stack(tmp_path, OVMS_DEMO="0", **own.environment) as stack:
+        for port in (stack.v2_tls_port, stack.https_port):
+            assert ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port))) == own.der
+        assert not stack.certificate.exists()
+
+
+def test_a_certificate_that_cannot_be_used_is_said_before_anything_starts(tmp_path: Path) -> None:
+    own, other = make_pair(tmp_path / "own"), make_pair(tmp_path / "other")
+    stack = Stack(tmp_path, {**own.environment, "OVMS_TLS_KEY": str(other.key)})
+    refused = stack.ovms("run")
+
+    assert refused.returncode == 1
+    assert refused.stderr == f"ovms: OVMS_TLS_KEY={other.key}: not the key of the first certificate in {own.certificate}\n"
+    assert not (stack.data_directory / "postgres").exists()
 
 
 def test_a_second_start_takes_less_than_ten_seconds(make_stack: Callable[..., Stack]) -> None:
     stack = make_stack()
     stack.start()
     stack.await_ready()
-    keys = (stack.data_directory / "secret-keys").read_text()
+    keys, certificate = (stack.data_directory / "secret-keys").read_text(), stack.certificate.read_text()
     assert stack.stop() == 0
 
     stack.start()
     assert stack.await_ready(within=10) < 10
+    assert stack.certificate.read_text() == certificate
     assert (stack.data_directory / "secret-keys").read_text() == keys
     assert stack.ovms("vehicle", "list").stdout == "DEMO\tdemo\n"
     assert stack.stop(signal.SIGINT) == 0
@@ -95,7 +121,9 @@ def test_a_second_start_on_one_data_directory_is_refused(tmp_path: Path) -> None
         )
 
 
-@pytest.mark.parametrize("setting", ["OVMS_V2_PORT", "OVMS_HTTP_PORT", "OVMS_HEALTH_PORT"])
+@pytest.mark.parametrize(
+    "setting", ["OVMS_V2_PORT", "OVMS_HTTP_PORT", "OVMS_V2_TLS_PORT", "OVMS_HTTPS_PORT", "OVMS_HEALTH_PORT"]
+)
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

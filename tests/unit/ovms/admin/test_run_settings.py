@@ -9,7 +9,9 @@ from ovms.admin.run_settings import RunSettings
 def test_without_variables_it_listens_on_this_machine_only() -> None:
     settings = RunSettings.from_environment({})
     assert (settings.host, settings.v2_port, settings.http_port, settings.demo) == ("127.0.0.1", 6867, 6868, True)
-    assert settings.health_port not in (0, 6867, 6868)
+    assert (settings.v2_tls_port, settings.https_port) == (6870, 6869)
+    assert (settings.certificate, settings.key) == ("", "")
+    assert settings.health_port not in (0, 6867, 6868, 6869, 6870)
     assert (settings.database_url, settings.redis_url, settings.secret_keys) == (None, None, None)
 
 
@@ -18,7 +20,10 @@ def test_without_variables_it_listens_on_this_machine_only() -> None:
     [
         ({"OVMS_V2_PORT": "x"}, "OVMS_V2_PORT=x: not a port"),
         ({"OVMS_HTTP_PORT": "65536"}, "OVMS_HTTP_PORT=65536: not a port"),
+        ({"OVMS_V2_TLS_PORT": "x"}, "OVMS_V2_TLS_PORT=x: not a port"),
+        ({"OVMS_HTTPS_PORT": "-1"}, "OVMS_HTTPS_PORT=-1: not a port"),
         ({"OVMS_HTTP_PORT": "6867"}, "must be ports of their own"),
+        ({"OVMS_HTTPS_PORT": "6870"}, "must be ports of their own"),
         ({"OVMS_DEMO": "no"}, "OVMS_DEMO=no: neither 0 nor 1"),
     ],
 )
@@ -28,16 +33,12 @@ def test_a_wrong_variable_is_named(environment: dict[str, str], message: str) ->
 
 
 @pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("", "http://127.0.0.1:6868"),
-        ("0.0.0.0", "http://127.0.0.1:6868"),
-        ("::", "http://[::1]:6868"),
-        ("192.0.2.7", "http://192.0.2.7:6868"),
-    ],
+    ("host", "shown"),
+    [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("192.0.2.7", "192.0.2.7")],
 )
-def test_the_address_to_show_is_one_that_answers(host: str, url: str) -> None:
-    assert RunSettings.from_environment({"OVMS_HOST": host}).http_url == url
+def test_the_address_to_show_is_one_that_answers(host: str, shown: str) -> None:
+    settings = RunSettings.from_environment({"OVMS_HOST": host})
+    assert (settings.http_url, settings.https_url) == (f"http://{shown}:6868", f"https://{shown}:6869")
 
 
 def test_secrets_are_not_shown() -> None:
