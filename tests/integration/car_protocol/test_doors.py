@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from car_protocol.settings import Settings
-from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
+from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
 from fixtures.certificates import Pair, pair
 from fixtures.waiting import until
 from ovms.db.engine import Pool
+from ovms.identity import Role
 
 __all__ = ["pair"]
 
@@ -72,3 +73,29 @@ async def test_what_is_no_handshake_is_forgotten(two_doors: CarService) -> None:
 async def test_without_a_certificate_there_is_one_door(car_service: CarService) -> None:
     assert car_service.running.listener.tls_port is None
     car_service.running.reload_certificate()
+
+
+@pytest.fixture
+async def narrow_gate(car_settings: dict[str, Any], pool: Pool, secret_keys: str, pair: Pair) -> AsyncIterator[CarService]:
+    """A service that reads one connection of an address until it has logged in."""
+    await add_vehicles(pool, secret_keys, "DEMO", "Other-1")
+    settings = Settings(**car_settings, **pair.settings, v2_tls_port=0, logins_per_address=1)
+    async with car_service_on(settings, pool) as service:
+        yield service
+
+
+async def test_who_waits_at_the_gate_is_read_later_over_tls_too(narrow_gate: CarService, pair: Pair) -> None:
+    first, second = (Peer(Role.CAR, vehicle_id) for vehicle_id in ("DEMO", "Other-1"))
+    loop = asyncio.get_running_loop()
+    for peer in (first, second):
+        await loop.create_connection(
+            lambda peer=peer: peer, "127.0.0.1", narrow_gate.running.listener.tls_port, ssl=pair.trusted()
+        )
+    second.introduce()
+    assert (first.is_closed, second.is_closed, second.is_welcome) == (False, False, False)
+    first.introduce()
+    await first.welcomed()
+    await second.welcomed()
+    await second.drain()
+    for peer in (first, second):
+        peer.close()
