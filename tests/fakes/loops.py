@@ -32,6 +32,9 @@ class FakeLoop:
         self.calls.append(handle)
         return handle
 
+    def call_at(self, when: float, callback: Callable[..., None], *arguments: object) -> FakeHandle:
+        return self.call_later(when - self._now, callback, *arguments)
+
     def advance(self, seconds: float) -> None:
         """Let time pass; what is due is called at its time."""
         end = self._now + seconds

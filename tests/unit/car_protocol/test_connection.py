@@ -401,3 +401,17 @@ async def test_a_car_that_we_do_not_read_is_not_silent(loop: FakeLoop) -> None:
     assert not line.transport.is_reading
     loop.advance(1000)
     assert not line.transport.is_closed
+
+
+async def test_who_sends_too_fast_is_read_no_faster(loop: FakeLoop) -> None:
+    server = make_server(loop=loop, messages_per_second=4)
+    line = greeted(server, Role.CAR)
+    line.say(b"S1", b"S2", b"S3")
+    assert line.transport.is_reading
+    line.say(b"S4")
+    assert not line.transport.is_reading
+    assert server.recorder.pending(server.hub.room(vehicle()))[ord("S")].message == b"S4"
+    loop.advance(1.1)
+    assert line.transport.is_reading
+    line.say(b"S5", b"S6", b"S7")
+    assert line.transport.is_reading

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from car_protocol.archive import Archive
 from car_protocol.connection import Connection
+from car_protocol.delays import LoginDelays
 from car_protocol.error_codes import ErrorCodes
 from car_protocol.gate import Gate
 from car_protocol.groups import Groups
@@ -128,7 +129,7 @@ def _make(
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
-    desk = LoginDesk(pool, sealer, Presence(client), hub, recorder, LoginNotices(notifier.notify))
+    desk = LoginDesk(pool, sealer, Presence(client), hub, recorder, LoginNotices(notifier.notify), LoginDelays())
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
@@ -139,7 +140,7 @@ def _make(
         recorder=recorder,
         publisher=publisher,
         desk=desk,
-        users=UserDesk(pool, sign_in, desk),
+        users=UserDesk(pool, sign_in, desk, LoginDelays()),
         archive=Archive(pool),
         notifier=notifier,
         subscriptions=SubscriptionDesk(pool, sealer),

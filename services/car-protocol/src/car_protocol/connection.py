@@ -32,10 +32,12 @@ class Connection(asyncio.Protocol):
         "_address",
         "_admitted",
         "_held",
+        "_in_this_second",
         "_is_fresh",
         "_is_read",
         "_received",
         "_room",
+        "_second_ends",
         "_sent",
         "_server",
         "_session",
@@ -56,7 +58,8 @@ class Connection(asyncio.Protocol):
         self._admitted = False
         self._room: Room | None = None
         self._held: list[bytes] | None = None
-        self._received = self._sent = 0
+        self._received = self._sent = self._in_this_second = 0
+        self._second_ends = 0.0
         self._slow_since: float | None = None
         self._is_fresh = True
         self._websocket: WebSocket | None = None
@@ -97,6 +100,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come: the path of every message of every car."""
         now = self._server.loop.time()
+        if now >= self._second_ends:
+            self._second_ends, self._in_this_second = now + 1.0, 0
         self._received += len(data)
         if self._is_fresh:
             self._is_fresh = False
@@ -131,6 +136,7 @@ class Connection(asyncio.Protocol):
     def _handle_events(self, now: float) -> None:
         server, room, events = self._server, cast("Room", self._room), self._session.events()
         server.counters.events += len(events)
+        self._in_this_second += len(events)
         for event in events:
             if type(event) is bytes:
                 self._actions[event[0]](server, room, self, event, now)
@@ -143,12 +149,19 @@ class Connection(asyncio.Protocol):
             elif type(event) is Failed:
                 self._fail(event.error)
         if server.recorder.is_full:
-            self._is_read = False
-            self._transport.pause_reading()
+            self._pause()
             server.waits_for_recorder(self)
+        elif self._in_this_second > server.settings.messages_per_second:
+            self._pause()
+            server.loop.call_at(self._second_ends, self.resume)
+
+    def _pause(self) -> None:
+        """Read no more for a while: what it sends waits in its own buffers."""
+        self._is_read = False
+        self._transport.pause_reading()
 
     def resume(self) -> None:
-        """The recorder has room again."""
+        """What it waited for is over."""
         self._is_read = True
         self._session.excuse_silence(self._server.loop.time())
         if not self._transport.is_closing():
@@ -184,10 +197,13 @@ class Connection(asyncio.Protocol):
     def _ask_as_user(self, login: UserLogin) -> None:
         self.role = login.role
         self._arm()
-        if self._server.settings.user_login_in_clear or self._transport.get_extra_info("ssl_object") is not None:
-            self._server.users.ask(self, login)
-        else:
+        is_in_clear = self._transport.get_extra_info("ssl_object") is None
+        if is_in_clear and not self._server.settings.user_login_in_clear:
             self.close("users may not log in without TLS")
+            return
+        if is_in_clear:
+            structlog.get_logger("connection").warning("a user logs in without TLS: his password can be read on its way")
+        self._server.users.ask(self, login)
 
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
         """It is let in: answer the welcome of scheme 0."""

@@ -4,6 +4,7 @@ A text may have one `%d`, which stands for the error's data. A type without a ta
 `VA` knows what `VA2` does not.
 """
 
+import re
 from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ovms.errors import OvmsError
+
+_NUMBER: Final = re.compile(r"-?\d{1,18}\Z", re.ASCII)
 
 NONE: Final[Mapping[str, Mapping[str, str]]] = {}
 
@@ -38,12 +41,13 @@ class ErrorCodes:
                 parser.read_string(path.read_text("utf-8"), str(path))
             except (OSError, UnicodeDecodeError, ConfigParserError) as error:
                 raise ErrorCodesUnreadable(f"{path}: {error}") from error
-        return cls({section: dict(parser[section]) for section in parser.sections()})
+        # A text that goes on in the next line of its file is still one line of the protocol.
+        return cls({name: {code: text.replace("\n", " ") for code, text in parser[name].items()} for name in parser.sections()})
 
     def expand(self, message: str) -> str:
         """The words for `<vehicle type>,<code>,<data>`."""
         vehicle_type, code, data = (*message.split(","), "", "", "")[:3]
-        number = int(data) if data.isascii() and data.lstrip("-").isdigit() else 0
+        number = int(data) if _NUMBER.match(data) else 0
         known = vehicle_type
         while known:
             text = self._tables.get(known, {}).get(code)

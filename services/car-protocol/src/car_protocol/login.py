@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 from redis.exceptions import RedisError
 
+from car_protocol.delays import LoginDelays
 from car_protocol.hub import Hub, Peer, Room
 from car_protocol.login_notices import LoginNotices
 from car_protocol.recorder import Recorder
@@ -98,10 +99,18 @@ class LoginDesk:
         hub: the rooms that callers are let in to.
         recorder: knows the messages that are not written yet.
         notices: tells owners of their cars' logins.
+        delays: slows down who guesses.
     """
 
     def __init__(
-        self, pool: Pool, sealer: Sealer, presence: Presence, hub: Hub, recorder: Recorder, notices: LoginNotices
+        self,
+        pool: Pool,
+        sealer: Sealer,
+        presence: Presence,
+        hub: Hub,
+        recorder: Recorder,
+        notices: LoginNotices,
+        delays: LoginDelays,
     ) -> None:
         self._pool = pool
         self._sealer = sealer
@@ -109,6 +118,7 @@ class LoginDesk:
         self._hub = hub
         self._recorder = recorder
         self._notices = notices
+        self._delays = delays
         self._asking: list[tuple[Caller, Login]] = []
         self._admitted: list[Admission] = []
         self._to_provision: list[tuple[Unprovisioned, str]] = []
@@ -123,7 +133,14 @@ class LoginDesk:
         return len(self._asking) + len(self._admitted) + len(self._to_provision)
 
     def ask(self, caller: Caller, login: Login) -> None:
-        """Answer a login, soon."""
+        """Answer a login, soon; later where its vehicle's logins from the same network have failed."""
+        wait = self._delays.wait(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
+        if wait:
+            self._loop.call_later(wait, self._look_at, caller, login)
+        else:
+            self._look_at(caller, login)
+
+    def _look_at(self, caller: Caller, login: Login) -> None:
         self._asking.append((caller, login))
         self._work.set()
 
@@ -165,7 +182,7 @@ class LoginDesk:
 
     def _check(self, caller: Caller, login: Login, vehicle: Vehicle | None) -> None:
         if vehicle is None:
-            caller.refuse()
+            self._refuse(caller, login)
             return
         try:
             secret = self._sealer.open(vehicle.password_key_id, vehicle.password, context=fold_vehicle_id(vehicle.vehicle_id))
@@ -178,9 +195,14 @@ class LoginDesk:
             tell_owner = self._notices.succeeded if is_proven else self._notices.failed
             tell_owner(vehicle.key, caller.address, self._loop.time())
         if is_proven:
+            self._delays.succeeded(fold_vehicle_id(login.vehicle_id), caller.address)
             self.admit(Admission(caller, vehicle, partial(caller.enter, secret=secret, server_token=_new_token())))
         else:
-            caller.refuse()
+            self._refuse(caller, login)
+
+    def _refuse(self, caller: Caller, login: Login) -> None:
+        self._delays.failed(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
+        caller.refuse()
 
     async def _let_in(self, admitted: Sequence[Admission]) -> None:
         cars = [admission.vehicle.vehicle_id for admission in admitted if admission.caller.role is Role.CAR]

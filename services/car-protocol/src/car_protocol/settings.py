@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     publish_bytes: int = Field(16 * 1024 * 1024, description="unpublished bytes after which new ones are dropped")
 
     logins_per_address: int = Field(1000, description="connections of one address that may be logging in at once")
+    messages_per_second: int = Field(1000, description="messages of one connection a second; it is read no faster than that")
     connections: int = Field(20_000, description="connections after which the port is closed until some have gone")
     drain_timeout: float = Field(10.0, description="the most that stopping may take")
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from car_protocol.delays import LoginDelays
 from car_protocol.login import Admission, Caller, LoginDesk
 from ovms.auth.credentials import Password
 from ovms.auth.passwords import Overloaded
@@ -28,12 +29,14 @@ class UserDesk:
 
     Args:
         sign_in: knows whose a credential is.
+        delays: slows down who guesses.
     """
 
-    def __init__(self, pool: Pool, sign_in: SignIn, desk: LoginDesk) -> None:
+    def __init__(self, pool: Pool, sign_in: SignIn, desk: LoginDesk, delays: LoginDelays) -> None:
         self._pool = pool
         self._sign_in = sign_in
         self._desk = desk
+        self._delays = delays
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("login")
 
@@ -55,6 +58,8 @@ class UserDesk:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _answer(self, caller: Caller, login: UserLogin) -> None:
+        name, loop = login.user.lower(), asyncio.get_running_loop()
+        await asyncio.sleep(self._delays.wait(name, caller.address, loop.time()))
         while not caller.is_gone:
             try:
                 admission = await self._check(caller, login)
@@ -64,8 +69,10 @@ class UserDesk:
                 await asyncio.sleep(RETRY_AFTER)
                 continue
             if admission is not None:
+                self._delays.succeeded(name, caller.address)
                 self._desk.admit(admission)
-            elif not caller.is_gone:
+            else:
+                self._delays.failed(name, caller.address, loop.time())
                 caller.refuse()
             return
 

@@ -22,7 +22,7 @@ SEALED: Final = -1
 MOST_OPEN: Final = 256
 
 _COMMAND: Final = re.compile(rb"C(\d{1,5})(?:,(.*))?\Z", re.DOTALL)
-_ANSWER: Final = re.compile(rb"c(\d{1,5}),(\d+)(?:,(\d+),(\d+))?")
+_ANSWER: Final = re.compile(rb"c(\d{1,5}),(\d{1,9})(?:,(\d{1,9}),(\d{1,9}))?")
 
 
 def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
