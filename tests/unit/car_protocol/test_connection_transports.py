@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.frames import Close, Frame, Opcode
 
 from car_protocol.connection import HARD_BUFFER, Connection
@@ -73,19 +74,25 @@ def enter(connection: Connection, server: Server) -> None:
 # ---- scheme 1
 
 
-@pytest.mark.parametrize(("in_clear", "makes", "expected"), [(True, FakeTransport, 1), (False, FakeTransport, 0)])
-def test_users_without_tls_are_let_in_where_a_setting_says_so(*, in_clear: bool, makes: Any, expected: int) -> None:
-    server, transport = make_server(user_login_in_clear=in_clear), makes()
-    connect(server, transport).data_received(USER + b"\r\n")
-    assert asked(server) == expected
+WARNING = "a user logs in without TLS: his password can be read on its way"
+
+
+@pytest.mark.parametrize("in_clear", [True, False])
+def test_users_without_tls_are_let_in_where_a_setting_says_so(*, in_clear: bool) -> None:
+    server, transport = make_server(user_login_in_clear=in_clear), FakeTransport()
+    with capture_logs() as logs:
+        connect(server, transport).data_received(USER + b"\r\n")
+    assert asked(server) == in_clear
     assert (transport.writes, transport.is_closed) == ([], not in_clear)
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == [WARNING] * in_clear
 
 
 @pytest.mark.parametrize("in_clear", [True, False])
 def test_users_with_tls_are_always_let_in(*, in_clear: bool) -> None:
     server, transport = make_server(user_login_in_clear=in_clear), TlsTransport()
-    connect(server, transport).data_received(USER + b"\r\n")
-    assert (asked(server), transport.is_closed) == (1, False)
+    with capture_logs() as logs:
+        connect(server, transport).data_received(USER + b"\r\n")
+    assert (asked(server), transport.is_closed, logs) == (1, False, [])
 
 
 # ---- before the connection is ours
