@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format conformance bench requirements browser clean
+.PHONY: help run test lint format conformance bench fuzz requirements browser clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +39,9 @@ conformance: $(VENV)/run.stamp ## compare a fresh server with the reference (ARG
 
 bench: $(VENV)/test.stamp ## measure
 	@exec $(WITH_TESTS) $(BIN)/python -m bench $(ARGS)
+
+fuzz: $(VENV)/test.stamp ## give every parser arbitrary bytes (ARGS="--seconds 600")
+	@exec $(WITH_TESTS) $(BIN)/python -m fuzz $(ARGS)
 
 # Hashes of every platform, no address of an index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

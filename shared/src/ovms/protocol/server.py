@@ -111,7 +111,7 @@ class ServerSession:
         Raises:
             StateError: there is no login to answer.
         """
-        if not isinstance(login := self._login, Login):
+        if not isinstance(login := self._login, Login) or self.state is not State.AUTHENTICATING:
             raise StateError(f"ACCEPT is not allowed in {self.state.name}")
         if login.token == server_token:
             self._fail(TokenReplayed())
