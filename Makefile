@@ -34,7 +34,7 @@ format: $(VENV)/test.stamp ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
 
-conformance: $(VENV)/run.stamp ## compare a fresh server with the reference (ARGS="--only http_state")
+conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (ARGS="--tls --only http_state")
 	@exec $(WITH_TESTS) $(BIN)/python tests/conformance/run_stack.py $(ARGS)
 
 bench: $(VENV)/test.stamp ## measure
