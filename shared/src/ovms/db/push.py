@@ -87,8 +87,8 @@ class Push:
 
     @property
     def kind(self) -> str:
-        """The type of the notification: I, A, E or U of the manual."""
-        return chr(self.message[0])
+        """The type of the notification: I, A, E or U of the manual, and `?` where a car sends none that can be shown."""
+        return chr(self.message[0]) if 0x20 < self.message[0] < 0x7F else "?"
 
     @property
     def text(self) -> str:

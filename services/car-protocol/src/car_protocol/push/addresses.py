@@ -19,7 +19,8 @@ def is_webhook(url: str) -> bool:
         parts = httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    return parts.scheme in ("https", "http") and bool(parts.host) and not parts.userinfo and parts.port != 0
+    has_port = parts.port is None or 0 < parts.port < 65_536
+    return parts.scheme in ("https", "http") and bool(parts.host) and not parts.userinfo and has_port
 
 
 def is_public(address: str) -> bool:

@@ -48,7 +48,7 @@ def new_client(tls: ssl.SSLContext, **options: Any) -> httpx.AsyncClient:
 
 def _open_all(settings: Settings, wall: Callable[[], float], tls: ssl.SSLContext) -> Iterator[tuple[str, Channel]]:
     if settings.mail_host and settings.mail_from:
-        yield MAIL, MailChannel(_mail_server(settings))
+        yield MAIL, MailChannel(_mail_server(settings), tls)
     if settings.fcm_credentials is not None:
         yield FCM, FcmChannel(new_client(tls), _account(settings.fcm_credentials), settings.fcm_url, wall)
     if settings.apns_key is not None:

@@ -1,5 +1,6 @@
 """Notifications by mail, through the operator's SMTP server."""
 
+import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -42,10 +43,15 @@ def write_mail(push: Push, sender: str) -> EmailMessage:
 
 
 class MailChannel:
-    """Hands every notification to the mail server."""
+    """Hands every notification to the mail server.
 
-    def __init__(self, server: MailServer) -> None:
+    Args:
+        tls: whose certificates the server must have.
+    """
+
+    def __init__(self, server: MailServer, tls: ssl.SSLContext) -> None:
         self._server = server
+        self._tls = tls
 
     async def deliver(self, push: Push) -> None:
         """Hand it over.
@@ -75,6 +81,7 @@ class MailChannel:
             password=server.password,
             use_tls=server.security == "tls",
             start_tls=server.security == "starttls",
+            tls_context=self._tls,
             timeout=TIMEOUT,
         )
 

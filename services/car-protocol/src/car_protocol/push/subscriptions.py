@@ -36,7 +36,7 @@ WEBHOOK: Final = "webhook"
 _NOBODY: Final = "-"
 _VEHICLE_PASSWORD_KEY: Final = re.compile(rb"([^,]+),(.+),([^,]+)", re.DOTALL)
 _KEYS: Final[Mapping[str, re.Pattern[str]]] = {
-    MAIL: re.compile(r"-|[!-~]{1,64}@[A-Za-z0-9.-]{1,255}"),
+    MAIL: re.compile(r"-|[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}"),
     FCM: re.compile(r"[!-~]+"),
     # The iOS app once sent the beginning of a description, `{length=32`, for a token.
     APNS: re.compile(r"(?:[0-9A-Fa-f]{2}){8,100}"),
