@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import httpx
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from car_protocol.push.channel import DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
 from ovms.db.push import Push
@@ -27,7 +28,7 @@ class SigningKey:
 
     key_id: str
     team_id: str
-    private_key: str = field(repr=False)
+    private_key: EllipticCurvePrivateKey = field(repr=False)
 
 
 def write_payload(push: Push) -> dict[str, Any]:

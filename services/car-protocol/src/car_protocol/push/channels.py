@@ -13,6 +13,7 @@ from car_protocol.push.apns import ApnsChannel, SigningKey
 from car_protocol.push.channel import Channel
 from car_protocol.push.expo import ExpoChannel
 from car_protocol.push.fcm import FcmChannel, ServiceAccount
+from car_protocol.push.keys import read_ec_key
 from car_protocol.push.mail import MailChannel, MailServer
 from car_protocol.push.subscriptions import APNS, EXPO, FCM, MAIL, WEBHOOK
 from car_protocol.push.webhook import WebhookChannel
@@ -52,7 +53,7 @@ def _open_all(settings: Settings, wall: Callable[[], float], tls: ssl.SSLContext
     if settings.fcm_credentials is not None:
         yield FCM, FcmChannel(new_client(tls), _account(settings.fcm_credentials), settings.fcm_url, wall)
     if settings.apns_key is not None:
-        key = SigningKey(settings.apns_key_id, settings.apns_team_id, _read(settings.apns_key))
+        key = _signing_key(settings, settings.apns_key)
         client = new_client(ssl.create_default_context(), http1=False, http2=True)
         yield APNS, ApnsChannel(client, key, url=settings.apns_url, topic=settings.apns_topic, wall=wall)
     if settings.expo:
@@ -83,8 +84,11 @@ def _account(path: Path) -> ServiceAccount:
         raise CredentialsUnreadable(f"{path}: not a service account's file ({type(error).__name__})") from error
 
 
-def _read(path: Path) -> str:
+def _signing_key(settings: Settings, path: Path) -> SigningKey:
+    if not (settings.apns_key_id and settings.apns_team_id):
+        raise CredentialsUnreadable(f"{path}: its id and its team have to be set as well")
     try:
-        return path.read_text("ascii")
+        key = read_ec_key(path.read_text("ascii"))
     except (OSError, ValueError) as error:
         raise CredentialsUnreadable(f"{path}: not a signing key ({type(error).__name__})") from error
+    return SigningKey(settings.apns_key_id, settings.apns_team_id, key)

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import httpx
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from car_protocol.push.channel import DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
+from car_protocol.push.keys import read_rsa_key
 from ovms.db.push import Push
 from ovms.times import write_time
 
@@ -36,7 +38,7 @@ class ServiceAccount:
     project: str
     email: str
     key_id: str
-    private_key: str = field(repr=False)
+    private_key: RSAPrivateKey = field(repr=False)
     token_url: str
 
     @classmethod
@@ -48,11 +50,16 @@ class ServiceAccount:
             ValueError: it is not such a file.
         """
         content = json.loads(path.read_text("utf-8"))
-        names = ("project_id", "client_email", "private_key_id", "private_key", "token_uri")
         try:
-            return cls(*(str(content[name]) for name in names))
+            return cls(
+                project=str(content["project_id"]),
+                email=str(content["client_email"]),
+                key_id=str(content["private_key_id"]),
+                private_key=read_rsa_key(str(content["private_key"])),
+                token_url=str(content["token_uri"]),
+            )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"no {error}") from error
+            raise ValueError("something is missing") from error
 
 
 def write_message(push: Push) -> dict[str, Any]:

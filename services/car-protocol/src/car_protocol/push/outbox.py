@@ -203,12 +203,12 @@ class Outbox:
         if push.attempts >= self._attempts or self._age(push) + seconds > LONGEST:
             await self._drop(push, log, reason)
             return
-        self.retried += 1
         log.info("a push is put off", reason=reason, seconds=round(seconds))
         try:
             await self._rows.put_off(push, seconds)
         except PUT_OFF as error:
             log.warning("a push waits for the end of its lease", reason=type(error).__name__)
+        self.retried += 1
 
     async def _drop(self, push: Push, log: structlog.typing.FilteringBoundLogger, reason: str) -> None:
         self.dropped += 1
