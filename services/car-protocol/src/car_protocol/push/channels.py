@@ -35,33 +35,36 @@ def open_channels(settings: Settings, wall: Callable[[], float]) -> dict[str, Ch
     Raises:
         CredentialsUnreadable: a file that a setting names is not what it should be.
     """
-    channels = dict(_open_all(settings, wall, ssl.create_default_context()))
+    channels = dict(_open_all(settings, wall))
     if missing := [push_type for push_type in (MAIL, FCM, APNS, EXPO, WEBHOOK) if push_type not in channels]:
         structlog.get_logger("push").info("push types that are not configured; what they get is dropped", types=missing)
     return channels
 
 
-def new_client(tls: ssl.SSLContext, **options: Any) -> httpx.AsyncClient:
+def new_client(tls: ssl.SSLContext | None = None, **options: Any) -> httpx.AsyncClient:
     """A client that follows nobody and remembers nothing."""
+    # Its TLS is its own: a context knows the application protocols of one client only.
     nothing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(verify=tls, timeout=TIMEOUT, cookies=nothing, headers={"User-Agent": "OVMS"}, **options)
+    return httpx.AsyncClient(
+        verify=tls or httpx.create_ssl_context(), timeout=TIMEOUT, cookies=nothing, headers={"User-Agent": "OVMS"}, **options
+    )
 
 
-def _open_all(settings: Settings, wall: Callable[[], float], tls: ssl.SSLContext) -> Iterator[tuple[str, Channel]]:
+def _open_all(settings: Settings, wall: Callable[[], float]) -> Iterator[tuple[str, Channel]]:
     if settings.mail_host and settings.mail_from:
-        yield MAIL, MailChannel(_mail_server(settings), tls)
+        yield MAIL, MailChannel(_mail_server(settings), httpx.create_ssl_context())
     if settings.fcm_credentials is not None:
-        yield FCM, FcmChannel(new_client(tls), _account(settings.fcm_credentials), settings.fcm_url, wall)
+        yield FCM, FcmChannel(new_client(), _account(settings.fcm_credentials), settings.fcm_url, wall)
     if settings.apns_key is not None:
         key = _signing_key(settings, settings.apns_key)
-        client = new_client(ssl.create_default_context(), http1=False, http2=True)
+        client = new_client(http1=False, http2=True)
         yield APNS, ApnsChannel(client, key, url=settings.apns_url, topic=settings.apns_topic, wall=wall)
     if settings.expo:
         token = settings.expo_token.get_secret_value() if settings.expo_token else None
-        yield EXPO, ExpoChannel(new_client(tls), settings.expo_url, token)
+        yield EXPO, ExpoChannel(new_client(), settings.expo_url, token)
     if settings.webhook_secret is not None:
         # A proxy would look names up by itself; a connection that was kept would be one to another host's certificate.
-        client = new_client(tls, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        client = new_client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
         secret = settings.webhook_secret.get_secret_value().encode()
         yield WEBHOOK, WebhookChannel(client, secret, wall=wall, allow_private=settings.webhook_private)
 
