@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from car_protocol.hub import Room
+from car_protocol.rooms.hub import Room
 from ovms.identity import Role
 
 

@@ -1,6 +1,6 @@
 """Rooms of vehicles that no database knows."""
 
-from car_protocol.hub import Hub, Room
+from car_protocol.rooms.hub import Hub, Room
 from ovms.db.logins import Vehicle
 
 

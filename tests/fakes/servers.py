@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, cast
 
-from car_protocol.error_codes import ErrorCodes
-from car_protocol.gate import Gate
-from car_protocol.groups import Groups
-from car_protocol.hub import Peer, Room
-from car_protocol.notifier import Notifier
+from car_protocol.logins.gate import Gate
+from car_protocol.notifications.error_codes import ErrorCodes
+from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
 from car_protocol.push.subscriptions import Subscription, read_subscription
-from car_protocol.recorder import Recorder
+from car_protocol.rooms.groups import Groups
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 from car_protocol.settings import Settings
+from car_protocol.storage.recorder import Recorder
 from car_protocol.wheel import Wheel
 from fakes.loops import FakeLoop
 from fakes.rooms import hub

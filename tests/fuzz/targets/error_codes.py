@@ -4,7 +4,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from car_protocol.error_codes import ErrorCodes, ErrorCodesUnreadable
+from car_protocol.notifications.error_codes import ErrorCodes, ErrorCodesUnreadable
 from fuzz.script import MARK
 
 TABLE = ErrorCodes({"VA": {"1": "100 %% of %d", "2": "%d %d"}, "V": {"2": "%", "": "nothing"}})

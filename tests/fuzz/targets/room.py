@@ -9,9 +9,9 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, cast
 
 from car_protocol.actions.commands import MOST_OPEN
-from car_protocol.connection import Connection
-from car_protocol.groups import LONGEST_NAME, MOST_PER_PEER
-from car_protocol.hub import Room
+from car_protocol.connections.connection import Connection
+from car_protocol.rooms.groups import LONGEST_NAME, MOST_PER_PEER
+from car_protocol.rooms.hub import Room
 from car_protocol.server import Server
 from fakes.loops import FakeLoop
 from fakes.rooms import vehicle

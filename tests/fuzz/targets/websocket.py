@@ -5,7 +5,7 @@ import struct
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request
 
-from car_protocol.websocket import HANDSHAKE_LIMIT, WebSocket
+from car_protocol.connections.websocket import HANDSHAKE_LIMIT, WebSocket
 from fuzz.script import FLOOD, read_steps
 from ovms.errors import ProtocolError
 from ovms.protocol.server import LINE_LIMITS

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from car_protocol.bootstrap import serving
-from car_protocol.listener import Listener
+from car_protocol.connections.listener import Listener
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, add_vehicles, car_service_on
 from fixtures.waiting import until

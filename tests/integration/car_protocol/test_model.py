@@ -18,11 +18,11 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from car_protocol.connection import Connection
-from car_protocol.delays import LoginDelays
-from car_protocol.groups import Groups
-from car_protocol.login import NEVER, LoginDesk
-from car_protocol.login_notices import LoginNotices
+from car_protocol.connections.connection import Connection
+from car_protocol.logins.delays import LoginDelays
+from car_protocol.logins.desk import NEVER, LoginDesk
+from car_protocol.logins.notices import LoginNotices
+from car_protocol.rooms.groups import Groups
 from car_protocol.server import Server
 from fakes.servers import WALL_OFFSET, make_server
 from fakes.stores import FakeStore

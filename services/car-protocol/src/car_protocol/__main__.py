@@ -10,7 +10,7 @@ import uvloop
 from pydantic import ValidationError
 
 from car_protocol.bootstrap import serving
-from car_protocol.error_codes import ErrorCodesUnreadable
+from car_protocol.notifications.error_codes import ErrorCodesUnreadable
 from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
 from ovms.garbage import collect_garbage_seldom

@@ -15,30 +15,30 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from car_protocol.archive import Archive
-from car_protocol.connection import Connection
-from car_protocol.delays import LoginDelays
-from car_protocol.error_codes import ErrorCodes
-from car_protocol.gate import Gate
-from car_protocol.groups import Groups
+from car_protocol.connections.connection import Connection
+from car_protocol.connections.listener import Door, Listener
 from car_protocol.health import HealthPort, ServerCollector
-from car_protocol.hub import Hub
-from car_protocol.listener import Door, Listener
-from car_protocol.login import LoginDesk
-from car_protocol.login_notices import LoginNotices
-from car_protocol.maintenance import Maintenance
-from car_protocol.notifier import Notifier
-from car_protocol.presence import PresenceKeeper
-from car_protocol.publisher import Publisher, publish_head
+from car_protocol.logins.delays import LoginDelays
+from car_protocol.logins.desk import LoginDesk
+from car_protocol.logins.gate import Gate
+from car_protocol.logins.notices import LoginNotices
+from car_protocol.logins.users import UserDesk
+from car_protocol.notifications.error_codes import ErrorCodes
+from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.channels import open_channels
 from car_protocol.push.outbox import Outbox, PostgresRows
 from car_protocol.push.subscriptions import SubscriptionDesk
-from car_protocol.recorder import PUT_OFF, Recorder
+from car_protocol.rooms.groups import Groups
+from car_protocol.rooms.hub import Hub
+from car_protocol.rooms.presence import PresenceKeeper
+from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.server import Server
 from car_protocol.settings import Settings
-from car_protocol.store import PostgresStore
-from car_protocol.traffic import TrafficMeter
-from car_protocol.user_login import UserDesk
+from car_protocol.storage.archive import Archive
+from car_protocol.storage.maintenance import Maintenance
+from car_protocol.storage.recorder import PUT_OFF, Recorder
+from car_protocol.storage.store import PostgresStore
+from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.wheel import Wheel
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered

@@ -13,7 +13,7 @@ from car_protocol.actions.notification import notify, subscribe
 from car_protocol.actions.ping import answer_ping, ignore
 from car_protocol.actions.relay import to_car
 from car_protocol.actions.state import store_and_forward
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 from ovms.identity import Role
 

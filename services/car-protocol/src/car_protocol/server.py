@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakSet
 
-from car_protocol.archive import Archive
-from car_protocol.gate import Gate
-from car_protocol.groups import Groups
-from car_protocol.hub import Hub
-from car_protocol.login import LoginDesk
-from car_protocol.notifier import Notifier
-from car_protocol.publisher import Publisher
+from car_protocol.logins.desk import LoginDesk
+from car_protocol.logins.gate import Gate
+from car_protocol.logins.users import UserDesk
+from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
 from car_protocol.push.subscriptions import SubscriptionDesk
-from car_protocol.recorder import Recorder
+from car_protocol.rooms.groups import Groups
+from car_protocol.rooms.hub import Hub
+from car_protocol.rooms.publisher import Publisher
 from car_protocol.settings import Settings
-from car_protocol.traffic import TrafficMeter
-from car_protocol.user_login import UserDesk
+from car_protocol.storage.archive import Archive
+from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.wheel import Wheel
 from ovms.protocol import Timeouts
 

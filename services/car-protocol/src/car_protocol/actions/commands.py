@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from car_protocol.actions.relay import MOST_TO_A_CAR
-from car_protocol.hub import OpenCommand, Peer, Room
+from car_protocol.rooms.hub import OpenCommand, Peer, Room
 from car_protocol.server import Server
 
 FEATURES: Final = 1

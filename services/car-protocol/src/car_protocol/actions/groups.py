@@ -1,7 +1,7 @@
 """Group updates from cars, and subscriptions of apps."""
 
-from car_protocol.groups import LONGEST_NAME
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.groups import LONGEST_NAME
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 from ovms.identity import Role
 

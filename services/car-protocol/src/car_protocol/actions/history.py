@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 from ovms.db.writer import HistoryRow
 

@@ -1,6 +1,6 @@
 """Notifications, and who wants them pushed."""
 
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 
 

@@ -1,6 +1,6 @@
 """Pings, and what causes nothing."""
 
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 
 

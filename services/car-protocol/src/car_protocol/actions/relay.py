@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 
 # A module keeps what it receives in 1,024 bytes (firmware, `OvmsBuffer(1024)`); a line that does not fit is never read and

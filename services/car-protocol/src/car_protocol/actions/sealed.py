@@ -8,7 +8,7 @@ from typing import Final
 
 from car_protocol.actions.commands import SEALED, answer_oldest, open_command
 from car_protocol.actions.relay import MOST_TO_A_CAR
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 
 LONGEST_TOKEN: Final = 255

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from car_protocol.hub import Peer, Room
+from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 
 LONGEST_STORED: Final = 64 * 1024

@@ -15,8 +15,8 @@ from typing import Final
 import asyncpg
 import structlog
 
-from car_protocol.hub import Room
 from car_protocol.push.addresses import is_webhook
+from car_protocol.rooms.hub import Room
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.push import find_subscribable, subscribe, unsubscribe
 from ovms.db.sealing import Sealer, SealingError

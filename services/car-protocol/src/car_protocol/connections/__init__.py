@@ -1,0 +1,1 @@
+"""Sockets: who may connect, what goes over them, and their timers."""

@@ -1,0 +1,298 @@
+"""Answers logins, many at once: one query finds all their vehicles, one all the messages that greet the apps among them.
+
+While PostgreSQL is away logins wait here, and their connections stay open: newer firmware takes a close before `MP-S` for
+wrong credentials and does not come back before its owner has looked after it.
+"""
+
+import asyncio
+import secrets
+from binascii import b2a_base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import asyncpg
+import structlog
+from redis.exceptions import RedisError
+
+from car_protocol.logins.delays import LoginDelays
+from car_protocol.logins.notices import LoginNotices
+from car_protocol.rooms.hub import Hub, Peer, Room
+from car_protocol.storage.recorder import Recorder
+from ovms.bus.presence import Claim, HttpWatchers, Presence
+from ovms.db.autoprovision import find_configurations
+from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.logins import StoredMessage, Vehicle, find_messages, find_vehicles
+from ovms.db.sealing import Sealer, SealingError
+from ovms.identity import Role, fold_vehicle_id
+from ovms.protocol import Login
+
+BATCH: Final = 500
+RETRY_AFTER: Final = 0.25
+CLAIM_TIMEOUT: Final = 1.0
+
+# What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
+NEVER: Final = 3020399
+
+_FIRST: Final = b"SF"
+
+
+class Caller(Peer, Protocol):
+    """A connection that asks to be let in."""
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+
+    def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
+        """It is let in: answer the welcome of scheme 0."""
+
+    def enter_user(self, room: Room, user: str, vehicle_ids: Sequence[str]) -> None:
+        """It is let in: answer the welcome of scheme 1."""
+
+    def refuse(self) -> None:
+        """It is not: close."""
+
+    def hold_back(self) -> None:
+        """Keep what is sent to it until `release`."""
+
+    def release(self, greeting: Sequence[bytes]) -> None:
+        """Send the greeting, then what was kept."""
+
+
+class Unprovisioned(Protocol):
+    """A connection of a module that asks for its configuration."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+
+    def provision(self, record: bytes, secret: bytes, token: bytes) -> None:
+        """Send its configuration."""
+
+    def provision_nothing(self) -> None:
+        """Say that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A caller whose credentials are right."""
+
+    caller: Caller
+    vehicle: Vehicle
+    answer: Callable[[Room], None]
+    """Answers his welcome."""
+
+
+class LoginDesk:
+    """Takes logins and greets who came in.
+
+    Args:
+        pool: PostgreSQL.
+        sealer: opens the vehicles' passwords.
+        presence: Redis.
+        hub: the rooms that callers are let in to.
+        recorder: knows the messages that are not written yet.
+        notices: tells owners of their cars' logins.
+        delays: slows down who guesses.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        sealer: Sealer,
+        presence: Presence,
+        hub: Hub,
+        recorder: Recorder,
+        notices: LoginNotices,
+        delays: LoginDelays,
+    ) -> None:
+        self._pool = pool
+        self._sealer = sealer
+        self._presence = presence
+        self._hub = hub
+        self._recorder = recorder
+        self._notices = notices
+        self._delays = delays
+        self._asking: list[tuple[Caller, Login]] = []
+        self._admitted: list[Admission] = []
+        self._to_provision: list[tuple[Unprovisioned, str]] = []
+        self._to_greet: list[tuple[Caller, Room, dict[int, StoredMessage]]] = []
+        self._work = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._log = structlog.get_logger("login")
+
+    @property
+    def waiting(self) -> int:
+        """Logins that have no answer yet."""
+        return len(self._asking) + len(self._admitted) + len(self._to_provision)
+
+    def ask(self, caller: Caller, login: Login) -> None:
+        """Answer a login, soon; later where its vehicle's logins from the same network have failed."""
+        wait = self._delays.wait(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
+        if wait:
+            self._loop.call_later(wait, self._look_at, caller, login)
+        else:
+            self._look_at(caller, login)
+
+    def _look_at(self, caller: Caller, login: Login) -> None:
+        self._asking.append((caller, login))
+        self._work.set()
+
+    def admit(self, admission: Admission) -> None:
+        """Let somebody in whose credentials were checked elsewhere, soon."""
+        self._admitted.append(admission)
+        self._work.set()
+
+    def ask_for_configuration(self, module: Unprovisioned, key: str) -> None:
+        """Answer a request for a configuration, soon."""
+        self._to_provision.append((module, key))
+        self._work.set()
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            await self._work.wait()
+            try:
+                await self._answer(self._asking[:BATCH])
+                await self._let_in(self._admitted[:BATCH])
+                await self._provision(self._to_provision[:BATCH])
+                await self._greet(self._to_greet[:BATCH])
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._log.warning("PostgreSQL does not answer; logins wait", waiting=self.waiting, reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+            if not (self._asking or self._admitted or self._to_provision or self._to_greet):
+                self._work.clear()
+
+    # ---- let in or refuse
+
+    async def _answer(self, asking: Sequence[tuple[Caller, Login]]) -> None:
+        if not asking:
+            return
+        vehicles = await find_vehicles(self._pool, [fold_vehicle_id(login.vehicle_id) for _, login in asking])
+        del self._asking[: len(asking)]
+        for caller, login in asking:
+            if not caller.is_gone:
+                self._check(caller, login, vehicles.get(fold_vehicle_id(login.vehicle_id)))
+
+    def _check(self, caller: Caller, login: Login, vehicle: Vehicle | None) -> None:
+        if vehicle is None:
+            self._refuse(caller, login)
+            return
+        try:
+            secret = self._sealer.open(vehicle.password_key_id, vehicle.password, context=fold_vehicle_id(vehicle.vehicle_id))
+        except SealingError as error:
+            # Our fault, not the car's: it is neither let in nor closed, and tries again by itself after a minute.
+            self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.key, reason=str(error))
+            return
+        is_proven = login.proves(secret)
+        if caller.role is Role.CAR:
+            tell_owner = self._notices.succeeded if is_proven else self._notices.failed
+            tell_owner(vehicle.key, caller.address, self._loop.time())
+        if is_proven:
+            self._delays.succeeded(fold_vehicle_id(login.vehicle_id), caller.address)
+            self.admit(Admission(caller, vehicle, partial(caller.enter, secret=secret, server_token=_new_token())))
+        else:
+            self._refuse(caller, login)
+
+    def _refuse(self, caller: Caller, login: Login) -> None:
+        self._delays.failed(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
+        caller.refuse()
+
+    async def _let_in(self, admitted: Sequence[Admission]) -> None:
+        cars = [admission.vehicle.vehicle_id for admission in admitted if admission.caller.role is Role.CAR]
+        claims = await self._claim(cars)
+        del self._admitted[: len(admitted)]
+        for admission in admitted:
+            if not admission.caller.is_gone:
+                self._enter(admission, claims)
+
+    async def _claim(self, vehicle_ids: Sequence[str]) -> dict[str, Claim]:
+        """What Redis says of the cars; without it, an epoch of the same kind and no watchers until it is back."""
+        if not vehicle_ids:
+            return {}
+        try:
+            async with asyncio.timeout(CLAIM_TIMEOUT):
+                claims = await self._presence.claim(vehicle_ids)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._log.warning("Redis is away; cars come in without it", reason=type(error).__name__)
+            epoch = int(self._recorder.wall(self._loop.time()) * 1000)
+            claims = [Claim(epoch, HttpWatchers(0, 0.0))] * len(vehicle_ids)
+        return dict(zip(vehicle_ids, claims, strict=True))
+
+    def _enter(self, admission: Admission, claims: dict[str, Claim]) -> None:
+        caller, vehicle = admission.caller, admission.vehicle
+        room = self._hub.room(vehicle)
+        now = self._loop.time()
+        admission.answer(room)
+        if caller.role is Role.CAR:
+            claim = claims[vehicle.vehicle_id]
+            room.epoch = max(room.epoch, claim.epoch)
+            room.http, room.http_until = claim.watchers.count, claim.watchers.until
+            self._hub.join_car(room, caller, now)
+        else:
+            # From here on it hears the car; what it hears waits until it has been greeted with what was before. What the
+            # recorder has not written yet is taken now: it may be written, and forgotten there, before PostgreSQL is asked.
+            caller.hold_back()
+            pending = self._recorder.pending(room)
+            self._hub.join_watcher(room, caller, now)
+            self._to_greet.append((caller, room, pending))
+            self._work.set()
+
+    # ---- provision
+
+    async def _provision(self, asking: Sequence[tuple[Unprovisioned, str]]) -> None:
+        if not asking:
+            return
+        found = await find_configurations(self._pool, [key for _, key in asking])
+        del self._to_provision[: len(asking)]
+        for module, key in asking:
+            if module.is_gone:
+                continue
+            try:
+                secret, record = found[key].open(self._sealer)
+            except (KeyError, SealingError):
+                module.provision_nothing()
+            else:
+                module.provision(record, secret, _new_token())
+
+    # ---- greet
+
+    async def _greet(self, entered: Sequence[tuple[Caller, Room, dict[int, StoredMessage]]]) -> None:
+        if not entered:
+            return
+        stored = await find_messages(self._pool, {room.vehicle for _, room, _ in entered})
+        wall = self._recorder.wall(self._loop.time())
+        del self._to_greet[: len(entered)]
+        for caller, room, pending in entered:
+            if not caller.is_gone:
+                caller.release(greeting(room, stored[room.vehicle] | pending, wall))
+
+
+def _new_token() -> bytes:
+    # 16 random bytes are 22 characters of the base64 alphabet.
+    return b2a_base64(secrets.token_bytes(16))[:22]
+
+
+def greeting(room: Room, stored: dict[int, StoredMessage], wall: float) -> list[bytes]:
+    """What greets an app or a batch client: whether the car is here, what it sent last, and how many seconds ago.
+
+    `F` and `S` come first: an app needs the units of S to read D and L. The name of the key of paranoid mode comes once, before
+    the first message that is sealed with it.
+    """
+    messages = [b"Z1" if room.car is not None else b"Z0"]
+    token_told = not room.paranoid_token
+    for code in sorted(stored, key=lambda code: (_FIRST.find(code) * -1, code)):
+        kept = stored[code]
+        if kept.is_sealed and not token_told:
+            messages.append(b"ET" + room.paranoid_token.encode())
+            token_told = True
+        messages.append(b"EM" + kept.message if kept.is_sealed else kept.message)
+    newest = max((kept.received_at for kept in stored.values()), default=None)
+    messages.append(b"T%d" % (NEVER if newest is None else max(0, int(wall - newest))))
+    return messages

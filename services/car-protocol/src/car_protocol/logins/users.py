@@ -1,0 +1,94 @@
+"""Answers logins of scheme 1: a user's name with his password or an API token.
+
+Checking a password takes a core for milliseconds: each login is a task of its own, and a bounded pool of threads does the work.
+"""
+
+import asyncio
+from functools import partial
+from typing import Final
+
+import structlog
+
+from car_protocol.logins.delays import LoginDelays
+from car_protocol.logins.desk import Admission, Caller, LoginDesk
+from ovms.auth.credentials import Password
+from ovms.auth.passwords import Overloaded
+from ovms.auth.rights import permits
+from ovms.auth.sign_in import SignIn
+from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.logins import Vehicle, find_vehicles_of
+from ovms.identity import fold_vehicle_id
+from ovms.protocol import ANY_VEHICLE, UserLogin
+
+RIGHT: Final = "v2"
+RETRY_AFTER: Final = 0.25
+
+
+class UserDesk:
+    """Takes logins of users; who is right is let in by the login desk.
+
+    Args:
+        sign_in: knows whose a credential is.
+        delays: slows down who guesses.
+    """
+
+    def __init__(self, pool: Pool, sign_in: SignIn, desk: LoginDesk, delays: LoginDelays) -> None:
+        self._pool = pool
+        self._sign_in = sign_in
+        self._desk = desk
+        self._delays = delays
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger("login")
+
+    @property
+    def waiting(self) -> int:
+        """Logins that have no answer yet."""
+        return len(self._tasks)
+
+    def ask(self, caller: Caller, login: UserLogin) -> None:
+        """Answer a login, soon."""
+        task = asyncio.get_running_loop().create_task(self._answer(caller, login))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _answer(self, caller: Caller, login: UserLogin) -> None:
+        name, loop = login.user.lower(), asyncio.get_running_loop()
+        await asyncio.sleep(self._delays.wait(name, caller.address, loop.time()))
+        while not caller.is_gone:
+            try:
+                admission = await self._check(caller, login)
+            except (Overloaded, *UNAVAILABLE) as error:
+                # Not the peer's fault, so it is not closed: it waits, as long as it likes to.
+                self._log.warning("a user's login waits", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+                continue
+            if admission is not None:
+                self._delays.succeeded(name, caller.address)
+                self._desk.admit(admission)
+            else:
+                self._delays.failed(name, caller.address, loop.time())
+                caller.refuse()
+            return
+
+    async def _check(self, caller: Caller, login: UserLogin) -> Admission | None:
+        who = await self._sign_in.sign_in(Password(login.user, login.password))
+        if who is None or not permits(who.permit, RIGHT):
+            return None
+        vehicles = await find_vehicles_of(self._pool, who.owner_id)
+        vehicle = _choose(vehicles, login.vehicle_id)
+        if vehicle is None:
+            return None
+        vehicle_ids = [one.vehicle_id for one in vehicles]
+        return Admission(caller, vehicle, partial(caller.enter_user, user=who.owner, vehicle_ids=vehicle_ids))
+
+
+def _choose(vehicles: list[Vehicle], wanted: str) -> Vehicle | None:
+    if wanted == ANY_VEHICLE:
+        return vehicles[0] if vehicles else None
+    return next((one for one in vehicles if fold_vehicle_id(one.vehicle_id) == fold_vehicle_id(wanted)), None)

@@ -1,0 +1,94 @@
+"""Publishes status messages on Redis: on a tick all of them go out in one write.
+
+The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
+Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+from car_protocol.rooms.hub import Room
+from ovms.bus.channels import messages_channel
+
+RETRY_AFTER: Final = 0.5
+SEND_TIMEOUT: Final = 5.0
+
+
+def publish_head(vehicle_id: str) -> bytes:
+    """The beginning of a PUBLISH of a vehicle's message, as Redis' protocol (RESP) writes an array of three strings."""
+    channel = messages_channel(vehicle_id).encode()
+    return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(channel), channel)
+
+
+class Publisher:
+    """Collects publications and writes them.
+
+    Args:
+        client: gives the connection.
+        tick: seconds to collect before writing.
+        limit: bytes that may wait.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, *, tick: float, limit: int) -> None:
+        self._client = client
+        self._tick = tick
+        self._limit = limit
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._work = asyncio.Event()
+        self._log = structlog.get_logger("publisher")
+        self.published = 0
+        self.dropped = 0
+
+    def publish(self, room: Room, message: bytes) -> None:
+        """Publish a message on its vehicle's channel, soon."""
+        if self._bytes > self._limit:
+            self.dropped += 1
+            return
+        self._waiting.append(b"%b%d\r\n%b\r\n" % (room.publish_head, len(message), message))
+        self._bytes += len(message) + 64
+        self._work.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            try:
+                await self._run_connected()
+            except (RedisError, OSError) as error:
+                self._log.warning("Redis does not take what cars sent; it is dropped", reason=type(error).__name__)
+                self.dropped += len(self._take())
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def _run_connected(self) -> None:
+        pool = self._client.connection_pool
+        connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.send_command("CLIENT", "REPLY", "OFF")
+            while True:
+                await self._work.wait()
+                await asyncio.sleep(self._tick)
+                await self._flush(connection.send_packed_command)
+        finally:
+            # It answers nothing any more, so nobody else may use it.
+            await connection.disconnect(nowait=True)
+            await pool.release(connection)
+
+    async def _flush(self, send: Callable[..., Any]) -> None:
+        waiting = self._take()
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await send(b"".join(waiting), check_health=False)
+        except BaseException:
+            self.dropped += len(waiting)
+            raise
+        self.published += len(waiting)
+
+    def _take(self) -> list[bytes]:
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        self._work.clear()
+        return waiting

@@ -1,0 +1,1 @@
+"""What cars send, into PostgreSQL and out again."""

@@ -1,0 +1,105 @@
+"""Answers the commands about what is kept here: traffic (30), history summary (31) and history records (32).
+
+An answer can be long, and who asked may read slowly: it is sent piece by piece as it is read, by a task of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import structlog
+
+from car_protocol.rooms.hub import Peer, Room
+from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.history import read_records, summarise
+from ovms.db.traffic import read_traffic
+from ovms.times import read_since, write_time
+
+SUMMARY: Final = 31
+RECORDS: Final = 32
+TRAFFIC_DAYS: Final = 90
+PIECE: Final = 100
+"""Lines that are sent before the reader must have caught up."""
+
+
+class Archive:
+    """Reads for apps.
+
+    Args:
+        most: how many may be answered at once; more are told to come again.
+    """
+
+    def __init__(self, pool: Pool, *, most: int = 8) -> None:
+        self._pool = pool
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger("archive")
+
+    def ask(self, room: Room, peer: Peer, number: int, arguments: bytes, now: float) -> None:
+        """Answer a command, soon."""
+        if len(self._tasks) >= self._most:
+            peer.send(b"c%d,1,Server is busy" % number, now)
+            return
+        task = self._loop.create_task(self._answer(room, peer, number, arguments.decode("utf-8", "replace")))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _answer(self, room: Room, peer: Peer, number: int, arguments: str) -> None:
+        try:
+            lines = await self._read(room, number, arguments)
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            self._log.warning("a history command fails", command=number, reason=type(error).__name__)
+            peer.send(b"c%d,1,Database is not available" % number, self._loop.time())
+            return
+        async for piece in _pieces(peer, lines):
+            for line in piece:
+                peer.send(line, self._loop.time())
+
+    async def _read(self, room: Room, number: int, arguments: str) -> list[bytes]:
+        if number == SUMMARY:
+            return await self._summary(room, read_since(arguments))
+        if number == RECORDS:
+            record_type, _, since = arguments.partition(",")
+            return await self._records(room, record_type, read_since(since))
+        return await self._traffic(room)
+
+    async def _traffic(self, room: Room) -> list[bytes]:
+        days = await read_traffic(self._pool, room.vehicle, days=TRAFFIC_DAYS)
+        lines = [
+            f"c30,0,{index},{len(days)},{day.day},{day.car_received},{day.car_sent},{day.apps_received},{day.apps_sent}".encode()
+            for index, day in enumerate(days, 1)
+        ]
+        return lines or [b"c30,1,No GPRS utilisation data available"]
+
+    async def _summary(self, room: Room, since: datetime) -> list[bytes]:
+        found = await summarise(self._pool, room.vehicle, room.vehicle_id, since)
+        lines = [
+            f"c31,0,{index},{len(found)},{kind.record_type},{kind.distinct_numbers},{kind.records},{kind.size},"
+            f"{write_time(kind.first)},{write_time(kind.last)}".encode()
+            for index, kind in enumerate(found, 1)
+        ]
+        return lines or [b"c31,1,No historical data available"]
+
+    async def _records(self, room: Room, record_type: str, since: datetime) -> list[bytes]:
+        found = await read_records(self._pool, room.vehicle, record_type, since)
+        head = f"{len(found)},{record_type}"
+        lines = [
+            f"c32,0,{index},{head},{write_time(record.recorded_at)},{record.number},".encode() + record.data
+            for index, record in enumerate(found, 1)
+        ]
+        return lines or [b"c32,1,No historical data available"]
+
+
+async def _pieces(peer: Peer, lines: Sequence[bytes]) -> AsyncIterator[Sequence[bytes]]:
+    for start in range(0, len(lines), PIECE):
+        await peer.has_read()
+        yield lines[start : start + PIECE]

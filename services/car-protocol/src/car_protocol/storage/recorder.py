@@ -1,0 +1,324 @@
+"""Writes what cars send to PostgreSQL, in batches, without any car waiting for it.
+
+Of each (vehicle, code) only the newest message is kept, so a burst costs one row; notifications and history records are kept
+all, a record with those who wait for its acknowledgement. On a tick all are written; what comes meanwhile makes the next
+batch. While PostgreSQL is away everything waits here: states never take more than one message a vehicle and code, and past
+`limit` bytes `is_full` asks the connections to read no more, so that the rest waits in the cars' own send buffers.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+import asyncpg
+import structlog
+
+from car_protocol.rooms.hub import Peer, Room
+from ovms.db.engine import UNAVAILABLE
+from ovms.db.logins import StoredMessage
+from ovms.db.writer import HistoryRow, NotificationRow, StateRow
+
+BATCH_ROWS: Final = 5000
+RETRY_AFTER: Final = 0.5
+
+_ROW_COST: Final = 200
+"""What a waiting row takes besides its data, roughly."""
+
+_REFUSED: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    OverflowError,
+)
+"""What a statement raises for rows that PostgreSQL, or asyncpg on the way, does not take and never will."""
+
+PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
+"""All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
+
+Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow)
+Kept = tuple[Room, bytes, float, str | None]
+"""A room, its newest message of a code, when it came, and the name of the key that it is sealed with."""
+
+
+class Store(Protocol):
+    """Where the rows go."""
+
+    async def write_states(self, rows: Sequence[StateRow]) -> None:
+        """Write newest messages, all or none."""
+
+    async def write_history(self, rows: Sequence[HistoryRow]) -> None:
+        """Write history records, all or none."""
+
+    async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
+        """Write notifications and what is to be pushed of them, all or none."""
+
+    async def write_tokens(self, tokens: Mapping[int, str]) -> None:
+        """Name the keys of paranoid mode, by vehicle; what was sealed with others is stored no more."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A history record that is not written yet, and who is told what when it is."""
+
+    row: HistoryRow
+    acknowledge: list[tuple[Peer, bytes]] = field(default_factory=list)
+
+
+class Recorder:
+    """Collects rows and writes them.
+
+    Args:
+        store: where they go.
+        monotonic: the clock of the messages' times.
+        wall_offset: what makes Unix time of it. Fixed, so that a step of the wall clock never makes a newer message look older.
+        tick: seconds to collect before writing.
+        limit: bytes that may wait before `is_full`.
+        resumed: called when there is room again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        monotonic: Callable[[], float],
+        wall_offset: float,
+        tick: float,
+        limit: int,
+        resumed: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._wall_offset = wall_offset
+        self._tick = tick
+        self._limit = limit
+        self._resumed = resumed
+        self._states: dict[int, Kept] = {}
+        self._writing: dict[int, Kept] = {}
+        self._history: dict[tuple[object, ...], Waiting] = {}
+        self._notifications: list[NotificationRow] = []
+        self._tokens: dict[int, str] = {}
+        self._bytes = 0
+        self._work = asyncio.Event()
+        self._flushing = asyncio.Lock()
+        self._log = structlog.get_logger("recorder")
+        self.rows_written = 0
+        self.batches_written = 0
+        self.rows_refused = 0
+        self.failures = 0
+        self.is_full = False
+
+    # ---- called for every message
+
+    def put_state(self, room: Room, message: bytes, now: float, sealed_with: str | None = None) -> None:
+        """Keep a message as the newest of its vehicle and code."""
+        key = room.vehicle << 8 | message[0]
+        former = self._states.get(key)
+        self._states[key] = (room, message, now, sealed_with)
+        self._grow(len(message) + _ROW_COST if former is None else len(message) - len(former[1]))
+
+    def put_token(self, room: Room, token: str) -> None:
+        """Name the key of paranoid mode from now on; what waits and was sealed with another is dropped."""
+        self._tokens[room.vehicle] = token
+        for key in range(room.vehicle << 8, (room.vehicle + 1) << 8):
+            kept = self._states.get(key)
+            if kept is not None and kept[3] not in (None, token):
+                self._bytes -= len(self._states.pop(key)[1]) + _ROW_COST
+        self._work.set()
+
+    def put_history(self, row: HistoryRow, acknowledge: tuple[Peer, bytes] | None) -> None:
+        """Keep a history record; `acknowledge` is a peer and the message that it gets once the record is committed."""
+        identity = _identity(row)
+        waiting = self._history.get(identity)
+        if waiting is None:
+            waiting = self._history[identity] = Waiting(row)
+            self._grow(len(row.data) + _ROW_COST)
+        elif row.ack_code is None:
+            self._grow(len(row.data) - len(waiting.row.data))
+            waiting.row = row
+        if acknowledge is not None:
+            waiting.acknowledge.append(acknowledge)
+
+    def put_notification(self, row: NotificationRow) -> None:
+        """Keep a notification."""
+        self._notifications.append(row)
+        self._grow(len(row.message) + _ROW_COST)
+
+    def send_in_order(self, peer: Peer, message: bytes, now: float) -> None:
+        """Send a message after the acknowledgements of all that waits now."""
+        if self._history:
+            self._history[next(reversed(self._history))].acknowledge.append((peer, message))
+        else:
+            peer.send(message, now)
+
+    def _grow(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > self._limit:
+            self.is_full = True
+        self._work.set()
+
+    # ---- asked by a login
+
+    def pending(self, room: Room) -> dict[int, StoredMessage]:
+        """What waits of a vehicle, by code."""
+        first = room.vehicle << 8
+        found = {}
+        for source in (self._writing, self._states):
+            for code in range(256):
+                if kept := source.get(first | code):
+                    found[code] = StoredMessage(kept[1], kept[2] + self._wall_offset, kept[3] is not None)
+        return found
+
+    def wall(self, now: float) -> float:
+        """The Unix time of a time of the messages' clock."""
+        return now + self._wall_offset
+
+    # ---- the writer
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        began = -self._tick
+        while True:
+            await self._work.wait()
+            # From one beginning to the next is a tick, so that a slow statement is not followed by a pause as well; but a
+            # burst is always given a moment to come.
+            await asyncio.sleep(max(self._tick - (self._monotonic() - began), self._tick / 4))
+            began = self._monotonic()
+            try:
+                await self.flush()
+            except PUT_OFF as error:
+                self.failures += 1
+                self._log.warning("PostgreSQL does not take what cars sent; it waits", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def flush(self) -> None:
+        """Write all that waits now.
+
+        Raises:
+            One of `PUT_OFF`: PostgreSQL is away; nothing is lost, call again.
+        """
+        async with self._flushing:
+            self._work.clear()
+            try:
+                await self._flush_history()
+                await self._flush_notifications()
+                await self._flush_tokens()
+                await self._flush_states()
+            except PUT_OFF:
+                self._work.set()
+                raise
+        if self.is_full and self._bytes <= self._limit:
+            self.is_full = False
+            self._resumed()
+
+    async def _flush_tokens(self) -> None:
+        if not self._tokens:
+            return
+        tokens, self._tokens = self._tokens, {}
+        try:
+            await self._store.write_tokens(tokens)
+        except PUT_OFF:
+            self._tokens = tokens | self._tokens
+            raise
+
+    async def _flush_states(self) -> None:
+        self._writing, self._states = self._states, {}
+        # Sorted, so that two replicas never lock the same rows in different orders.
+        keys = sorted(self._writing)
+        try:
+            for start in range(0, len(keys), BATCH_ROWS):
+                batch = keys[start : start + BATCH_ROWS]
+                await self._write(self._store.write_states, [self._state_row(self._writing[key]) for key in batch])
+                for key in batch:
+                    self._bytes -= len(self._writing.pop(key)[1]) + _ROW_COST
+        finally:
+            for key, kept in self._writing.items():
+                if self._states.setdefault(key, kept) is not kept:
+                    self._bytes -= len(kept[1]) + _ROW_COST
+            self._writing = {}
+
+    def _state_row(self, kept: Kept) -> StateRow:
+        room, message, now, sealed_with = kept
+        return StateRow(room.vehicle, chr(message[0]), message[1:], now + self._wall_offset, room.epoch, sealed_with)
+
+    async def _flush_history(self) -> None:
+        writing, self._history = self._history, {}
+        batches = _batches(writing)
+        try:
+            for batch in batches:
+                await self._write_records(batch)
+                for waiting in (record for records in batch for record in records):
+                    del writing[_identity(waiting.row)]
+                    self._bytes -= len(waiting.row.data) + _ROW_COST
+        finally:
+            self._give_back(writing)
+
+    async def _write_records(self, batch: Sequence[Sequence[Waiting]]) -> None:
+        refused = await self._write(self._store.write_history, [records[-1].row for records in batch])
+        now = self._monotonic()
+        for records in batch:
+            if records[-1].row not in refused:
+                for peer, message in (told for record in records for told in record.acknowledge):
+                    peer.send(message, now)
+
+    def _give_back(self, unwritten: dict[tuple[object, ...], Waiting]) -> None:
+        newer, self._history = self._history, unwritten
+        for identity, waiting in newer.items():
+            former = self._history.setdefault(identity, waiting)
+            if former is not waiting:
+                self._bytes -= len(former.row.data) + _ROW_COST
+                former.row = waiting.row
+                former.acknowledge += waiting.acknowledge
+
+    async def _flush_notifications(self) -> None:
+        writing, self._notifications = self._notifications, []
+        try:
+            while writing:
+                batch = writing[:BATCH_ROWS]
+                await self._write(self._store.write_notifications, batch)
+                self._bytes -= sum(len(row.message) + _ROW_COST for row in batch)
+                del writing[:BATCH_ROWS]
+        finally:
+            self._notifications = writing + self._notifications
+
+    async def _write(self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
+        """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""
+        if not rows:
+            return []
+        try:
+            await write(rows)
+        except _REFUSED as error:
+            return await self._write_halves(write, rows, error)
+        self.rows_written += len(rows)
+        self.batches_written += 1
+        return []
+
+    async def _write_halves(
+        self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row], error: Exception
+    ) -> list[Row]:
+        if len(rows) == 1:
+            [row] = rows
+            self.rows_refused += 1
+            self._log.error("a row was refused", vehicle=row.vehicle, kind=type(row).__name__, reason=type(error).__name__)
+            return [row]
+        middle = len(rows) // 2
+        refused = await self._write(write, rows[:middle])
+        refused += await self._write(write, rows[middle:])
+        return refused
+
+
+def _identity(row: HistoryRow) -> tuple[object, ...]:
+    """What makes two records one: a car that sends one again repeats its acknowledgement code and data, not its time."""
+    if row.ack_code is None:
+        return (*row[:3], row.recorded_at)
+    return (*row[:3], row.ack_code, row.data, "h")
+
+
+def _batches(history: dict[tuple[object, ...], Waiting]) -> list[list[list[Waiting]]]:
+    """Cut records into statements, those of one primary key together: a statement takes a key once, the last wins."""
+    by_key: dict[tuple[object, ...], list[Waiting]] = {}
+    for waiting in history.values():
+        by_key.setdefault(waiting.row[:4], []).append(waiting)
+    records = list(by_key.values())
+    return [records[start : start + BATCH_ROWS] for start in range(0, len(records), BATCH_ROWS)]

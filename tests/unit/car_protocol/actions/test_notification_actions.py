@@ -1,0 +1,51 @@
+"""Messages `P` and `p`."""
+
+import asyncio
+
+import pytest
+
+from car_protocol.actions.notification import notify, subscribe
+from car_protocol.rooms.hub import Room
+from car_protocol.server import Server
+from fakes.peers import app, car
+from fakes.rooms import vehicle
+from fakes.servers import FakePublisher, FakeSubscriptions, make_server
+from fakes.stores import FakeStore
+
+NOW = 5000.0
+
+
+@pytest.fixture
+def server() -> Server:
+    return make_server()
+
+
+@pytest.fixture
+def room(server: Server) -> Room:
+    return server.hub.room(vehicle())
+
+
+def test_a_notification_goes_to_who_watches_into_the_history_and_out(server: Server, room: Room) -> None:
+    watcher, sender = app(), car()
+    server.hub.join_watcher(room, watcher, NOW)
+    notify(server, room, sender, b"PEVA,5,0", NOW)
+    asyncio.run(server.recorder.flush())
+    assert watcher.take() == [b"PEVA,5,0"]
+    assert isinstance(server.publisher, FakePublisher)
+    assert server.publisher.messages == [("DEMO", b"PEVA,5,0")]
+    store = server.recorder._store
+    assert isinstance(store, FakeStore)
+    assert [row.message for row in store.notifications] == [b"EVehicle Alert Code: VA/5 (00000000)"]
+    assert sender.take() == []
+
+
+@pytest.mark.parametrize(
+    ("message", "ignored"), [(b"pme,mail,simple,me@example.org", 0), (b"p", 1), (b"pme,pager,simple,1", 1)]
+)
+def test_a_subscription_is_passed_on_and_never_answered(server: Server, room: Room, message: bytes, ignored: int) -> None:
+    asker = app()
+    subscribe(server, room, asker, message, NOW)
+    assert isinstance(server.subscriptions, FakeSubscriptions)
+    assert len(server.subscriptions.asked) == 1 - ignored
+    assert server.counters.ignored == ignored
+    assert asker.take() == []

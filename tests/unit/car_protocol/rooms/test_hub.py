@@ -1,0 +1,170 @@
+"""Rooms: who is connected to a vehicle, and who is told what of it."""
+
+import pytest
+
+from car_protocol.rooms.hub import Hub, Room
+from fakes.peers import FakePeer, app, batch, car
+from fakes.rooms import FakePresence, publish_head, vehicle
+
+NOW = 1000.0
+
+
+@pytest.fixture
+def presence() -> FakePresence:
+    return FakePresence()
+
+
+@pytest.fixture
+def hub(presence: FakePresence) -> Hub:
+    return Hub(publish_head, presence.changed)
+
+
+@pytest.fixture
+def room(hub: Hub) -> Room:
+    return hub.room(vehicle())
+
+
+def test_a_vehicle_has_one_room_with_its_head(hub: Hub) -> None:
+    first = hub.room(vehicle(1, "DEMO"))
+    assert hub.room(vehicle(1, "DEMO")) is first
+    assert hub.room(vehicle(2, "Other")) is not first
+    assert first.publish_head == b"head of DEMO"
+    assert len(hub) == len(list(hub)) == 2
+
+
+def test_a_car_is_told_who_watches_and_watchers_that_it_came_and_went(hub: Hub, room: Room) -> None:
+    module, watching, polling = car(), app(), batch()
+    hub.join_watcher(room, watching, NOW)
+    hub.join_watcher(room, polling, NOW)
+    hub.join_car(room, module, NOW)
+    assert module.take() == [b"Z1"]
+    assert watching.take() == polling.take() == [b"Z1"]
+
+    hub.leave(room, module, NOW)
+    assert watching.take() == polling.take() == [b"Z0"]
+    assert module.take() == []
+    assert room.car is None
+
+
+def test_a_car_is_told_of_every_app_and_of_no_batch_client(hub: Hub, room: Room) -> None:
+    module, first, second, polling = car(), app(), app(), batch()
+    hub.join_car(room, module, NOW)
+    assert module.take() == [b"Z0"]
+    hub.join_watcher(room, first, NOW)
+    hub.join_watcher(room, second, NOW)
+    assert module.take() == [b"Z1", b"Z2"]
+    hub.join_watcher(room, polling, NOW)
+    assert module.take() == []
+    assert room.counts() == (1, 2, 1)
+    hub.leave(room, polling, NOW)
+    assert module.take() == []
+    hub.leave(room, first, NOW)
+    assert module.take() == [b"Z1"]
+    assert room.counts() == (1, 1, 0)
+
+
+def test_http_sessions_count_as_apps_and_only_a_change_is_told(hub: Hub, room: Room) -> None:
+    module = car()
+    hub.join_car(room, module, NOW)
+    hub.join_watcher(room, app(), NOW)
+    module.take()
+    hub.watched_by_http(room, 2, 5000.0, NOW)
+    hub.watched_by_http(room, 2, 6000.0, NOW)
+    assert module.take() == [b"Z3"]
+    assert room.http_until == 6000.0
+    hub.watched_by_http(room, 0, 0.0, NOW)
+    assert module.take() == [b"Z1"]
+    assert room.counts() == (1, 1, 0)
+
+
+def test_http_sessions_of_an_absent_car_are_noted(hub: Hub, room: Room) -> None:
+    hub.watched_by_http(room, 1, 5000.0, NOW)
+    assert room.http == 1
+
+
+def test_the_newest_car_wins_and_watchers_see_it_go_and_come(hub: Hub, room: Room) -> None:
+    first, second, watching = car(), car(), app()
+    hub.join_car(room, first, NOW)
+    hub.join_watcher(room, watching, NOW)
+    first.take(), watching.take()
+    hub.join_car(room, second, NOW)
+    assert watching.take() == [b"Z0", b"Z1"]
+    assert second.take() == [b"Z1"]
+    assert first.take() == []
+    assert first.closed == ["the car has logged in again"]
+    assert room.car is second
+    assert room.counts() == (1, 1, 0)
+
+
+def test_the_end_of_a_replaced_car_changes_nothing(hub: Hub, room: Room, presence: FakePresence) -> None:
+    first, second = car(), car()
+    hub.join_car(room, first, NOW)
+    hub.join_car(room, second, NOW)
+    second.take()
+    presence.changes.clear()
+    hub.leave(room, first, NOW)
+    assert room.car is second
+    assert hub.room(vehicle()) is room
+    assert presence.changes == []
+    assert second.take() == []
+
+
+def test_a_car_that_logs_in_again_stays_in_the_same_room(hub: Hub, room: Room) -> None:
+    hub.join_car(room, car(), NOW)
+    hub.join_car(room, car(), NOW)
+    assert list(hub) == [room]
+
+
+@pytest.mark.parametrize("peer", [car(), app(), batch()])
+def test_a_room_is_forgotten_with_its_last_peer(hub: Hub, room: Room, peer: FakePeer) -> None:
+    if peer.role.value == "C":
+        hub.join_car(room, peer, NOW)
+    else:
+        hub.join_watcher(room, peer, NOW)
+    assert not room.is_empty()
+    hub.leave(room, peer, NOW)
+    assert room.is_empty()
+    assert len(hub) == 0
+    hub.leave(room, peer, NOW)
+    assert room.counts() == (0, 0, 0)
+
+
+def test_the_end_of_a_stranger_changes_nothing(hub: Hub, room: Room, presence: FakePresence) -> None:
+    hub.join_car(room, car(), NOW)
+    presence.changes.clear()
+    hub.leave(room, app(), NOW)
+    assert presence.changes == []
+
+
+def test_every_change_of_the_counts_is_announced(hub: Hub, room: Room, presence: FakePresence) -> None:
+    module, watching, polling = car(), app(), batch()
+    hub.join_car(room, module, NOW)
+    hub.join_watcher(room, watching, NOW)
+    hub.join_watcher(room, polling, NOW)
+    hub.leave(room, module, NOW)
+    hub.leave(room, watching, NOW)
+    hub.leave(room, polling, NOW)
+    counts = [(1, 0, 0), (1, 1, 0), (1, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
+    assert presence.changes == [("DEMO", count) for count in counts]
+
+
+def test_watchers_hear_in_the_order_in_which_they_came(hub: Hub, room: Room) -> None:
+    watchers = [app(), batch(), app()]
+    for watcher in watchers:
+        hub.join_watcher(room, watcher, NOW)
+    room.tell_watchers(b"S1", NOW)
+    assert list(room.watchers) == watchers
+    assert all(watcher.take() == [b"S1"] for watcher in watchers)
+
+
+def test_a_watcher_that_leaves_while_all_are_told_harms_nobody(hub: Hub, room: Room) -> None:
+    class Leaver(FakePeer):
+        def send(self, message: bytes, now: float) -> None:
+            hub.leave(room, self, now)
+
+    leaver, other = Leaver(app().role), app()
+    hub.join_watcher(room, leaver, NOW)
+    hub.join_watcher(room, other, NOW)
+    room.tell_watchers(b"S1", NOW)
+    assert other.take() == [b"S1"]
+    assert room.counts() == (0, 1, 0)

@@ -1,0 +1,390 @@
+"""What cars send, written in batches: nothing is lost, the newest wins, and only what is committed is acknowledged."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from car_protocol.storage import recorder as module
+from car_protocol.storage.recorder import Recorder
+from fakes.peers import FakePeer, car
+from fakes.rooms import room
+from fakes.stores import FakeStore
+from fixtures.waiting import until
+from ovms.db.engine import UNAVAILABLE
+from ovms.db.logins import StoredMessage
+from unit.car_protocol.storage.recorders import NOW, WALL_OFFSET, recorder, row
+
+DEMO, OTHER = room(1, "DEMO"), room(2, "OTHER")
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+def states(store: FakeStore) -> dict[tuple[int, str], bytes]:
+    return {key: kept.data for key, kept in store.states.items()}
+
+
+async def run_until(recorder: Recorder, condition: object) -> None:
+    task = asyncio.create_task(recorder.run())
+    try:
+        await until(condition)  # type: ignore[arg-type]
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# ---- states
+
+
+async def test_the_newest_of_each_vehicle_and_code_is_written_in_one_statement(store: FakeStore) -> None:
+    writes = recorder(store)
+    for number in range(100):
+        writes.put_state(DEMO, b"S%d" % number, NOW + number)
+        writes.put_state(DEMO, b"L%d" % number, NOW + number)
+        writes.put_state(OTHER, b"S%d" % -number, NOW + number)
+    await writes.flush()
+    assert states(store) == {(1, "S"): b"99", (1, "L"): b"99", (2, "S"): b"-99"}
+    assert len(store.statements) == 1
+    assert (writes.rows_written, writes.batches_written) == (3, 1)
+    await writes.flush()
+    assert len(store.statements) == 1
+
+
+async def test_a_row_has_the_wire_s_bytes_the_unix_time_and_the_session(store: FakeStore) -> None:
+    writes, demo = recorder(store), room(7, "Seven")
+    demo.epoch = 42
+    writes.put_state(demo, b"\xe9\x00\xff\xfe", NOW)
+    await writes.flush()
+    [kept] = store.states.values()
+    assert kept[:5] == (7, "\xe9", b"\x00\xff\xfe", WALL_OFFSET + NOW, 42)
+
+
+async def test_rows_are_written_in_the_order_of_their_keys(store: FakeStore) -> None:
+    writes = recorder(store)
+    for key in (3, 1, 2):
+        writes.put_state(room(key), b"S", NOW)
+        writes.put_state(room(key), b"D", NOW)
+    await writes.flush()
+    assert [kept[:2] for kept in store.statements[0]] == [(1, "D"), (1, "S"), (2, "D"), (2, "S"), (3, "D"), (3, "S")]
+
+
+async def test_many_rows_are_cut_into_statements(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 10)
+    writes = recorder(store)
+    for key in range(25):
+        writes.put_state(room(key), b"S%d" % key, NOW)
+        writes.put_history(row(key), None)
+    await writes.flush()
+    assert [len(rows) for rows in store.statements] == [10, 10, 5, 10, 10, 5]
+    assert len(store.states) == len(store.history) == 25
+    assert writes._bytes == 0
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError("gone"),
+        TimeoutError(),
+        asyncpg.ConnectionDoesNotExistError("gone"),
+        # What asyncpg says of a connection whose server was killed, until it has noticed.
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+    ],
+)
+async def test_a_failure_gives_everything_back_and_what_came_meanwhile_wins(store: FakeStore, failure: Exception) -> None:
+    writes = recorder(store)
+    writes.put_state(DEMO, b"Sold", NOW)
+    writes.put_state(DEMO, b"Dkept", NOW)
+    store.failures.append(failure)
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_state(DEMO, b"Snew", NOW + 1)
+    store.open.set()
+    with pytest.raises(UNAVAILABLE):
+        await flushing
+    assert store.states == {}
+    assert writes.pending(DEMO)[ord("S")].message == b"Snew"
+    await writes.flush()
+    assert states(store) == {(1, "S"): b"new", (1, "D"): b"kept"}
+    assert writes._bytes == 0
+
+
+async def test_a_failure_between_two_statements_gives_back_what_is_not_written(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 1)
+    writes = recorder(store)
+    for key in (1, 2, 3):
+        writes.put_state(room(key), b"S", NOW)
+    store.failures += [None, OSError("gone")]
+    with pytest.raises(OSError, match="gone"):
+        await writes.flush()
+    assert len(store.states) == 1
+    await writes.flush()
+    assert len(store.states) == 3
+    assert writes._bytes == 0
+
+
+async def test_a_message_that_comes_during_a_write_makes_the_next_batch(store: FakeStore) -> None:
+    writes = recorder(store)
+    writes.put_state(DEMO, b"S1", NOW)
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_state(DEMO, b"S2", NOW + 1)
+    store.open.set()
+    await flushing
+    assert states(store) == {(1, "S"): b"1"}
+    await writes.flush()
+    assert states(store) == {(1, "S"): b"2"}
+
+
+async def test_pending_is_what_waits_and_what_is_being_written(store: FakeStore) -> None:
+    writes = recorder(store)
+    assert writes.pending(DEMO) == {}
+    writes.put_state(DEMO, b"S1", NOW)
+    writes.put_state(DEMO, b"D1", NOW)
+    writes.put_state(OTHER, b"L1", NOW)
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_state(DEMO, b"S2", NOW + 1)
+    at = WALL_OFFSET + NOW
+    assert writes.pending(DEMO) == {ord("S"): StoredMessage(b"S2", at + 1), ord("D"): StoredMessage(b"D1", at)}
+    store.open.set()
+    await flushing
+    assert writes.pending(DEMO) == {ord("S"): StoredMessage(b"S2", at + 1)}
+    await writes.flush()
+    assert writes.pending(DEMO) == {}
+
+
+# ---- bad rows
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.DataError("bad"), asyncpg.ForeignKeyViolationError("gone"), ValueError(), OverflowError()]
+)
+async def test_a_bad_row_is_found_and_the_others_are_written(store: FakeStore, error: Exception) -> None:
+    writes = recorder(store)
+    for key in range(20):
+        writes.put_state(room(key), b"S", NOW)
+    store.refuses = lambda kept: kept.vehicle in (3, 17)
+    store.failures.append(error)
+    await writes.flush()
+    assert sorted(key for key, _ in store.states) == [key for key in range(20) if key not in (3, 17)]
+    assert writes.rows_refused == 2
+    assert writes.rows_written == 18
+    assert writes._bytes == 0
+
+
+async def test_a_bad_record_is_not_acknowledged_and_the_others_are(store: FakeStore) -> None:
+    writes, good, bad = recorder(store), car(), car()
+    for number in range(8):
+        peer = bad if number == 5 else good
+        writes.put_history(row(number, ack=str(number)), (peer, b"h%d" % number))
+    store.refuses = lambda kept: kept.record_number == 5
+    await writes.flush()
+    assert good.take() == [b"h%d" % number for number in range(8) if number != 5]
+    assert bad.take() == []
+    assert len(store.history) == 7
+    assert writes._bytes == 0
+
+
+@pytest.mark.parametrize("error", [asyncpg.ReadOnlySQLTransactionError("failover"), asyncpg.DeadlockDetectedError("again")])
+async def test_a_refusal_that_passes_loses_nothing(store: FakeStore, error: Exception) -> None:
+    writes = recorder(store)
+    writes.put_state(DEMO, b"S1", NOW)
+    store.failures.append(error)
+    await run_until(writes, lambda: store.states or writes.rows_refused)
+    assert states(store) == {(1, "S"): b"1"}
+
+
+# ---- history
+
+
+async def test_a_record_is_acknowledged_after_its_commit_and_once(store: FakeStore) -> None:
+    writes, peer = recorder(store), car()
+    writes.put_history(row(1, ack="17"), (peer, b"h17"))
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    assert peer.sent == []
+    store.open.set()
+    await flushing
+    assert peer.take() == [b"h17"]
+    await writes.flush()
+    assert peer.take() == []
+    assert len(store.history) == 1
+
+
+async def test_nothing_is_acknowledged_while_the_store_fails(store: FakeStore) -> None:
+    writes, peer = recorder(store), car()
+    writes.put_history(row(1, ack="17"), (peer, b"h17"))
+    for _ in range(3):
+        store.failures.append(OSError("gone"))
+        with pytest.raises(OSError, match="gone"):
+            await writes.flush()
+    assert peer.sent == []
+    await writes.flush()
+    assert peer.take() == [b"h17"]
+
+
+@pytest.mark.parametrize("when", ["before", "while", "after", "while it fails"])
+async def test_a_record_sent_again_is_one_row_and_every_time_acknowledged(store: FakeStore, when: str) -> None:
+    writes, first, again = recorder(store), car(), car()
+    at = 1_700_001_000
+    writes.put_history(row(1, ack="17", at=at), (first, b"h17"))
+    sent_again = (row(1, ack="17", at=at + 1), (again, b"h17"))
+    if when == "before":
+        writes.put_history(*sent_again)
+    elif when == "after":
+        await writes.flush()
+        writes.put_history(*sent_again)
+    else:
+        store.open.clear()
+        if when == "while it fails":
+            store.failures.append(OSError("gone"))
+        flushing = asyncio.create_task(writes.flush())
+        await until(lambda: store.writing)
+        writes.put_history(*sent_again)
+        store.open.set()
+        await asyncio.gather(flushing, return_exceptions=True)
+    await writes.flush()
+    await writes.flush()
+    assert len(store.history) == 1
+    assert first.take() == again.take() == [b"h17"]
+    assert writes._bytes == 0
+
+
+async def test_two_records_of_one_key_are_one_row_the_last_and_both_acknowledged(store: FakeStore) -> None:
+    writes, peer = recorder(store), car()
+    writes.put_history(row(1, ack="17", data=b"first"), (peer, b"h17"))
+    writes.put_history(row(1, ack="18", data=b"second"), (peer, b"h18"))
+    await writes.flush()
+    assert [kept.data for kept in store.history.values()] == [b"second"]
+    assert peer.take() == [b"h17", b"h18"]
+
+
+async def test_a_record_that_nobody_acknowledges_is_updated_in_place(store: FakeStore) -> None:
+    writes = recorder(store)
+    writes.put_history(row(1, data=b"one"), None)
+    writes.put_history(row(1, data=b"the second"), None)
+    writes.put_history(row(1, data=b"later", at=1_700_001_001), None)
+    await writes.flush()
+    assert [kept.data for kept in store.history.values()] == [b"the second", b"later"]
+    writes.put_history(row(1, data=b"x"), None)
+    await writes.flush()
+    assert [kept.data for kept in store.history.values()] == [b"x", b"later"]
+    assert writes._bytes == 0
+
+
+async def test_an_update_that_comes_while_the_write_fails_wins(store: FakeStore) -> None:
+    writes = recorder(store)
+    writes.put_history(row(1, data=b"a longer one"), None)
+    store.failures.append(OSError("gone"))
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_history(row(1, data=b"two"), None)
+    store.open.set()
+    await asyncio.gather(flushing, return_exceptions=True)
+    await writes.flush()
+    assert [kept.data for kept in store.history.values()] == [b"two"]
+    assert writes._bytes == 0
+
+
+async def test_who_has_gone_gets_no_acknowledgement_and_the_row_stays(store: FakeStore) -> None:
+    class Gone(FakePeer):
+        def send(self, message: bytes, now: float) -> None:
+            """Who is gone hears nothing."""
+
+    writes = recorder(store)
+    writes.put_history(row(1, ack="17"), (Gone(), b"h17"))
+    await writes.flush()
+    assert len(store.history) == 1
+
+
+async def test_an_answer_in_order_comes_after_the_acknowledgements_that_wait(store: FakeStore) -> None:
+    writes, peer = recorder(store), car()
+    writes.send_in_order(peer, b"h0", NOW)
+    assert peer.take() == [b"h0"]
+    writes.put_history(row(1, ack="1"), (peer, b"h1"))
+    writes.put_history(row(2, ack="2"), (peer, b"h2"))
+    writes.send_in_order(peer, b"h3", NOW)
+    assert peer.take() == []
+    await writes.flush()
+    assert peer.take() == [b"h1", b"h2", b"h3"]
+
+
+# ---- the bound
+
+
+async def test_past_the_limit_it_is_full_until_all_is_written(store: FakeStore) -> None:
+    resumed: list[bool] = []
+    writes = recorder(store, limit=1000, resumed=lambda: resumed.append(True))
+    writes.put_state(DEMO, b"S" + b"x" * 500, NOW)
+    assert not writes.is_full
+    writes.put_history(row(1, data=b"x" * 500), None)
+    assert writes.is_full
+    store.failures.append(OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        await writes.flush()
+    assert writes.is_full
+    assert resumed == []
+    await writes.flush()
+    assert not writes.is_full
+    assert resumed == [True]
+
+
+async def test_a_burst_of_one_code_never_fills_it(store: FakeStore) -> None:
+    writes = recorder(store, limit=1000)
+    for number in range(1000):
+        writes.put_state(DEMO, b"S%0100d" % number, NOW)
+    assert not writes.is_full
+
+
+# ---- the writer
+
+
+async def test_it_writes_by_itself_and_again_when_the_store_is_back(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
+    writes = recorder(store)
+    store.failures += [OSError("gone"), TimeoutError(), asyncpg.CannotConnectNowError("starting")]
+    writes.put_state(DEMO, b"S1", NOW)
+    await run_until(writes, lambda: store.states)
+    assert states(store) == {(1, "S"): b"1"}
+    assert writes.failures == 3
+
+
+async def test_two_flushes_at_once_lose_nothing(store: FakeStore) -> None:
+    """The service flushes as it stops, while its writer may be in the middle of a write."""
+    writes = recorder(store)
+    writes.put_state(DEMO, b"S1", NOW)
+    store.open.clear()
+    first = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_state(DEMO, b"D2", NOW)
+    second = asyncio.create_task(writes.flush())
+    await asyncio.sleep(0)
+    store.open.set()
+    await asyncio.gather(first, second)
+    assert states(store) == {(1, "S"): b"1", (1, "D"): b"2"}
+    assert writes._bytes == 0
+
+
+async def test_a_writer_that_is_stopped_in_a_write_gives_back_what_it_had(store: FakeStore) -> None:
+    writes = recorder(store)
+    writes.put_state(DEMO, b"S1", NOW)
+    writes.put_history(row(1, ack="17"), (car(), b"h17"))
+    store.open.clear()
+    task = asyncio.create_task(writes.run())
+    await until(lambda: store.writing)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    store.open.set()
+    await writes.flush()
+    assert states(store) == {(1, "S"): b"1"}
+    assert len(store.history) == 1

@@ -1,0 +1,106 @@
+"""The recorder against a model of a few lines, with a store that fails at random."""
+
+import asyncio
+from collections import Counter
+
+import asyncpg
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from car_protocol.storage.recorder import Recorder
+from fakes.peers import FakePeer
+from fakes.rooms import room
+from fakes.stores import FakeStore
+from ovms.db.engine import UNAVAILABLE
+from unit.car_protocol.storage.recorders import WALL_OFFSET, row
+
+VEHICLES = st.integers(1, 3)
+CODES = st.sampled_from(b"SDL")
+FAILURES = st.sampled_from([None, None, OSError, TimeoutError, asyncpg.CannotConnectNowError])
+
+
+class RecorderMachine(RuleBasedStateMachine):
+    """What a car sent last is what is stored or waits; what is acknowledged is stored."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.store, self.now = FakeStore(), 0.0
+        self.recorder: Recorder = self.loop.run_until_complete(self.make())
+        self.rooms = {key: room(key) for key in range(1, 4)}
+        self.newest: dict[tuple[int, str], bytes] = {}
+        self.peer = FakePeer()
+        self.asked: Counter[bytes] = Counter()
+        self.flushing: asyncio.Task[None] | None = None
+
+    async def make(self) -> Recorder:
+        return Recorder(
+            self.store, monotonic=lambda: self.now, wall_offset=WALL_OFFSET, tick=0, limit=10**6, resumed=lambda: None
+        )
+
+    @rule(vehicle=VEHICLES, code=CODES, size=st.integers(0, 20))
+    def send_state(self, vehicle: int, code: int, size: int) -> None:
+        self.now += 1
+        data = b"%d" % self.now + b"x" * size
+        self.recorder.put_state(self.rooms[vehicle], bytes([code]) + data, self.now)
+        self.newest[vehicle, chr(code)] = data
+
+    @rule(vehicle=VEHICLES, number=st.integers(1, 4), late=st.integers(0, 2))
+    def send_record(self, vehicle: int, number: int, late: int) -> None:
+        """The same record again and again, up to two seconds off."""
+        ack = f"{vehicle}{number}"
+        answer = b"h" + ack.encode()
+        record = row(number, ack=ack, at=1000 + late, data=ack.encode(), vehicle=vehicle)
+        self.recorder.put_history(record, (self.peer, answer))
+        self.asked[answer] += 1
+
+    @rule(failure=FAILURES)
+    def begin_write(self, failure: type[Exception] | None) -> None:
+        if self.flushing is None:
+            self.store.failures = [failure("away")] if failure else []
+            self.store.open.clear()
+            self.flushing = self.loop.create_task(self.recorder.flush())
+            self.turn()
+
+    @rule()
+    def end_write(self) -> None:
+        if self.flushing is not None:
+            self.store.open.set()
+            self.loop.run_until_complete(asyncio.wait([self.flushing]))
+            error = self.flushing.exception()
+            assert error is None or isinstance(error, UNAVAILABLE)
+            self.flushing = None
+
+    def turn(self) -> None:
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+
+    @invariant()
+    def the_newest_is_stored_or_waits(self) -> None:
+        for (vehicle, code), data in self.newest.items():
+            waiting = self.recorder.pending(self.rooms[vehicle]).get(ord(code))
+            stored = self.store.states.get((vehicle, code))
+            assert (waiting.message[1:] if waiting else stored and stored.data) == data
+
+    @invariant()
+    def what_is_acknowledged_is_stored_once(self) -> None:
+        stored = Counter(b"h" + (record.ack_code or "").encode() for record in self.store.history.values())
+        assert set(stored.values()) <= {1}
+        assert set(self.peer.sent) <= set(stored)
+        acknowledged = Counter(self.peer.sent)
+        assert all(acknowledged[answer] <= self.asked[answer] for answer in acknowledged)
+
+    def teardown(self) -> None:
+        self.end_write()
+        self.store.failures = []
+        self.store.open.set()
+        self.loop.run_until_complete(self.recorder.flush())
+        assert {key: kept.data for key, kept in self.store.states.items()} == self.newest
+        assert Counter(self.peer.sent) == self.asked
+        assert self.recorder._bytes == 0
+        self.loop.close()
+
+
+RecorderMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRecorder = RecorderMachine.TestCase
