@@ -60,6 +60,8 @@ class Talking:
         for line in lines.split(b"\n")[:-1]:
             assert len(line) <= self.socket.limit
         assert self.socket.failure is None or isinstance(self.socket.failure, ProtocolError)
+        # A traceback would hold the socket and the data, until garbage is collected.
+        assert self.socket.failure is None or self.socket.failure.__traceback__ is None
         self.has_failed = self.socket.failure is not None
         assert self.has_failed or len(self.socket._head) <= HANDSHAKE_LIMIT
         assert self.has_failed or len(self.socket._message) <= self.socket.limit

@@ -52,6 +52,8 @@ class WebSocket:
             try:
                 self._read_frames(data if self._is_open else self._shake_hands(data))
             except ProtocolError as error:
+                # With its traceback it would hold this object, and what it has read, until garbage is collected: seldom.
+                error.__traceback__ = error.__cause__ = error.__context__ = None
                 self.failure = error
         lines = b"".join(self._lines)
         self._lines.clear()
