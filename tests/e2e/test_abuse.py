@@ -5,6 +5,7 @@ credentials: another car logs in while they are at it.
 """
 
 import asyncio
+import gc
 import os
 import statistics
 import struct
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +22,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fixtures.cars import Peer, add_vehicles
+from car_protocol.connections.connection import Connection
+from fixtures.cars import CarService, Peer, add_vehicles
 from fixtures.waiting import until
 from ovms.db.engine import Pool
 from ovms.identity import Role
@@ -272,3 +275,52 @@ async def test_five_hundred_that_say_nothing(service: Service) -> None:
         await service.login(Role.APP, "DEMO")
         await all_closed(them)
     assert not any(one.received for one in them)
+
+
+# ---- what is left of those who have gone
+
+
+ENDS = {
+    "too long": b"x" * 3000,
+    "no welcome": b"HELLO THERE\r\n",
+    "no upgrade": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a head too long": b"GET /apiv2 HTTP/1.1\r\n" + b"x" * 5000,
+    "a frame too long": head(100_000) + b"x" * 100_000,
+    "a close": head(0)[:-14] + b"\x88\x80\0\0\0\0",
+}
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Connection]]]:
+    """The connections that are made, and no help for them from the collection of garbage, which is seldom in a service."""
+    connections: list[weakref.ref[Connection]] = []
+    connection_made = Connection.connection_made
+
+    def noting(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        connections.append(weakref.ref(connection))
+        connection_made(connection, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", noting)
+    gc.disable()
+    yield connections
+    gc.enable()
+
+
+@pytest.mark.parametrize("data", ENDS.values(), ids=ENDS)
+async def test_nothing_is_left_of_a_stranger(car_service: CarService, made: list[weakref.ref[Connection]], data: bytes) -> None:
+    _, stranger = await asyncio.get_running_loop().create_connection(Stranger, "127.0.0.1", car_service.port)
+    stranger.transport.write(data)
+    await all_closed([stranger])
+    await until(lambda: made and all(connection() is None for connection in made), PATIENCE)
+
+
+async def test_nothing_is_left_of_who_had_logged_in(car_service: CarService, made: list[weakref.ref[Connection]]) -> None:
+    car = await car_service.car()
+    car.transport.write(b"AAAA\r\n")
+    await car.closed()
+    app = await car_service.app()
+    app.transport.write(MEGABYTE)
+    await app.closed()
+    wrong = await car_service.connect(Role.APP, "DEMO", b"WRONG")
+    await wrong.closed()
+    await until(lambda: len(made) == 3 and all(connection() is None for connection in made), PATIENCE)

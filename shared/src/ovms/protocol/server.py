@@ -260,6 +260,8 @@ class ServerSession:
 
     def _fail(self, error: ProtocolError) -> None:
         self._step(Input.FAIL)
+        # With its traceback it would hold this session, and what it has read, until garbage is collected: seldom.
+        error.__traceback__ = error.__context__ = None
         self._events.append(Failed(error))
 
     def _is_car_ready(self) -> bool:
