@@ -13,6 +13,7 @@ from api_gateway.logs import ToStructlog, make_log
 from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
 from ovms.errors import OvmsError
+from ovms.garbage import collect_garbage_seldom
 from ovms.tls import TlsError, open_tls
 
 
@@ -38,6 +39,7 @@ def main() -> int:
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
     if https is not None:
         log.info("listening with TLS", host=settings.host, port=https.listener.getsockname()[1])
+    collect_garbage_seldom()
     uvloop.run(server.serve(sockets=[listener]))
     log.info("stopped")
     return 0

@@ -24,7 +24,6 @@ from api_gateway.mqapi import routes as mqapi
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from ovms.auth.passwords import Overloaded
-from ovms.garbage import collect_garbage_seldom
 
 DISTRIBUTION: Final = "ovms-api-gateway"
 
@@ -54,7 +53,6 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with open_resources(settings) as resources:
-            collect_garbage_seldom()
             yield State(resources=resources)
 
     return lifespan
