@@ -193,7 +193,14 @@ async def test_a_bad_record_is_not_acknowledged_and_the_others_are(store: FakeSt
     assert writes._bytes == 0
 
 
-@pytest.mark.parametrize("error", [asyncpg.ReadOnlySQLTransactionError("failover"), asyncpg.DeadlockDetectedError("again")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.ReadOnlySQLTransactionError("failover"),
+        asyncpg.DeadlockDetectedError("again"),
+        asyncpg.CheckViolationError('new row for relation "history_default" violates partition constraint'),
+    ],
+)
 async def test_a_refusal_that_passes_loses_nothing(store: FakeStore, error: Exception) -> None:
     writes = recorder(store)
     writes.put_state(DEMO, b"S1", NOW)

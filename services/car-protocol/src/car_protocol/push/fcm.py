@@ -4,11 +4,12 @@ The Android app shows a data message whose `title` is its vehicle's id exactly, 
 first letter of the notification.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httpx
 import jwt
@@ -88,6 +89,7 @@ class FcmChannel:
         self._wall = wall
         self._token = ""
         self._token_until = 0.0
+        self._fetching = asyncio.Lock()
 
     async def deliver(self, push: Push) -> None:
         """Send it.
@@ -96,33 +98,27 @@ class FcmChannel:
             DeliveryError: it is not taken.
         """
         try:
-            headers = {"Authorization": f"Bearer {await self._access_token()}"}
+            token = await self._access_token()
+            headers = {"Authorization": f"Bearer {token}"}
             answer = await self._client.post(self._url, json=write_message(push), headers=headers)
         except httpx.HTTPError as error:
             raise Unreachable(f"FCM: {type(error).__name__}") from error
+        if answer.status_code == _UNAUTHORIZED and token == self._token:
+            self._token_until = 0.0
         if answer.status_code != _OK:
-            self._fail(answer)
+            _fail(answer)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    def _fail(self, answer: httpx.Response) -> None:
-        status, code, message = answer.status_code, *_read_error(answer)
-        if code in _GONE or (code == "INVALID_ARGUMENT" and "registration token" in message):
-            raise DeviceGone(f"FCM: {code}")
-        if status == _UNAUTHORIZED:
-            self._token_until = 0.0
-        elif not is_passing(status):
-            raise Refused(f"FCM: {status} {code}")
-        raise Unreachable(f"FCM: {status} {code}", retry_after=read_retry_after(answer.headers.get("Retry-After")))
-
     async def _access_token(self) -> str:
-        now = self._wall()
-        if now >= self._token_until:
-            self._token, lifetime = await self._fetch_token(int(now))
-            self._token_until = now + lifetime - _EARLY
-        return self._token
+        async with self._fetching:  # once, however many messages find that there is none
+            now = self._wall()
+            if now >= self._token_until:
+                self._token, lifetime = await self._fetch_token(int(now))
+                self._token_until = now + lifetime - _EARLY
+            return self._token
 
     async def _fetch_token(self, now: int) -> tuple[str, float]:
         """Swap a signed assertion for an access token (RFC 7523)."""
@@ -137,6 +133,15 @@ class FcmChannel:
             return str(content["access_token"]), float(content["expires_in"])
         except (ValueError, KeyError, TypeError) as error:
             raise Unreachable("FCM: no access token in the answer") from error
+
+
+def _fail(answer: httpx.Response) -> NoReturn:
+    status, code, message = answer.status_code, *_read_error(answer)
+    if code in _GONE or (code == "INVALID_ARGUMENT" and "registration token" in message):
+        raise DeviceGone(f"FCM: {code}")
+    if status != _UNAUTHORIZED and not is_passing(status):
+        raise Refused(f"FCM: {status} {code}")
+    raise Unreachable(f"FCM: {status} {code}", retry_after=read_retry_after(answer.headers.get("Retry-After")))
 
 
 def _read_error(answer: httpx.Response) -> tuple[str, str]:

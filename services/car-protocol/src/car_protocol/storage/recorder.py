@@ -27,7 +27,10 @@ _ROW_COST: Final = 200
 
 _REFUSED: Final = (
     asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
+    # Not CheckViolationError: that is how PostgreSQL says that a partition was made while a row was on its way to another.
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.NotNullViolationError,
+    asyncpg.UniqueViolationError,
     asyncpg.ProgramLimitExceededError,
     ValueError,
     OverflowError,
