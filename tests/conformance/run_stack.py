@@ -1,76 +1,132 @@
 """Start a fresh stack, give it the owners and cars of the conformance suite, and run the suite against it.
 
-All scenarios are played three times, each time on a stack of its own: as the suite plays them, over TLS, and over WebSocket.
-`--tls`, `--websocket` or both play them that way alone; other arguments go to the suite's runner. The exit status is 1 where a
-scenario differs that `pending.txt` does not list, or where one that it lists does not differ any more.
+All scenarios are played four times, each time on a stack of its own: as the suite plays them, over TLS, over WebSocket, and
+against replicas: three of car-protocol behind one port and two of api-gateway behind another, where each connection goes to the
+next, so that a car, its app and an HTTP caller are never on the same one. The four are played at the same time, since the suite
+mostly waits to see that nothing more comes. `--tls`, `--websocket` or both, or `--replicas`, play them that way alone; other
+arguments go to the suite's runner. The exit status is 1 where a scenario differs that `pending.txt` does not list, or where one
+that it lists does not differ any more.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from fixtures.stack import Stack, running_stack
+from fixtures.relay import relayed
+from fixtures.replicas import Rig
+from fixtures.stack import OVMS, running_stack
 
 SUITE = Path(__file__).parents[3] / "shared/conformance"
 OUR_RUNNER = Path(__file__).with_name("run.py")
 PENDING = Path(__file__).with_name("pending.txt")
 
-TLS, WEBSOCKET = "--tls", "--websocket"
-TRANSPORTS = ([], [TLS], [WEBSOCKET])
+TLS, WEBSOCKET, REPLICAS = "--tls", "--websocket", "--replicas"
+WAYS: tuple[list[str], ...] = ([], [TLS], [WEBSOCKET])
+
+Output = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stack to play against."""
+
+    ports: tuple[int, int]
+    tls_ports: tuple[int, int]
+    certificate: Path
+    environment: dict[str, str]
+    """What `ovms` is told to find its database."""
 
 
 def main(arguments: Sequence[str]) -> int:
     if not (SUITE / "run.py").exists():
         print("The conformance suite is not here (../shared/conformance): nothing is compared.")
         return 0
-    asked = [argument for argument in arguments if argument in (TLS, WEBSOCKET)]
-    others = [argument for argument in arguments if argument not in asked]
-    return max(play(transport, others) for transport in ([asked] if asked else TRANSPORTS))
+    way = [argument for argument in arguments if argument in (TLS, WEBSOCKET, REPLICAS)]
+    others = [argument for argument in arguments if argument not in way]
+    if way:
+        return play(way, others, lambda line: print(line, end="", flush=True))
+    return play_all(others)
 
 
-def play(transport: Sequence[str], arguments: Sequence[str]) -> int:
+def play_all(arguments: Sequence[str]) -> int:
+    """Play every way at the same time, and print what each gave when all before it have ended."""
+    printed: list[list[str]] = [[] for _ in WAYS]
+    with ThreadPoolExecutor(len(WAYS)) as threads:
+        playing = [threads.submit(play, way, arguments, lines.append) for way, lines in zip(WAYS, printed, strict=True)]
+        status = 0
+        for playing_so, lines in zip(playing, printed, strict=True):
+            status = max(status, playing_so.result())
+            print("".join(lines), end="", flush=True)
+    return status
+
+
+def play(way: Sequence[str], arguments: Sequence[str], output: Output) -> int:
     """Play the scenarios on a stack of their own."""
-    print(" ".join(["scenarios", *transport]), flush=True)
-    with tempfile.TemporaryDirectory(prefix="ovms-") as directory, running_stack(Path(directory), OVMS_DEMO="0") as stack:
-        provisioned = stack.ovms("provision", SUITE / "fixtures.json")
+    output(" ".join(["scenarios", *way]) + "\n")
+    start = running_replicas if REPLICAS in way else running_one
+    with start() as target:
+        command = [OVMS, "provision", SUITE / "fixtures.json"]
+        provisioned = subprocess.run(command, env=target.environment, capture_output=True, text=True, timeout=60, check=False)
         if provisioned.returncode != 0:
-            print(provisioned.stderr, file=sys.stderr)
+            output(provisioned.stderr)
             return provisioned.returncode
-        seen = compare(stack, transport, arguments)
-    return judge(seen, pending())
+        seen = compare(target, [word for word in way if word != REPLICAS], arguments, output)
+    return judge(seen, pending(), output)
 
 
-def compare(stack: Stack, transport: Sequence[str], arguments: Sequence[str]) -> dict[str, bool]:
-    """Run the suite, show what it prints, and return whether each scenario was as the reference."""
-    command = [sys.executable, "-u", OUR_RUNNER if transport else SUITE / "run.py", *where(stack, transport), *arguments]
+@contextmanager
+def running_one() -> Iterator[Target]:
+    """The stack that `make run` starts."""
+    with tempfile.TemporaryDirectory(prefix="ovms-") as directory, running_stack(Path(directory), OVMS_DEMO="0") as stack:
+        ports, tls_ports = (stack.v2_port, stack.http_port), (stack.v2_tls_port, stack.https_port)
+        yield Target(ports, tls_ports, stack.certificate, stack.environment)
+
+
+@contextmanager
+def running_replicas() -> Iterator[Target]:
+    """Three replicas of car-protocol behind one port, two of api-gateway behind another."""
+    with (
+        Rig(replicas=3, gateways=2) as rig,
+        relayed(*(replica.port for replica in rig.replicas)) as v2_port,
+        relayed(*(gateway.port for gateway in rig.gateways)) as http_port,
+    ):
+        yield Target((v2_port, http_port), (0, 0), Path(), rig.environment())
+
+
+def compare(target: Target, transport: Sequence[str], arguments: Sequence[str], output: Output) -> dict[str, bool]:
+    """Run the suite, pass on what it prints, and return whether each scenario was as the reference."""
+    command = [sys.executable, "-u", OUR_RUNNER if transport else SUITE / "run.py", *where(target, transport), *arguments]
     seen = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as runner:
         assert runner.stdout is not None
         for line in runner.stdout:
-            print(line, end="", flush=True)
+            output(line)
             if line.startswith(("ok ", "DIFF ")):
                 verdict, name = line.split()
                 seen[name] = verdict == "ok"
     return seen
 
 
-def where(stack: Stack, transport: Sequence[str]) -> list[str | Path]:
+def where(target: Target, transport: Sequence[str]) -> list[str | Path]:
     """The arguments that say where the stack is found."""
-    if TLS not in transport:
-        return [*transport, "--v2-port", str(stack.v2_port), "--http-port", str(stack.http_port)]
-    ports = ["--v2-port", str(stack.v2_tls_port), "--http-port", str(stack.https_port)]
-    return [*transport, *ports, "--ca", stack.certificate]
+    v2_port, http_port = target.tls_ports if TLS in transport else target.ports
+    trusted = ["--ca", target.certificate] if TLS in transport else []
+    return [*transport, "--v2-port", str(v2_port), "--http-port", str(http_port), *trusted]
 
 
-def judge(seen: dict[str, bool], expected_to_differ: set[str]) -> int:
+def judge(seen: dict[str, bool], expected_to_differ: set[str], output: Output) -> int:
     """Say what is not as it should be."""
     wrong = [name for name, same in seen.items() if same == (name in expected_to_differ)]
     for name in wrong:
-        print(f"{name}: " + ("passes, take it out of pending.txt" if seen[name] else "differs"), file=sys.stderr)
+        output(f"{name}: " + ("passes, take it out of pending.txt" if seen[name] else "differs") + "\n")
     if not seen:
-        print("no scenario was run", file=sys.stderr)
+        output("no scenario was run\n")
     return 1 if wrong or not seen else 0
 
 
