@@ -1,6 +1,7 @@
 """Rooms of vehicles that no database knows."""
 
 from car_protocol.rooms.hub import Hub, Room
+from ovms.bus.presence import Connected
 from ovms.db.logins import Vehicle
 
 
@@ -16,10 +17,10 @@ class FakePresence:
     """Notes the counts of rooms that have changed."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[str, tuple[int, int, int]]] = []
+        self.changes: list[tuple[str, Connected]] = []
 
     def changed(self, room: Room) -> None:
-        self.changes.append((room.vehicle_id, room.counts()))
+        self.changes.append((room.vehicle_id, room.connected()))
 
 
 def hub() -> Hub:

@@ -12,6 +12,9 @@ from car_protocol.push.outbox import Outbox
 from car_protocol.push.subscriptions import Subscription, read_subscription
 from car_protocol.rooms.groups import Groups
 from car_protocol.rooms.hub import Peer, Room
+from car_protocol.rooms.replicas import Replicas
+from car_protocol.rooms.subscriptions import Listener
+from car_protocol.routing import ROUTES
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.storage.recorder import Recorder
@@ -30,10 +33,27 @@ class FakePublisher:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes]] = []
+        self.bodies: list[tuple[bytes, bytes]] = []
         self.published = self.dropped = 0
 
     def publish(self, room: Room, message: bytes) -> None:
         self.messages.append((room.vehicle_id, message))
+
+    def publish_on(self, channel: bytes, body: bytes) -> None:
+        self.bodies.append((channel, body))
+
+
+class FakeChannels:
+    """Keeps who listens on which channel."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[bytes, Listener] = {}
+
+    def hear(self, channel: bytes, listener: Listener) -> None:
+        self.listeners[channel] = listener
+
+    def leave(self, channel: bytes) -> None:
+        self.listeners.pop(channel, None)
 
 
 class FakeDesk:
@@ -95,15 +115,26 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         limit=chosen.pending_bytes,
         resumed=lambda: server.recorder_has_room(),
     )
+    publisher, channels, rooms = FakePublisher(), FakeChannels(), hub()
+    replicas = Replicas(
+        cast("Any", publisher),
+        cast("Any", channels),
+        rooms,
+        say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
+        pending=recorder.pending,
+        monotonic=loop.time,
+    )
+    replicas.renamed("here")
     server = Server(
         settings=chosen,
         timeouts=Timeouts(),
         version=b"9.9",
         loop=cast("Any", loop),
-        hub=hub(),
-        groups=Groups(cast("Any", loop)),
+        hub=rooms,
+        replicas=replicas,
+        groups=Groups(cast("Any", loop), cast("Any", publisher), cast("Any", channels), replicas),
         recorder=recorder,
-        publisher=cast("Any", FakePublisher()),
+        publisher=cast("Any", publisher),
         notifier=Notifier(recorder.put_notification, recorder.wall, days=chosen.notification_days, error_codes=ErrorCodes()),
         subscriptions=cast("Any", FakeSubscriptions()),
         outbox=Outbox(cast("Any", None), {}, attempts=1, jitter=lambda: 0.0),

@@ -1,13 +1,14 @@
 """A store in memory that can be slow, fail and refuse rows."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from ovms.db.writer import HistoryRow, NotificationRow, StateRow
+from ovms.db.writer import HistoryRow, NotificationRow, StateRow, TokenRow
 
-Rows = Sequence[StateRow] | Sequence[HistoryRow] | Sequence[NotificationRow]
+Row = StateRow | HistoryRow | NotificationRow | TokenRow
+Rows = Sequence[StateRow] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[TokenRow]
 
 
 class FakeStore:
@@ -21,7 +22,7 @@ class FakeStore:
         self.statements: list[Rows] = []
         self.failures: list[BaseException | None] = []
         """What the next statements raise before anything is written; None: that one succeeds."""
-        self.refuses: Callable[[StateRow | HistoryRow | NotificationRow], bool] = lambda row: False
+        self.refuses: Callable[[Row], bool] = lambda row: False
         self.open = asyncio.Event()
         self.open.set()
         self.writing = 0
@@ -29,6 +30,9 @@ class FakeStore:
 
     async def write_states(self, rows: Sequence[StateRow]) -> None:
         await self._statement(rows)
+        self.keep_states(rows)
+
+    def keep_states(self, rows: Sequence[StateRow]) -> None:
         assert len({row[:2] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
         for row in rows:
             kept = self.states.get(row[:2])
@@ -47,8 +51,14 @@ class FakeStore:
         await self._statement(rows)
         self.notifications += rows
 
-    async def write_tokens(self, tokens: Mapping[int, str]) -> None:
-        self.tokens |= tokens
+    async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
+        await self._statement(rows)
+        for row in rows:
+            kept = {key: state for key, state in self.states.items() if key[0] == row.vehicle}
+            if all(state.epoch <= row.epoch for state in kept.values()):
+                self.tokens[row.vehicle] = row.token
+                for key in [key for key, state in kept.items() if state.paranoid_token not in (None, row.token)]:
+                    del self.states[key]
 
     async def _statement(self, rows: Rows) -> None:
         assert rows, "an empty statement"

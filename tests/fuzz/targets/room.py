@@ -69,7 +69,7 @@ class Peer:
     def _join(self, server: Server, room: Room, now: float) -> None:
         assert self.connection is not None
         if self.role is Role.CAR:
-            server.hub.join_car(room, self.connection, now)
+            server.hub.join_car(room, self.connection, now, epoch=1)
         else:
             server.hub.join_watcher(room, self.connection, now)
 

@@ -8,15 +8,15 @@ import pytest
 from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, send_message
 from ovms.bus import channels
-from ovms.bus.presence import Presence
+from ovms.bus.presence import Connected, Presence
 
 LOGIN = {"username": "demo", "password": "secret"}
 
 
 async def test_the_list(gateway: Gateway) -> None:
     presence = Presence(gateway.redis)
-    await presence.renew_replica("r")
-    await presence.announce("r", {"OTHER1": (1, 1, 1)})
+    await presence.begin_replica("r")
+    await presence.announce("r", {"OTHER1": Connected(1, 1, 1)})
     async with await gateway.signed_in("other") as client:
         answer = await client.get("/api/vehicles")
     assert answer.text == (

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from ovms.bus import channels
-from ovms.bus.presence import Claim, HttpWatchers, Peers, Presence, watchers_of
+from ovms.bus.presence import Connected, Peers, Presence, Present, present_of
 
 DEADLINE = 15.0
 
@@ -43,7 +43,7 @@ async def following(pubsub: redis.asyncio.client.PubSub) -> dict[str, object]:
 async def test_nobody_is_there_at_first(presence: Presence) -> None:
     assert await presence.counts(["A", "B"]) == [Peers(0, 0, 0, 0)] * 2
     assert await presence.counts([]) == []
-    assert await presence.watchers(["A"]) == [HttpWatchers(0, 0.0)]
+    assert await presence.present(["A"]) == [Present()]
 
 
 async def test_a_session_counts_as_an_app_and_the_first_is_told_so(presence: Presence) -> None:
@@ -59,8 +59,8 @@ async def test_a_session_counts_as_an_app_and_the_first_is_told_so(presence: Pre
 
 
 async def test_a_session_is_not_the_first_where_an_app_is_connected(presence: Presence) -> None:
-    await presence.renew_replica("r1")
-    await presence.announce("r1", {"DEMO": (1, 1, 0)})
+    await presence.begin_replica("r1")
+    await presence.announce("r1", {"DEMO": Connected(1, 1, 0)})
     assert not (await presence.connect("DEMO", "one", 60)).first
 
 
@@ -70,44 +70,75 @@ async def test_a_session_ends_with_its_lease(presence: Presence) -> None:
     async with asyncio.timeout(DEADLINE):
         while await presence.counts(["DEMO"]) != [Peers(0, 1, 0, 1)]:
             pass
-    [watchers] = await presence.watchers(["DEMO"])
-    assert watchers.count == 1
+    [present] = await presence.present(["DEMO"])
+    assert present.http.count == 1
 
 
 async def test_nothing_is_left_of_a_vehicle_that_nobody_watches(presence: Presence, client: redis.asyncio.Redis) -> None:
     await presence.connect("DEMO", "one", 60)
     assert 0 < await client.ttl(channels.http_key("DEMO")) <= 62
     await presence.disconnect("DEMO", "one")
-    await presence.announce("r1", {"DEMO": (1, 0, 0)})
-    await presence.announce("r1", {"DEMO": (0, 0, 0)})
+    await presence.announce("r1", {"DEMO": Connected(1, 0, 0)})
+    await presence.announce("r1", {"DEMO": Connected(0, 0, 0)})
     assert await client.keys() == []
 
 
 async def test_the_counts_of_replicas_are_added_while_their_leases_run(presence: Presence) -> None:
     for replica in ("r1", "r2"):
-        await presence.renew_replica(replica)
-    await presence.announce("r1", {"DEMO": (1, 2, 0), "OTHER": (0, 0, 3)})
-    await presence.announce("r2", {"DEMO": (0, 1, 1)})
+        await presence.begin_replica(replica)
+    await presence.announce("r1", {"DEMO": Connected(1, 2, 0), "OTHER": Connected(0, 0, 3)})
+    await presence.announce("r2", {"DEMO": Connected(0, 1, 1)})
     await presence.connect("DEMO", "one", 60)
     assert await presence.counts(["DEMO", "OTHER"]) == [Peers(1, 4, 1, 1), Peers(0, 0, 3, 0)]
-    await presence.end_replica("r1")
+    await presence.clear_replica("r1")
     assert await presence.counts(["DEMO", "OTHER"]) == [Peers(0, 2, 1, 1), Peers(0, 0, 0, 0)]
 
 
-async def test_a_replica_that_died_counts_no_more_after_its_lease(presence: Presence, client: redis.asyncio.Redis) -> None:
-    await presence.renew_replica("dead")
-    await presence.announce("dead", {"DEMO": (1, 1, 1)})
+async def expire(client: redis.asyncio.Redis, replica: str) -> None:
     seconds, _ = await client.time()
-    await client.zadd(channels.REPLICAS, {"dead": seconds - 1})
+    await client.zadd(channels.REPLICAS, {replica: seconds - 1})
+
+
+async def test_a_replica_that_died_counts_no_more_after_its_lease(presence: Presence, client: redis.asyncio.Redis) -> None:
+    await presence.begin_replica("dead")
+    await presence.announce("dead", {"DEMO": Connected(1, 1, 1)})
+    await expire(client, "dead")
     assert await presence.counts(["DEMO"]) == [Peers(0, 0, 0, 0)]
-    await presence.renew_replica("alive")
-    assert await client.zrange(channels.REPLICAS, 0, -1) == [b"alive"]
+
+
+async def test_what_a_dead_replica_left_is_cleared_and_published(presence: Presence, client: redis.asyncio.Redis) -> None:
+    for replica in ("dead", "alive"):
+        await presence.begin_replica(replica)
+    vehicles = {f"CAR{number}": Connected(5, 1, 1) for number in range(1200)}
+    await presence.announce("dead", {"DEMO": Connected(7, 1, 1), **vehicles})
+    await presence.announce("dead", {"CAR0": Connected(0, 0, 0)})
+    await presence.announce("alive", {"DEMO": Connected(0, 1, 0)})
+    assert await presence.ended_replicas() == []
+    await expire(client, "dead")
+    assert await presence.ended_replicas() == ["dead"]
+    async with publications(client, "DEMO") as pubsub:
+        assert await presence.clear_replica("dead") == 1200
+        told = await following(pubsub)
+    assert (told["car"], told["apps"], told["session"]) == (0, 1, 0)
+    assert told["replicas"] == {"alive": [0, 1, 0]}
+    assert await presence.ended_replicas() == []
+    await presence.clear_replica("alive")
+    assert await client.keys() == []
+
+
+async def test_a_lease_that_has_run_out_is_never_renewed(presence: Presence, client: redis.asyncio.Redis) -> None:
+    assert not await presence.renew_replica("r1")
+    await presence.begin_replica("r1")
+    assert await presence.renew_replica("r1")
+    await expire(client, "r1")
+    assert not await presence.renew_replica("r1")
+    assert await presence.ended_replicas() == ["r1"]
 
 
 async def test_a_car_is_one_however_many_replicas_have_it(presence: Presence) -> None:
     for replica in ("r1", "r2"):
-        await presence.renew_replica(replica)
-        await presence.announce(replica, {"DEMO": (1, 0, 0)})
+        await presence.begin_replica(replica)
+        await presence.announce(replica, {"DEMO": Connected(1, 0, 0)})
     assert await presence.counts(["DEMO"]) == [Peers(1, 0, 0, 0)]
 
 
@@ -115,10 +146,19 @@ async def test_a_car_is_one_however_many_replicas_have_it(presence: Presence) ->
 
 
 async def test_every_change_is_published_with_the_counts_after_it(presence: Presence, client: redis.asyncio.Redis) -> None:
-    await presence.renew_replica("r1")
+    await presence.begin_replica("r1")
     async with publications(client, "Demo") as pubsub:
-        await presence.announce("r1", {"Demo": (1, 1, 1)})
-        assert await following(pubsub) == {"vehicle": "Demo", "car": 1, "apps": 1, "batch": 1, "http": 0, "http_until": 0}
+        await presence.announce("r1", {"Demo": Connected(1, 1, 1)})
+        assert await following(pubsub) == {
+            "vehicle": "Demo",
+            "car": 1,
+            "apps": 1,
+            "batch": 1,
+            "http": 0,
+            "http_until": 0,
+            "session": 1,
+            "replicas": {"r1": [1, 1, 1]},
+        }
         await presence.connect("Demo", "one", 60)
         told = await following(pubsub)
         assert (told["apps"], told["http"]) == (2, 1)
@@ -137,48 +177,89 @@ async def test_a_renewal_changes_nothing_and_is_not_published(presence: Presence
 
 
 async def test_what_is_published_leaves_out_replicas_that_have_ended(presence: Presence, client: redis.asyncio.Redis) -> None:
-    await presence.renew_replica("former")
-    await presence.announce("former", {"DEMO": (1, 5, 0)})
-    await presence.end_replica("former")
-    await presence.renew_replica("new")
+    await presence.begin_replica("former")
+    await presence.announce("former", {"DEMO": Connected(1, 5, 0)})
+    await presence.clear_replica("former")
+    await presence.begin_replica("new")
     async with publications(client, "DEMO") as pubsub:
-        await presence.announce("new", {"DEMO": (0, 1, 0)})
+        await presence.announce("new", {"DEMO": Connected(0, 1, 0)})
         told = await following(pubsub)
     assert (told["car"], told["apps"]) == (0, 1)
 
 
-def test_watchers_are_read_from_a_publication() -> None:
-    body = json.dumps({"vehicle": "DEMO", "car": 1, "apps": 3, "batch": 0, "http": 2, "http_until": 1700000000.5})
-    assert watchers_of(body.encode()) == HttpWatchers(2, 1700000000.5)
+async def test_a_session_is_the_newest_of_all_replicas(presence: Presence, client: redis.asyncio.Redis) -> None:
+    for replica in ("r1", "r2"):
+        await presence.begin_replica(replica)
+    await presence.announce("r1", {"DEMO": Connected(1700000000123, 1, 0)})
+    async with publications(client, "DEMO") as pubsub:
+        await presence.announce("r2", {"DEMO": Connected(1700000000124, 0, 0)})
+        event = await pubsub.get_message(timeout=DEADLINE)
+    assert event is not None
+    assert json.loads(event["data"])["session"] == 1700000000124
+    assert present_of(event["data"]).replicas == {"r1": (1700000000123, 1, 0), "r2": (1700000000124, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"5", b"{}", b"[]", b'{"replicas": 5}', b'{"replicas": {"r": [1]}, "http": 0, "http_until": 0}']
+)
+def test_what_is_no_publication_is_told_from_one(body: bytes) -> None:
+    with pytest.raises(ValueError, match="no message of a peers channel"):
+        present_of(body)
 
 
 # ---- claims
 
 
 async def test_every_claim_is_newer_than_the_one_before(presence: Presence, client: redis.asyncio.Redis) -> None:
-    claims = [claim for _ in range(20) for claim in await presence.claim(["DEMO", "demo"])]
+    claims = [claim for _ in range(20) for claim in await presence.claim([("DEMO", False), ("demo", False)])]
     epochs = [claim.epoch for claim in claims]
     assert epochs == sorted(set(epochs))
     seconds, _ = await client.time()
     assert abs(epochs[0] - seconds * 1000) < 10_000
+    assert not any(claim.delay for claim in claims)
 
 
 async def test_an_epoch_does_not_fall_where_redis_has_forgotten_or_its_clock_goes_back(
     presence: Presence, client: redis.asyncio.Redis
 ) -> None:
-    [before] = await presence.claim(["DEMO"])
+    [before] = await presence.claim([("DEMO", False)])
     await client.flushall()
     async with asyncio.timeout(DEADLINE):
-        while (await presence.claim(["DEMO"]))[0].epoch <= before.epoch:
+        while (await presence.claim([("DEMO", False)]))[0].epoch <= before.epoch:
             pass
     future = before.epoch + 10**9
-    await client.set(channels.epoch_key("DEMO"), future)
-    assert (await presence.claim(["DEMO"]))[0].epoch == future + 1
+    await client.hset(channels.session_key("DEMO"), "epoch", future)
+    assert (await presence.claim([("DEMO", False)]))[0].epoch == future + 1
 
 
-async def test_a_claim_tells_who_watches(presence: Presence) -> None:
+async def test_a_claim_tells_who_else_is_connected(presence: Presence, client: redis.asyncio.Redis) -> None:
+    for replica in ("r1", "dead"):
+        await presence.begin_replica(replica)
+        await presence.announce(replica, {"DEMO": Connected(0, 2, 1)})
+    await expire(client, "dead")
     await presence.connect("DEMO", "one", 60)
-    demo, other = await presence.claim(["DEMO", "OTHER"])
-    assert isinstance(demo, Claim)
-    assert (demo.watchers.count, other.watchers) == (1, HttpWatchers(0, 0.0))
-    assert demo.watchers.until > demo.epoch / 1000
+    demo, other = await presence.claim([("DEMO", False), ("OTHER", False)])
+    assert demo.present.replicas == {"r1": Connected(0, 2, 1)}
+    assert (demo.present.http.count, other.present) == (1, Present())
+    assert demo.present.http.until > demo.epoch / 1000
+
+
+async def test_two_modules_with_one_id_are_slowed(presence: Presence, client: redis.asyncio.Redis) -> None:
+    await presence.begin_replica("r1")
+    delays = []
+    for _ in range(10):
+        [claim] = await presence.claim([("DEMO", False)])
+        delays.append(claim.delay)
+        if claim.delay:
+            assert claim.epoch == 0
+            [claim] = await presence.claim([("DEMO", True)])
+        assert claim.epoch > 0
+        await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
+    assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 16, 30]
+    # One that logs in again after its session has ended throws nobody out.
+    await presence.announce("r1", {"DEMO": Connected(0, 0, 0)})
+    assert (await presence.claim([("DEMO", False)]))[0].delay == 0
+    # It is forgotten after two minutes.
+    await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
+    await client.hset(channels.session_key("DEMO"), "thrown_at", claim.epoch - 121_000)
+    assert (await presence.claim([("DEMO", False)]))[0].delay == 0

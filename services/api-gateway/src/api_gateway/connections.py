@@ -9,7 +9,7 @@ import asyncio
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import AuthenticationFailed
-from ovms.bus.presence import Connected, Presence
+from ovms.bus.presence import Presence, Watching
 from ovms.bus.sessions import Sessions
 from ovms.db.accounts import credential_stands
 from ovms.db.engine import Pool
@@ -23,7 +23,7 @@ class Connections:
         self._sessions = sessions
         self._presence = presence
 
-    async def connect(self, caller: Caller, vehicle_id: str) -> Connected:
+    async def connect(self, caller: Caller, vehicle_id: str) -> Watching:
         """Connect a vehicle; renews the caller's session and his connections to all its vehicles.
 
         Raises:

@@ -15,12 +15,14 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
+from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
 from car_protocol.connections.listener import Door, Listener
 from car_protocol.health import HealthPort, ServerCollector
 from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
+from car_protocol.logins.greeter import Greeter
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.users import UserDesk
 from car_protocol.notifications.error_codes import ErrorCodes
@@ -28,10 +30,14 @@ from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.channels import open_channels
 from car_protocol.push.outbox import Outbox, PostgresRows
 from car_protocol.push.subscriptions import SubscriptionDesk
+from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.groups import Groups
-from car_protocol.rooms.hub import Hub
+from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.rooms.publisher import Publisher, publish_head
+from car_protocol.rooms.replicas import Replicas
+from car_protocol.rooms.subscriptions import Subscriptions
+from car_protocol.routing import ROUTES
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
@@ -96,7 +102,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
-        await stack.enter_async_context(_background([*tasks, lambda: keeper.run(server.hub), running.listener.run]))
+        await stack.enter_async_context(_background([*tasks, running.listener.run]))
         stack.push_async_callback(keeper.end)
         stack.push_async_callback(server.archive.close)
         stack.push_async_callback(server.users.close)
@@ -112,8 +118,6 @@ def _make(
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
-    keeper = PresenceKeeper(client, secrets.token_hex(8), monotonic=loop.time, wall=lambda: loop.time() + wall_offset)
-    hub = Hub(publish_head, keeper.changed)
     outbox = Outbox(
         PostgresRows(pool), open_channels(settings, time.time), attempts=settings.push_attempts, jitter=random.random
     )
@@ -126,17 +130,46 @@ def _make(
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
     publisher = Publisher(client, tick=settings.publish_tick, limit=settings.publish_bytes)
+    subscriptions = Subscriptions(client)
+
+    def changed(room: Room) -> None:
+        keeper.changed(room)
+        follower.changed(room)
+
+    hub = Hub(publish_head, changed)
+    replicas = Replicas(
+        publisher,
+        subscriptions,
+        hub,
+        say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
+        pending=recorder.pending,
+        monotonic=loop.time,
+    )
+    follower = Follower(
+        client,
+        subscriptions,
+        hub,
+        replicas,
+        forward=lambda room, message, now: forward(server, room, message, now),
+        monotonic=loop.time,
+        wall=lambda: loop.time() + wall_offset,
+    )
+    keeper = PresenceKeeper(client, hub, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
-    desk = LoginDesk(pool, sealer, Presence(client), hub, recorder, LoginNotices(notifier.notify), LoginDelays())
+    greeter = Greeter(pool, recorder, follower)
+    desk = LoginDesk(
+        pool, sealer, Presence(client), hub, recorder, follower, greeter, LoginNotices(notifier.notify), LoginDelays()
+    )
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
         version=version("ovms-car-protocol").encode(),
         loop=loop,
         hub=hub,
-        groups=Groups(loop),
+        replicas=replicas,
+        groups=Groups(loop, publisher, subscriptions, replicas),
         recorder=recorder,
         publisher=publisher,
         desk=desk,
@@ -151,10 +184,9 @@ def _make(
     )
     listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
     server.connections_changed = listener.connections_changed
-    tasks: list[Work] = [recorder.run, publisher.run, desk.run, outbox.run, server.traffic.run, Maintenance(pool).run]
-    if tls is not None:
-        tasks.append(tls.watch)
-    return Running(server, listener, pool, tls), keeper, tasks
+    on_redis: list[Work] = [publisher.run, subscriptions.run, follower.run, keeper.run]
+    on_postgresql: list[Work] = [recorder.run, desk.run, greeter.run, outbox.run, server.traffic.run, Maintenance(pool).run]
+    return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *([tls.watch] if tls is not None else [])]
 
 
 def _doors(settings: Settings, server: Server, tls: Tls | None) -> list[Door]:

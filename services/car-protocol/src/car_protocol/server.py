@@ -16,6 +16,7 @@ from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.rooms.groups import Groups
 from car_protocol.rooms.hub import Hub
 from car_protocol.rooms.publisher import Publisher
+from car_protocol.rooms.replicas import Replicas
 from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.recorder import Recorder
@@ -66,6 +67,7 @@ class Server:
     version: bytes
     loop: asyncio.AbstractEventLoop
     hub: Hub
+    replicas: Replicas
     groups: Groups
     recorder: Recorder
     publisher: Publisher

@@ -1,15 +1,19 @@
 """The channels of Redis, their bodies and the keys beside them: what other programs may rely on.
 
-All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot.
+All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot. One
+subscribes to channels by their exact names, never by a pattern.
 
 | name | kind | body |
 |---|---|---|
-| `ovms:{DEMO}:messages` | channel | a status message as an app gets it: one byte of code, then the data |
-| `ovms:{DEMO}:peers` | channel | JSON: `vehicle`, `car` (0 or 1), `apps` (with HTTP sessions), `batch`, `http`, `http_until` |
-| `ovms:{DEMO}:connections` | hash | per replica of car-protocol: `<car> <apps> <batch>` connected there |
+| `ovms:{DEMO}:messages` | channel | what apps hear from the car: one byte of code, then the data |
+| `ovms:{DEMO}:peers` | channel | JSON: who is connected, at every change; see `presence` |
+| `ovms:{DEMO}:connections` | hash | per replica of car-protocol: `<session> <apps> <batch>` connected there |
 | `ovms:{DEMO}:http` | sorted set | an HTTP session that watches the car, scored by the Unix time at which its lease ends |
-| `ovms:{DEMO}:epoch` | integer | the newest session of the car; see `presence.claim` |
+| `ovms:{DEMO}:session` | hash | the car's newest session, and how often it was thrown out lately; see `presence.claim` |
+| `ovms:group:<NAME>` | channel | cars of a group and who asks for them; see `groups` |
 | `ovms:replicas` | sorted set | a replica of car-protocol, scored by the Unix time at which its lease ends |
+| `ovms:replica:<id>` | channel | for one replica; see `replicas` |
+| `ovms:replica:<id>:vehicles` | set | the vehicles that a replica has announced |
 | `ovms:session:<sha256>` | hash | an HTTP session, by the SHA-256 of its id |
 """
 
@@ -21,7 +25,7 @@ REPLICAS: Final = "ovms:replicas"
 
 
 def messages_channel(vehicle_id: str) -> str:
-    """Where a vehicle's status messages go."""
+    """Where goes what apps hear from a car."""
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:messages"
 
 
@@ -40,16 +44,21 @@ def http_key(vehicle_id: str) -> str:
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:http"
 
 
-def epoch_key(vehicle_id: str) -> str:
-    """The number of the car's newest session."""
-    return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:epoch"
+def session_key(vehicle_id: str) -> str:
+    """The car's newest session."""
+    return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:session"
+
+
+def group_channel(name: bytes) -> bytes:
+    """Where the cars of a group and those who watch them meet; a name is any bytes, in upper case."""
+    return b"ovms:group:" + name
 
 
 def replica_channel(replica: str) -> str:
-    """Where one replica of car-protocol can be reached."""
+    """Where one replica of car-protocol, or of another service that asks cars, can be reached."""
     return f"ovms:replica:{replica}"
 
 
-def vehicle_of(channel: bytes) -> str:
-    """The folded vehicle id that a channel of this module is about; empty for a replica's own channel."""
-    return channel.partition(b"{")[2].partition(b"}")[0].decode()
+def replica_vehicles_key(replica: str) -> str:
+    """The set of vehicles that a replica has announced."""
+    return f"ovms:replica:{replica}:vehicles"

@@ -1,20 +1,27 @@
 """Who is connected to a vehicle, over all replicas of both services.
 
-A replica of car-protocol writes one field a vehicle, `<car> <apps> <batch>`; it counts while the replica's own lease runs,
-so that a replica that died counts for nothing after `REPLICA_LEASE`. An HTTP session is a member of the vehicle's sorted set
-until its lease ends. Every change publishes the new counts on the vehicle's peers channel.
+A replica of car-protocol writes one field a vehicle, `<session> <apps> <batch>`: the epoch of the car's session there, 0 where
+it has none, and how many apps and batch clients. The field counts while the replica's own lease runs, so that a replica that
+died counts for nothing after `REPLICA_LEASE`; then any other one clears what it left. An HTTP session is a member of the
+vehicle's sorted set until its lease ends. Every change publishes who is connected now on the vehicle's peers channel:
+
+`{"vehicle": "DEMO", "car": 1, "apps": 3, "batch": 0, "http": 1, "http_until": 1700000000.5, "session": 1700000000123,
+"replicas": {"5f2c…": [1700000000123, 2, 0]}}`
+
+`car` is 0 or 1; `apps` counts HTTP sessions too; `session` is the epoch of the car's newest session.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import redis.asyncio
 
 from ovms.bus import channels
 
-REPLICA_LEASE: Final = 15.0
+REPLICA_LEASE: Final = 10.0
+CLEAR_AT_ONCE: Final = 500
 
 # KEYS: connections, http. ARGV: vehicle id, channel, what to do with which member, replicas whose lease runs. One script, so
 # that a change, the counts after it and their publication are one step: two that come at once are told 1 and 2, never 2 and 2.
@@ -24,12 +31,16 @@ local now = clock[1] + clock[2] / 1000000
 local ended = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local verb, member, value = ARGV[3], ARGV[4], ARGV[5]
 local before = redis.call('ZCARD', KEYS[2])
+local has_changed = ended > 0
 if verb == 'connect' then
   redis.call('ZADD', KEYS[2], now + tonumber(value), member)
 elseif verb == 'disconnect' then
   redis.call('ZREM', KEYS[2], member)
 elseif verb == 'announce' then
   if value == '0 0 0' then redis.call('HDEL', KEYS[1], member) else redis.call('HSET', KEYS[1], member, value) end
+  has_changed = true
+elseif verb == 'clear' then
+  has_changed = redis.call('HDEL', KEYS[1], member) > 0
 end
 local http = redis.call('ZCARD', KEYS[2])
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
@@ -39,35 +50,69 @@ local live, fields = {}, {}
 for replica in string.gmatch(ARGV[6], '%S+') do live[replica] = true end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  if live[all[i]] then
-    fields[#fields + 1], fields[#fields + 2] = all[i], all[i + 1]
-  else
-    redis.call('HDEL', KEYS[1], all[i])
-  end
+  if live[all[i]] then fields[#fields + 1], fields[#fields + 2] = all[i], all[i + 1] end
 end
-if verb == 'announce' or ended > 0 or http ~= before then
-  local car, apps, batch = 0, http, 0
-  for i = 2, #fields, 2 do
-    local c, a, b = string.match(fields[i], '(%d+) (%d+) (%d+)')
-    if tonumber(c) > 0 then car = 1 end
-    apps, batch = apps + a, batch + b
+if has_changed or http ~= before then
+  local session, apps, batch, replicas = 0, http, 0, {}
+  for i = 1, #fields, 2 do
+    local s, a, b = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
+    s, a, b = tonumber(s), tonumber(a), tonumber(b)
+    session, apps, batch, replicas[fields[i]] = math.max(session, s), apps + a, batch + b, {s, a, b}
   end
-  redis.call('PUBLISH', ARGV[2], cjson.encode({vehicle = ARGV[1], car = car, apps = apps, batch = batch, http = http,
-    http_until = tonumber(first[2] or '0')}))
+  redis.call('PUBLISH', ARGV[2], cjson.encode({vehicle = ARGV[1], car = session > 0 and 1 or 0, apps = apps, batch = batch,
+    http = http, http_until = tonumber(first[2] or '0'), session = session, replicas = replicas}))
 end
 return {before, http, first[2] or '0', fields}
 """
 
-# An epoch never falls, even where Redis has lost its memory: it is at least the time in milliseconds.
+# KEYS: session, http, connections. ARGV: whether the car has waited already. An epoch never falls, even where Redis has lost
+# its memory: it is at least the time in milliseconds. A car that throws another session of itself out, again and again, is
+# told to wait before it may: two modules with one id would otherwise keep each other and us busy without an end.
 _CLAIM: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local epoch = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0') + 1)
-redis.call('SET', KEYS[1], string.format('%.0f', epoch), 'EX', 2592000)
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'thrown', 'thrown_at')
+local fields = redis.call('HGETALL', KEYS[3])
+local is_taken, delay, epoch = false, 0, 0
+for i = 2, #fields, 2 do
+  if string.sub(fields[i], 1, 2) ~= '0 ' then is_taken = true end
+end
+if is_taken then
+  local thrown = now - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
+  if thrown >= 3 and ARGV[1] == '0' then
+    delay = math.min(30, 2 ^ (thrown - 3))
+  else
+    redis.call('HSET', KEYS[1], 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', now))
+  end
+end
+if delay == 0 then
+  epoch = math.max(now, tonumber(known[1] or '0') + 1)
+  redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
+  redis.call('EXPIRE', KEYS[1], 2592000)
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now / 1000)
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-return {string.format('%.0f', epoch), redis.call('ZCARD', KEYS[2]), first[2] or '0'}
+return {string.format('%.0f', epoch), delay, redis.call('ZCARD', KEYS[2]), first[2] or '0', fields}
 """
+
+# KEYS: replicas. ARGV: replica, seconds. A lease that has run out is never renewed: others may be clearing what it stood for.
+_RENEW: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not ends or tonumber(ends) < now then return 0 end
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+return 1
+"""
+
+
+class Connected(NamedTuple):
+    """What one replica has connected of a vehicle."""
+
+    session: int
+    """The epoch of the car's session, 0 where it is not here."""
+    apps: int
+    batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +127,32 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class HttpWatchers:
+    """The HTTP sessions that watch a car, and the Unix time at which the first of their leases ends."""
+
+    count: int = 0
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Who is connected to a vehicle, replica by replica."""
+
+    replicas: Mapping[str, Connected] = field(default_factory=dict)
+    http: HttpWatchers = HttpWatchers()
+
+    def peers(self) -> Peers:
+        """The counts."""
+        return Peers(
+            car=int(any(connected.session for connected in self.replicas.values())),
+            apps=self.http.count + sum(connected.apps for connected in self.replicas.values()),
+            batch=sum(connected.batch for connected in self.replicas.values()),
+            http=self.http.count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
     """What connecting an HTTP session to a vehicle found."""
 
     peers: Peers
@@ -91,19 +161,15 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpWatchers:
-    """The HTTP sessions that watch a car, and the Unix time at which the first of their leases ends."""
-
-    count: int
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
-    """What the owner of a car's newest session is told."""
+    """What a car that logs in is told."""
 
     epoch: int
-    watchers: HttpWatchers
+    """The number of its session, newer than all before; 0 where it has to wait."""
+    present: Present
+    """Who else is connected."""
+    delay: float = 0.0
+    """Seconds to wait before it claims again."""
 
 
 class Presence:
@@ -116,66 +182,101 @@ class Presence:
         self._redis = redis_client
         self._change = redis_client.register_script(_CHANGE)
         self._claim = redis_client.register_script(_CLAIM)
+        self._renew = redis_client.register_script(_RENEW)
 
-    async def connect(self, vehicle_id: str, member: str, lifetime: float) -> Connected:
+    # ---- HTTP sessions
+
+    async def connect(self, vehicle_id: str, member: str, lifetime: float) -> Watching:
         """Count an HTTP session as an app of the vehicle for `lifetime` seconds, or renew it."""
-        [(before, http, _, fields)] = await self._run("connect", {vehicle_id: (member, str(lifetime))})
-        peers = _count(fields, http)
-        return Connected(peers, first=before + peers.apps - peers.http == 0)
+        [answer] = await self._run("connect", {vehicle_id: (member, str(lifetime))})
+        peers = _present(answer).peers()
+        return Watching(peers, first=int(answer[0]) + peers.apps - peers.http == 0)
 
     async def disconnect(self, vehicle_id: str, member: str) -> Peers:
         """End an HTTP session's watch of a vehicle; one that is not there changes nothing."""
-        [(_, http, _, fields)] = await self._run("disconnect", {vehicle_id: (member, "")})
-        return _count(fields, http)
+        [answer] = await self._run("disconnect", {vehicle_id: (member, "")})
+        return _present(answer).peers()
+
+    # ---- asked
 
     async def counts(self, vehicle_ids: Sequence[str]) -> list[Peers]:
         """The counts of some vehicles, in their order."""
-        answers = await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))
-        return [_count(fields, http) for _, http, _, fields in answers]
+        return [present.peers() for present in await self.present(vehicle_ids)]
 
-    async def watchers(self, vehicle_ids: Iterable[str]) -> list[HttpWatchers]:
-        """End the leases that have run out and return those left, in order."""
-        answers = await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))
-        return [HttpWatchers(int(http), float(until)) for _, http, until, _ in answers]
+    async def present(self, vehicle_ids: Iterable[str]) -> list[Present]:
+        """Who is connected to some vehicles, in their order. Ends the leases of HTTP sessions that have run out."""
+        return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))]
 
-    async def claim(self, vehicle_ids: Sequence[str]) -> list[Claim]:
-        """Make the caller the owner of some cars' newest sessions, in order."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for vehicle_id in vehicle_ids:
-                keys = [channels.epoch_key(vehicle_id), channels.http_key(vehicle_id)]
-                await self._claim(keys=keys, client=pipe)
-            answers = await pipe.execute()
-        return [Claim(int(epoch), HttpWatchers(int(http), float(until))) for epoch, http, until in answers]
+    async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
+        """Make the caller the owner of some cars' newest sessions, in order; or tell him to wait first.
 
-    async def announce(self, replica: str, counts: Mapping[str, tuple[int, int, int]]) -> None:
-        """Write what a replica has connected, (car, apps, batch) a vehicle id, and publish the new sums.
-
-        The replica's lease must have been renewed before: what a replica without a lease has connected does not count.
+        Args:
+            cars: vehicle ids, and whether each has waited already.
         """
-        fields = {vehicle_id: (replica, f"{car} {apps} {batch}") for vehicle_id, (car, apps, batch) in counts.items()}
-        await self._run("announce", fields)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            _ask_for_leases(pipe)
+            for vehicle_id, has_waited in cars:
+                keys = [make(vehicle_id) for make in (channels.session_key, channels.http_key, channels.connections_key)]
+                await self._claim(keys=keys, args=[int(has_waited)], client=pipe)
+            now, leases, *answers = await pipe.execute()
+        live = set(_live(now, leases))
+        return [
+            Claim(int(epoch), _present((0, http, until, _pairs(fields, live))), float(delay))
+            for epoch, delay, http, until, fields in answers
+        ]
+
+    # ---- replicas
+
+    async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
+        """Write what a replica has connected, by vehicle id, and publish the new sums.
+
+        The replica must have a lease: what one without it has connected does not count.
+        """
+        here = [vehicle_id for vehicle_id, counts in connected.items() if any(counts)]
+        if here:
+            await self._redis.sadd(channels.replica_vehicles_key(replica), *here)
+        await self._run("announce", {name: (replica, "{} {} {}".format(*counts)) for name, counts in connected.items()})
+        if len(here) < len(connected):
+            await self._redis.srem(channels.replica_vehicles_key(replica), *(connected.keys() - set(here)))
+
+    async def begin_replica(self, replica: str) -> None:
+        """Give a replica its lease; its name must be new."""
+        seconds, micros = await self._redis.time()
+        await self._redis.zadd(channels.REPLICAS, {replica: seconds + micros / 1e6 + REPLICA_LEASE})
 
     async def renew_replica(self, replica: str) -> bool:
-        """Keep a replica's lease; whether it had run out, so that all it has connected must be announced again."""
-        seconds, micros = await self._redis.time()
-        now = seconds + micros / 1e6
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zremrangebyscore(channels.REPLICAS, "-inf", now)
-            pipe.zadd(channels.REPLICAS, {replica: now + REPLICA_LEASE})
-            _, added = await pipe.execute()
-        return bool(added)
+        """Keep a replica's lease; False: it has run out, so the replica must begin again under a new name."""
+        return bool(await self._renew(keys=[channels.REPLICAS], args=[replica, REPLICA_LEASE]))
 
-    async def end_replica(self, replica: str) -> None:
-        """Give a replica's lease back: all it had connected counts no more."""
+    async def ended_replicas(self) -> list[str]:
+        """The replicas whose lease has run out, and who may have left something behind."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            _ask_for_leases(pipe)
+            now, leases = await pipe.execute()
+        live = _live(now, leases)
+        return [replica.decode() for replica, _ in leases if replica not in live]
+
+    async def clear_replica(self, replica: str) -> int:
+        """End a replica: its lease, and all that it had connected, which is published; returns how many vehicles that were.
+
+        Several may do this at once for one that has died, and each may stop half way: what is left is found again.
+        """
+        # It counts no more from here on, but stays in the list of replicas until all that it left is cleared.
+        await self._redis.zadd(channels.REPLICAS, {replica: 0}, xx=True)
+        key, cleared = channels.replica_vehicles_key(replica), 0
+        some_of: Any = self._redis.srandmember
+        while vehicles := [name.decode() for name in await some_of(key, CLEAR_AT_ONCE)]:
+            await self._run("clear", dict.fromkeys(vehicles, (replica, "")))
+            await self._redis.srem(key, *vehicles)
+            cleared += len(vehicles)
         await self._redis.zrem(channels.REPLICAS, replica)
+        return cleared
 
     async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]]) -> list[Any]:
         """Make one change a vehicle, (member, value) by vehicle id; returns what the script does, in order."""
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
-            (seconds, micros), leases = await pipe.execute()
-            live = b" ".join(replica for replica, until in leases if until >= seconds + micros / 1e6)
+            _ask_for_leases(pipe)
+            live = b" ".join(_live(*await pipe.execute()))
             for vehicle_id, (member, value) in changes.items():
                 keys = [channels.connections_key(vehicle_id), channels.http_key(vehicle_id)]
                 arguments: list[str | bytes] = [vehicle_id, channels.peers_channel(vehicle_id), verb, member, value, live]
@@ -183,18 +284,40 @@ class Presence:
             return list(await pipe.execute())
 
 
-def _count(fields: Sequence[bytes], http: int) -> Peers:
-    """Add up what the replicas have connected: names and values in turn."""
-    connected = [tuple(map(int, value.split())) for value in fields[1::2]]
-    return Peers(
-        car=int(any(car for car, _, _ in connected)),
-        apps=http + sum(apps for _, apps, _ in connected),
-        batch=sum(batch for _, _, batch in connected),
-        http=http,
-    )
+def present_of(body: bytes) -> Present:
+    """Who is connected, as a message on a peers channel tells.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        told = json.loads(body)
+        replicas = {name: Connected(*map(int, counts)) for name, counts in told["replicas"].items()}
+        return Present(replicas, HttpWatchers(int(told["http"]), float(told["http_until"])))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"no message of a peers channel: {error!r}") from None
 
 
-def watchers_of(body: bytes) -> HttpWatchers:
-    """The HTTP sessions that a message on a peers channel tells of."""
-    told = json.loads(body)
-    return HttpWatchers(int(told["http"]), float(told["http_until"]))
+def _ask_for_leases(pipe: Any) -> None:
+    pipe.time()
+    pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
+
+
+def _live(now: tuple[int, int], leases: Sequence[tuple[bytes, float]]) -> list[bytes]:
+    """The replicas whose lease runs."""
+    seconds, micros = now
+    return [replica for replica, until in leases if until >= seconds + micros / 1e6]
+
+
+def _pairs(fields: Sequence[bytes], live: set[bytes]) -> list[bytes]:
+    """Of names and values in turn those whose name is in `live`."""
+    return [part for pair in zip(fields[::2], fields[1::2], strict=True) if pair[0] in live for part in pair]
+
+
+def _present(answer: Sequence[Any]) -> Present:
+    """What the scripts answer: something of their own, HTTP sessions, the end of the first one's lease, names and values."""
+    _, http, until, fields = answer
+    replicas = {
+        name.decode(): Connected(*map(int, counts.split())) for name, counts in zip(fields[::2], fields[1::2], strict=True)
+    }
+    return Present(replicas, HttpWatchers(int(http), float(until)))

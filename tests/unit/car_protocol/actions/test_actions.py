@@ -33,7 +33,7 @@ class Scene:
         self.server: Server = make_server()
         self.room: Room = self.server.hub.room(vehicle())
         self.car, self.app, self.batch = car(), app(), batch()
-        self.server.hub.join_car(self.room, self.car, NOW)
+        self.server.hub.join_car(self.room, self.car, NOW, epoch=1)
         for watcher in (self.app, self.batch):
             self.server.hub.join_watcher(self.room, watcher, NOW)
         self.car.take(), self.app.take()
@@ -105,7 +105,7 @@ def test_a_state_is_kept_up_to_64_kib_and_always_sent_on(scene: Scene, size: int
     message = b"F" + b"9" * (size - 1)
     store_and_forward(scene.server, scene.room, scene.car, message, NOW)
     assert (scene.waiting() == {"F": message}) is is_kept
-    assert (scene.published == [("DEMO", message)]) is is_kept
+    assert scene.published == [("DEMO", message)]
     assert scene.app.take() == [message, b"f9.9", b"T0"]
     assert scene.server.counters.unstored == int(not is_kept)
     assert LONGEST_STORED == 64 * 1024

@@ -49,7 +49,7 @@ class Line:
         self.connection.enter(room, SECRET, SERVER_TOKEN)
         now = self.server.loop.time()
         if self.client_role is Role.CAR:
-            self.server.hub.join_car(room, self.connection, now)
+            self.server.hub.join_car(room, self.connection, now, epoch=1)
         else:
             self.connection.hold_back()
             self.server.hub.join_watcher(room, self.connection, now)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from car_protocol.rooms.hub import Hub, Room
+from car_protocol.rooms.hub import Elsewhere, Hub, Room
 from fakes.peers import FakePeer, app, batch, car
 from fakes.rooms import FakePresence, publish_head, vehicle
+from ovms.bus.presence import HttpWatchers
 
 NOW = 1000.0
 
@@ -36,7 +37,7 @@ def test_a_car_is_told_who_watches_and_watchers_that_it_came_and_went(hub: Hub, 
     module, watching, polling = car(), app(), batch()
     hub.join_watcher(room, watching, NOW)
     hub.join_watcher(room, polling, NOW)
-    hub.join_car(room, module, NOW)
+    hub.join_car(room, module, NOW, epoch=1)
     assert module.take() == [b"Z1"]
     assert watching.take() == polling.take() == [b"Z1"]
 
@@ -48,58 +49,125 @@ def test_a_car_is_told_who_watches_and_watchers_that_it_came_and_went(hub: Hub, 
 
 def test_a_car_is_told_of_every_app_and_of_no_batch_client(hub: Hub, room: Room) -> None:
     module, first, second, polling = car(), app(), app(), batch()
-    hub.join_car(room, module, NOW)
+    hub.join_car(room, module, NOW, epoch=1)
     assert module.take() == [b"Z0"]
     hub.join_watcher(room, first, NOW)
     hub.join_watcher(room, second, NOW)
     assert module.take() == [b"Z1", b"Z2"]
     hub.join_watcher(room, polling, NOW)
     assert module.take() == []
-    assert room.counts() == (1, 2, 1)
+    assert room.connected() == (1, 2, 1)
     hub.leave(room, polling, NOW)
     assert module.take() == []
     hub.leave(room, first, NOW)
     assert module.take() == [b"Z1"]
-    assert room.counts() == (1, 1, 0)
+    assert room.connected() == (1, 1, 0)
 
 
-def test_http_sessions_count_as_apps_and_only_a_change_is_told(hub: Hub, room: Room) -> None:
+def test_watchers_elsewhere_count_as_apps_and_only_a_change_is_told(hub: Hub, room: Room) -> None:
     module = car()
-    hub.join_car(room, module, NOW)
+    hub.join_car(room, module, NOW, epoch=1)
     hub.join_watcher(room, app(), NOW)
     module.take()
-    hub.watched_by_http(room, 2, 5000.0, NOW)
-    hub.watched_by_http(room, 2, 6000.0, NOW)
+    hub.changed_elsewhere(room, Elsewhere(http=HttpWatchers(2, 5000.0)), NOW)
+    hub.changed_elsewhere(room, Elsewhere(http=HttpWatchers(2, 6000.0)), NOW)
     assert module.take() == [b"Z3"]
-    assert room.http_until == 6000.0
-    hub.watched_by_http(room, 0, 0.0, NOW)
+    assert room.elsewhere.http.until == 6000.0
+    hub.changed_elsewhere(room, Elsewhere(apps=3, http=HttpWatchers(2, 6000.0)), NOW)
+    assert module.take() == [b"Z6"]
+    hub.changed_elsewhere(room, Elsewhere(), NOW)
     assert module.take() == [b"Z1"]
-    assert room.counts() == (1, 1, 0)
+    assert room.connected() == (1, 1, 0)
 
 
-def test_http_sessions_of_an_absent_car_are_noted(hub: Hub, room: Room) -> None:
-    hub.watched_by_http(room, 1, 5000.0, NOW)
-    assert room.http == 1
+def test_a_car_that_comes_is_told_of_watchers_elsewhere(hub: Hub, room: Room) -> None:
+    module = car()
+    hub.join_car(room, module, NOW, epoch=7, elsewhere=Elsewhere(session=6, replica="other", apps=2))
+    assert module.take() == [b"Z2"]
+    assert room.elsewhere.session == 0
+
+
+# ---- the car elsewhere
+
+
+@pytest.fixture
+def watching(hub: Hub, room: Room) -> FakePeer:
+    """An app that has been told that its car is not here."""
+    peer = app()
+    hub.join_watcher(room, peer, NOW)
+    hub.changed_elsewhere(room, Elsewhere(), NOW)
+    peer.take()
+    return peer
+
+
+def test_who_waits_for_his_greeting_learns_there_that_the_car_is_elsewhere(hub: Hub, room: Room) -> None:
+    newcomer = app()
+    hub.join_watcher(room, newcomer, NOW)
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other"), NOW)
+    assert newcomer.take() == []
+    assert room.has_car
+
+
+def test_watchers_are_told_that_a_car_elsewhere_comes_and_goes(hub: Hub, room: Room, watching: FakePeer) -> None:
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other"), NOW)
+    assert (watching.take(), room.has_car) == ([b"Z1"], True)
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other", apps=1), NOW)
+    assert watching.take() == []
+    hub.changed_elsewhere(room, Elsewhere(session=6, replica="third"), NOW)
+    assert watching.take() == [b"Z0", b"Z1"]
+    hub.changed_elsewhere(room, Elsewhere(), NOW)
+    assert (watching.take(), room.has_car) == ([b"Z0"], False)
+
+
+def test_a_car_that_was_elsewhere_and_comes_here_is_seen_to_go_and_come(hub: Hub, room: Room, watching: FakePeer) -> None:
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other"), NOW)
+    watching.take()
+    hub.join_car(room, car(), NOW, epoch=6)
+    assert watching.take() == [b"Z0", b"Z1"]
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other"), NOW)
+    hub.changed_elsewhere(room, Elsewhere(), NOW)
+    assert watching.take() == []
+
+
+def test_a_newer_session_elsewhere_ends_the_one_here(hub: Hub, room: Room, watching: FakePeer, presence: FakePresence) -> None:
+    module = car()
+    hub.join_car(room, module, NOW, epoch=5)
+    watching.take()
+    hub.changed_elsewhere(room, Elsewhere(session=6, replica="other"), NOW)
+    assert module.closed == ["the car has logged in elsewhere"]
+    assert watching.take() == [b"Z0", b"Z1"]
+    assert presence.changes[-1] == ("DEMO", (0, 1, 0))
+    hub.leave(room, module, NOW)
+    assert watching.take() == []
+
+
+@pytest.mark.parametrize("session", [4, 5])
+def test_an_older_session_elsewhere_is_none(hub: Hub, room: Room, watching: FakePeer, session: int) -> None:
+    module = car()
+    hub.join_car(room, module, NOW, epoch=5)
+    hub.changed_elsewhere(room, Elsewhere(session=session, replica="other"), NOW)
+    hub.leave(room, module, NOW)
+    assert (module.closed, watching.take(), room.has_car) == ([], [b"Z1", b"Z0"], False)
 
 
 def test_the_newest_car_wins_and_watchers_see_it_go_and_come(hub: Hub, room: Room) -> None:
     first, second, watching = car(), car(), app()
-    hub.join_car(room, first, NOW)
+    hub.join_car(room, first, NOW, epoch=1)
     hub.join_watcher(room, watching, NOW)
     first.take(), watching.take()
-    hub.join_car(room, second, NOW)
+    hub.join_car(room, second, NOW, epoch=2)
     assert watching.take() == [b"Z0", b"Z1"]
     assert second.take() == [b"Z1"]
     assert first.take() == []
     assert first.closed == ["the car has logged in again"]
     assert room.car is second
-    assert room.counts() == (1, 1, 0)
+    assert room.connected() == (2, 1, 0)
 
 
 def test_the_end_of_a_replaced_car_changes_nothing(hub: Hub, room: Room, presence: FakePresence) -> None:
     first, second = car(), car()
-    hub.join_car(room, first, NOW)
-    hub.join_car(room, second, NOW)
+    hub.join_car(room, first, NOW, epoch=1)
+    hub.join_car(room, second, NOW, epoch=1)
     second.take()
     presence.changes.clear()
     hub.leave(room, first, NOW)
@@ -110,15 +178,15 @@ def test_the_end_of_a_replaced_car_changes_nothing(hub: Hub, room: Room, presenc
 
 
 def test_a_car_that_logs_in_again_stays_in_the_same_room(hub: Hub, room: Room) -> None:
-    hub.join_car(room, car(), NOW)
-    hub.join_car(room, car(), NOW)
+    hub.join_car(room, car(), NOW, epoch=1)
+    hub.join_car(room, car(), NOW, epoch=1)
     assert list(hub) == [room]
 
 
 @pytest.mark.parametrize("peer", [car(), app(), batch()])
 def test_a_room_is_forgotten_with_its_last_peer(hub: Hub, room: Room, peer: FakePeer) -> None:
     if peer.role.value == "C":
-        hub.join_car(room, peer, NOW)
+        hub.join_car(room, peer, NOW, epoch=1)
     else:
         hub.join_watcher(room, peer, NOW)
     assert not room.is_empty()
@@ -126,11 +194,11 @@ def test_a_room_is_forgotten_with_its_last_peer(hub: Hub, room: Room, peer: Fake
     assert room.is_empty()
     assert len(hub) == 0
     hub.leave(room, peer, NOW)
-    assert room.counts() == (0, 0, 0)
+    assert room.connected() == (0, 0, 0)
 
 
 def test_the_end_of_a_stranger_changes_nothing(hub: Hub, room: Room, presence: FakePresence) -> None:
-    hub.join_car(room, car(), NOW)
+    hub.join_car(room, car(), NOW, epoch=1)
     presence.changes.clear()
     hub.leave(room, app(), NOW)
     assert presence.changes == []
@@ -138,7 +206,7 @@ def test_the_end_of_a_stranger_changes_nothing(hub: Hub, room: Room, presence: F
 
 def test_every_change_of_the_counts_is_announced(hub: Hub, room: Room, presence: FakePresence) -> None:
     module, watching, polling = car(), app(), batch()
-    hub.join_car(room, module, NOW)
+    hub.join_car(room, module, NOW, epoch=1)
     hub.join_watcher(room, watching, NOW)
     hub.join_watcher(room, polling, NOW)
     hub.leave(room, module, NOW)
@@ -167,4 +235,4 @@ def test_a_watcher_that_leaves_while_all_are_told_harms_nobody(hub: Hub, room: R
     hub.join_watcher(room, other, NOW)
     room.tell_watchers(b"S1", NOW)
     assert other.take() == [b"S1"]
-    assert room.counts() == (0, 1, 0)
+    assert room.connected() == (0, 1, 0)

@@ -4,57 +4,52 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-from car_protocol.rooms.hub import Hub
+from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from fakes.peers import car
 from fakes.rooms import publish_head, vehicle
 from fixtures.waiting import until
+from ovms.bus.presence import Connected
 
 
 class FakeRedis:
-    """Gives a subscription on which nothing ever comes."""
+    """Runs no script."""
 
     def register_script(self, script: str) -> None:
         return None
-
-    def pubsub(self, **options: Any) -> "FakeRedis":
-        return self
-
-    async def subscribe(self, *names: str) -> None:
-        """Nothing comes."""
-
-    async def listen(self) -> Any:
-        await asyncio.Event().wait()
-        yield {}
 
 
 class FakePresence:
     """Is in the middle of an announcement for as long as a test wants."""
 
     def __init__(self) -> None:
-        self.announced: list[Mapping[str, tuple[int, int, int]]] = []
+        self.announced: list[Mapping[str, Connected]] = []
         self.is_announcing = False
 
-    async def renew_replica(self, replica: str) -> None:
-        """It is kept."""
+    async def begin_replica(self, replica: str) -> None:
+        """It has a lease."""
 
-    async def announce(self, replica: str, counts: Mapping[str, tuple[int, int, int]]) -> None:
+    async def ended_replicas(self) -> list[str]:
+        return []
+
+    async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
         self.is_announcing = True
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             # What `asyncio.wait_for` of Python 3.11 makes of a cancellation that comes as what it waits for is done;
             # redis-py has one around every write.
-            self.announced.append(counts)
+            self.announced.append(connected)
 
 
 async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
-    keeper = PresenceKeeper(cast("Any", FakeRedis()), "replica", monotonic=lambda: 0.0, wall=lambda: 0.0)
+    rooms: list[Room] = []
+    hub = Hub(publish_head, rooms.append)
+    keeper = PresenceKeeper(cast("Any", FakeRedis()), hub, new_name=lambda: "replica", renamed=lambda name: None)
     presence = keeper._presence = cast("Any", FakePresence())
-    hub = Hub(publish_head, keeper.changed)
     before = asyncio.all_tasks()
-    task = asyncio.create_task(keeper.run(hub))
-    hub.join_car(hub.room(vehicle()), car(), 0)
+    task = asyncio.create_task(keeper.run())
+    hub.join_car(hub.room(vehicle()), car(), 0, epoch=1)
     await until(lambda: presence.is_announcing)
     task.cancel()
     _, still_running = await asyncio.wait([task], timeout=0.5)

@@ -34,10 +34,12 @@ def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
     number = int(found[1])
     if number in BY_THE_SERVER:
         server.archive.ask(room, peer, number, found[2] or b"", now)
-    elif room.car is None:
+    elif not room.has_car:
         peer.send(b"c%d,1,Vehicle is not connected" % number, now)
     elif len(message) > MOST_TO_A_CAR:
         peer.send(b"c%d,1,Command is too long" % number, now)
+    elif room.car is None:
+        server.replicas.send_to_car(room, peer, message)
     else:
         open_command(server, room, number, peer, now)
         room.car.send(message, now)
@@ -47,10 +49,10 @@ def answer(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
     """`c<n>,<result>[,…]`: to the asker alone; nowhere, if he has left; to everybody, if there is none."""
     found = _ANSWER.match(message)
     if found is None:
-        room.tell_watchers(message, now)
+        _tell_all(server, room, message, now)
     else:
         number = int(found[1])
-        answer_oldest(room, number, message, now, is_last=not _more_follow(number, *found.group(2, 3, 4)))
+        answer_oldest(server, room, number, message, now, is_last=not _more_follow(number, *found.group(2, 3, 4)))
 
 
 def open_command(server: Server, room: Room, number: int, peer: Peer, now: float) -> None:
@@ -59,15 +61,20 @@ def open_command(server: Server, room: Room, number: int, peer: Peer, now: float
     room.commands = [*room.commands[1 - MOST_OPEN :], asked]
 
 
-def answer_oldest(room: Room, number: int, message: bytes, now: float, *, is_last: bool = True) -> None:
+def answer_oldest(server: Server, room: Room, number: int, message: bytes, now: float, *, is_last: bool = True) -> None:
     """Send an answer to whoever asked the oldest open command of its number, of any number for a sealed answer."""
     asked = _oldest(room, number, now)
     if asked is None:
-        room.tell_watchers(message, now)
+        _tell_all(server, room, message, now)
         return
     if is_last:
         room.commands.remove(asked)
     asked.asker.send(message, now)
+
+
+def _tell_all(server: Server, room: Room, message: bytes, now: float) -> None:
+    server.publisher.publish(room, message)
+    room.tell_watchers(message, now)
 
 
 def _oldest(room: Room, number: int, now: float) -> OpenCommand | None:

@@ -26,5 +26,4 @@ def subscribe(server: Server, room: Room, peer: Peer, message: bytes, now: float
     group = name.upper()
     if peer.role is Role.APP:
         server.groups.subscribe(peer, group)
-    for told in server.groups.updates(group):
-        peer.send(told, now)
+    server.groups.ask(peer, group, now)

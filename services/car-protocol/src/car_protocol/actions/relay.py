@@ -10,9 +10,11 @@ from car_protocol.server import Server
 MOST_TO_A_CAR: Final = 1020 // 4 * 3 - len(b"MP-0 ")
 
 
-def to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+def to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """From an app to the car as it is; to a car that is not here, nowhere."""
     if len(message) > MOST_TO_A_CAR:
         server.counters.ignored += 1
     elif room.car is not None:
         room.car.send(message, now)
+    elif room.has_car:
+        server.replicas.send_to_car(room, peer, message)

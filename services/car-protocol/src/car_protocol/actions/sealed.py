@@ -8,6 +8,7 @@ from typing import Final
 
 from car_protocol.actions.commands import SEALED, answer_oldest, open_command
 from car_protocol.actions.relay import MOST_TO_A_CAR
+from car_protocol.actions.state import tell_state
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 
@@ -23,7 +24,7 @@ def from_car(server: Server, room: Room, peer: Peer, message: bytes, now: float)
     if kind == b"T" and 0 < len(message) - 2 <= LONGEST_TOKEN:
         _set_token(server, room, message, now)
     elif kind == b"M" and code == b"c" and data:
-        answer_oldest(room, SEALED, message, now)
+        answer_oldest(server, room, SEALED, message, now)
     elif kind == b"M" and data and code[0] not in _NO_STATE:
         _store_and_forward(server, room, message, now)
     else:
@@ -37,24 +38,29 @@ def from_app(server: Server, room: Room, peer: Peer, message: bytes, now: float)
     """
     if message[1:2] != b"M" or not 4 <= len(message) <= MOST_TO_A_CAR:
         server.counters.ignored += 1
-    elif room.car is not None:
+    elif room.car is None:
+        if room.has_car:
+            server.replicas.send_to_car(room, peer, message)
+    else:
         if message[2:3] == b"C":
             open_command(server, room, SEALED, peer, now)
         room.car.send(message, now)
 
 
 def _set_token(server: Server, room: Room, message: bytes, now: float) -> None:
-    token = message[2:].decode("utf-8", "replace").replace("\0", "")
-    room.paranoid_token = token
-    server.recorder.put_token(room, token)
+    room.paranoid_token = token_of(message)
+    server.recorder.put_token(room, room.paranoid_token)
+    server.publisher.publish(room, message)
     room.tell_watchers(message, now)
+
+
+def token_of(message: bytes) -> str:
+    """The name of the key in `ET<token>`."""
+    return message[2:].decode("utf-8", "replace").replace("\0", "")
 
 
 def _store_and_forward(server: Server, room: Room, message: bytes, now: float) -> None:
     server.recorder.put_state(room, message[2:], now, room.paranoid_token)
     server.publisher.publish(room, message)
-    for watcher in room.watchers:
-        watcher.send(message, now)
-        if message[2:3] == b"F":
-            watcher.send(b"f" + server.version, now)
-        watcher.send(b"T0", now)
+    if room.watchers:
+        tell_state(server, room, message[2], message, now)

@@ -13,16 +13,22 @@ _AGE_ZERO: Final = b"T0"
 
 
 def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
-    """Keep, publish and forward a car's message; watchers then get its age, and after `F` the server's version."""
+    """Keep, publish and forward a car's message."""
     code = message[0]
     # Firmware 1.2.0 doubles the comma after the mode in performance mode; the reference mends it, apps rely on that.
     if code == _STATE and b",performance,," in message:
         message = message.replace(b",performance,,", b",performance,", 1)
     if len(message) <= LONGEST_STORED:
         server.recorder.put_state(room, message, now)
-        server.publisher.publish(room, message)
     else:
         server.counters.unstored += 1
+    server.publisher.publish(room, message)
+    if room.watchers:
+        tell_state(server, room, code, message, now)
+
+
+def tell_state(server: Server, room: Room, code: int, message: bytes, now: float) -> None:
+    """Send a state of this code to those who watch here, then its age, and after `F` the server's version."""
     for watcher in room.watchers:
         watcher.send(message, now)
         if code == _FIRMWARE:

@@ -1,4 +1,4 @@
-"""Answers logins, many at once: one query finds all their vehicles, one all the messages that greet the apps among them.
+"""Answers logins, many at once: one query finds all their vehicles, one round trip to Redis numbers the cars' sessions.
 
 While PostgreSQL is away logins wait here, and their connections stay open: newer firmware takes a close before `MP-S` for
 wrong credentials and does not come back before its owner has looked after it.
@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -17,13 +17,15 @@ import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.logins.delays import LoginDelays
+from car_protocol.logins.greeter import Greeted, Greeter
 from car_protocol.logins.notices import LoginNotices
+from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.hub import Hub, Peer, Room
 from car_protocol.storage.recorder import Recorder
-from ovms.bus.presence import Claim, HttpWatchers, Presence
+from ovms.bus.presence import Claim, Presence
 from ovms.db.autoprovision import find_configurations
 from ovms.db.engine import UNAVAILABLE, Pool
-from ovms.db.logins import StoredMessage, Vehicle, find_messages, find_vehicles
+from ovms.db.logins import Vehicle, find_vehicles
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import Role, fold_vehicle_id
 from ovms.protocol import Login
@@ -32,22 +34,13 @@ BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
 CLAIM_TIMEOUT: Final = 1.0
 
-# What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
-NEVER: Final = 3020399
 
-_FIRST: Final = b"SF"
-
-
-class Caller(Peer, Protocol):
+class Caller(Peer, Greeted, Protocol):
     """A connection that asks to be let in."""
 
     @property
     def address(self) -> str:
         """Where it comes from."""
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it has ended."""
 
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
         """It is let in: answer the welcome of scheme 0."""
@@ -57,12 +50,6 @@ class Caller(Peer, Protocol):
 
     def refuse(self) -> None:
         """It is not: close."""
-
-    def hold_back(self) -> None:
-        """Keep what is sent to it until `release`."""
-
-    def release(self, greeting: Sequence[bytes]) -> None:
-        """Send the greeting, then what was kept."""
 
 
 class Unprovisioned(Protocol):
@@ -79,7 +66,7 @@ class Unprovisioned(Protocol):
         """Say that there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Admission:
     """A caller whose credentials are right."""
 
@@ -87,6 +74,8 @@ class Admission:
     vehicle: Vehicle
     answer: Callable[[Room], None]
     """Answers his welcome."""
+    has_waited: bool = False
+    """He throws another session of the same car out, and has waited before he does."""
 
 
 class LoginDesk:
@@ -97,7 +86,9 @@ class LoginDesk:
         sealer: opens the vehicles' passwords.
         presence: Redis.
         hub: the rooms that callers are let in to.
-        recorder: knows the messages that are not written yet.
+        recorder: knows the keys of paranoid mode that are not written yet.
+        follower: knows who is connected elsewhere.
+        greeter: greets apps and batch clients.
         notices: tells owners of their cars' logins.
         delays: slows down who guesses.
     """
@@ -109,6 +100,8 @@ class LoginDesk:
         presence: Presence,
         hub: Hub,
         recorder: Recorder,
+        follower: Follower,
+        greeter: Greeter,
         notices: LoginNotices,
         delays: LoginDelays,
     ) -> None:
@@ -117,12 +110,14 @@ class LoginDesk:
         self._presence = presence
         self._hub = hub
         self._recorder = recorder
+        self._follower = follower
+        self._greeter = greeter
         self._notices = notices
         self._delays = delays
         self._asking: list[tuple[Caller, Login]] = []
         self._admitted: list[Admission] = []
         self._to_provision: list[tuple[Unprovisioned, str]] = []
-        self._to_greet: list[tuple[Caller, Room, dict[int, StoredMessage]]] = []
+        self._waiting_again: set[Admission] = set()
         self._work = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._log = structlog.get_logger("login")
@@ -130,7 +125,7 @@ class LoginDesk:
     @property
     def waiting(self) -> int:
         """Logins that have no answer yet."""
-        return len(self._asking) + len(self._admitted) + len(self._to_provision)
+        return len(self._asking) + len(self._admitted) + len(self._waiting_again) + len(self._to_provision)
 
     def ask(self, caller: Caller, login: Login) -> None:
         """Answer a login, soon; later where its vehicle's logins from the same network have failed."""
@@ -162,11 +157,10 @@ class LoginDesk:
                 await self._answer(self._asking[:BATCH])
                 await self._let_in(self._admitted[:BATCH])
                 await self._provision(self._to_provision[:BATCH])
-                await self._greet(self._to_greet[:BATCH])
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 self._log.warning("PostgreSQL does not answer; logins wait", waiting=self.waiting, reason=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
-            if not (self._asking or self._admitted or self._to_provision or self._to_greet):
+            if not (self._asking or self._admitted or self._to_provision):
                 self._work.clear()
 
     # ---- let in or refuse
@@ -205,44 +199,54 @@ class LoginDesk:
         caller.refuse()
 
     async def _let_in(self, admitted: Sequence[Admission]) -> None:
-        cars = [admission.vehicle.vehicle_id for admission in admitted if admission.caller.role is Role.CAR]
-        claims = await self._claim(cars)
+        claims = await self._claim([admission for admission in admitted if admission.caller.role is Role.CAR])
         del self._admitted[: len(admitted)]
         for admission in admitted:
             if not admission.caller.is_gone:
-                self._enter(admission, claims)
+                self._enter(admission, claims.get(admission))
 
-    async def _claim(self, vehicle_ids: Sequence[str]) -> dict[str, Claim]:
-        """What Redis says of the cars; without it, an epoch of the same kind and no watchers until it is back."""
-        if not vehicle_ids:
+    async def _claim(self, cars: Sequence[Admission]) -> dict[Admission, Claim]:
+        """What Redis says of the cars; nothing where it is away: then they come in without it."""
+        if not cars:
             return {}
+        asked = [(car.vehicle.vehicle_id, car.has_waited) for car in cars]
         try:
             async with asyncio.timeout(CLAIM_TIMEOUT):
-                claims = await self._presence.claim(vehicle_ids)
-        except (RedisError, OSError, TimeoutError) as error:
+                claims = await self._presence.claim(asked)
+        except (RedisError, OSError) as error:
             self._log.warning("Redis is away; cars come in without it", reason=type(error).__name__)
-            epoch = int(self._recorder.wall(self._loop.time()) * 1000)
-            claims = [Claim(epoch, HttpWatchers(0, 0.0))] * len(vehicle_ids)
-        return dict(zip(vehicle_ids, claims, strict=True))
+            return {}
+        return dict(zip(cars, claims, strict=True))
 
-    def _enter(self, admission: Admission, claims: dict[str, Claim]) -> None:
+    def _enter(self, admission: Admission, claim: Claim | None) -> None:
         caller, vehicle = admission.caller, admission.vehicle
+        if claim is not None and claim.delay:
+            # Two modules with one id: none of them is closed, which it would take for wrong credentials.
+            self._waiting_again.add(admission)
+            self._loop.call_later(claim.delay, self._admit_again, admission)
+            return
         room = self._hub.room(vehicle)
-        now = self._loop.time()
+        if room.car is None:
+            room.paranoid_token = self._recorder.pending_token(room.vehicle) or vehicle.paranoid_token
         admission.answer(room)
         if caller.role is Role.CAR:
-            claim = claims[vehicle.vehicle_id]
-            room.epoch = max(room.epoch, claim.epoch)
-            room.http, room.http_until = claim.watchers.count, claim.watchers.until
-            self._hub.join_car(room, caller, now)
+            self._join_car(room, caller, claim)
         else:
-            # From here on it hears the car; what it hears waits until it has been greeted with what was before. What the
-            # recorder has not written yet is taken now: it may be written, and forgotten there, before PostgreSQL is asked.
-            caller.hold_back()
-            pending = self._recorder.pending(room)
-            self._hub.join_watcher(room, caller, now)
-            self._to_greet.append((caller, room, pending))
-            self._work.set()
+            self._hub.join_watcher(room, caller, self._loop.time())
+            self._greeter.expect(caller, room)
+
+    def _join_car(self, room: Room, car: Caller, claim: Claim | None) -> None:
+        now = self._loop.time()
+        if claim is None:
+            # An epoch of the same kind as Redis would have given.
+            epoch, elsewhere = int(self._recorder.wall(now) * 1000), None
+        else:
+            epoch, elsewhere = claim.epoch, self._follower.elsewhere(claim.present)
+        self._hub.join_car(room, car, now, epoch=max(epoch, room.epoch + 1), elsewhere=elsewhere)
+
+    def _admit_again(self, admission: Admission) -> None:
+        self._waiting_again.discard(admission)
+        self.admit(replace(admission, has_waited=True))
 
     # ---- provision
 
@@ -261,38 +265,7 @@ class LoginDesk:
             else:
                 module.provision(record, secret, _new_token())
 
-    # ---- greet
-
-    async def _greet(self, entered: Sequence[tuple[Caller, Room, dict[int, StoredMessage]]]) -> None:
-        if not entered:
-            return
-        stored = await find_messages(self._pool, {room.vehicle for _, room, _ in entered})
-        wall = self._recorder.wall(self._loop.time())
-        del self._to_greet[: len(entered)]
-        for caller, room, pending in entered:
-            if not caller.is_gone:
-                caller.release(greeting(room, stored[room.vehicle] | pending, wall))
-
 
 def _new_token() -> bytes:
     # 16 random bytes are 22 characters of the base64 alphabet.
     return b2a_base64(secrets.token_bytes(16))[:22]
-
-
-def greeting(room: Room, stored: dict[int, StoredMessage], wall: float) -> list[bytes]:
-    """What greets an app or a batch client: whether the car is here, what it sent last, and how many seconds ago.
-
-    `F` and `S` come first: an app needs the units of S to read D and L. The name of the key of paranoid mode comes once, before
-    the first message that is sealed with it.
-    """
-    messages = [b"Z1" if room.car is not None else b"Z0"]
-    token_told = not room.paranoid_token
-    for code in sorted(stored, key=lambda code: (_FIRST.find(code) * -1, code)):
-        kept = stored[code]
-        if kept.is_sealed and not token_told:
-            messages.append(b"ET" + room.paranoid_token.encode())
-            token_told = True
-        messages.append(b"EM" + kept.message if kept.is_sealed else kept.message)
-    newest = max((kept.received_at for kept in stored.values()), default=None)
-    messages.append(b"T%d" % (NEVER if newest is None else max(0, int(wall - newest))))
-    return messages

@@ -1,15 +1,16 @@
-"""Who is connected here: a room a vehicle, with its car, its apps and its batch clients."""
+"""Who is connected to a vehicle: here, in a room with its car, its apps and its batch clients, and how many elsewhere."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ovms.bus.presence import Connected, HttpWatchers
 from ovms.db.logins import Vehicle
 from ovms.identity import Role
 
 
 class Peer(Protocol):
-    """A connection that has logged in."""
+    """Whoever has logged in: a connection here, or at another replica."""
 
     role: Role
 
@@ -32,6 +33,24 @@ class OpenCommand:
     ends_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Who is connected to a vehicle at other replicas."""
+
+    session: int = 0
+    """The epoch of the car's newest session there, 0 where there is none."""
+    replica: str = ""
+    """Who has it."""
+    apps: int = 0
+    http: HttpWatchers = HttpWatchers()
+    """HTTP sessions are at no replica of this service."""
+
+    @property
+    def watching(self) -> int:
+        """Apps that are not here."""
+        return self.apps + self.http.count
+
+
 class Room:
     """One vehicle, while somebody is connected to it or something of it waits to be written."""
 
@@ -40,9 +59,9 @@ class Room:
         "batch",
         "car",
         "commands",
+        "elsewhere",
         "epoch",
-        "http",
-        "http_until",
+        "is_known",
         "paranoid_token",
         "publish_head",
         "vehicle",
@@ -62,28 +81,32 @@ class Room:
         """Apps and batch clients, in the order in which they came; a tuple, since it is read for every message."""
         self.apps = 0
         self.batch = 0
-        self.http = 0
-        """HTTP sessions that watch the car."""
-        self.http_until = 0.0
-        """The Unix time at which the first of their leases ends."""
         self.epoch = 0
-        """The car's session, as Redis numbered it."""
+        """The session of the car that is or was here, as Redis numbered it."""
+        self.elsewhere = Elsewhere()
+        self.is_known = False
+        """Whether the watchers here have been told whether the car is connected."""
         self.commands: list[OpenCommand] = []
         """Those that wait for an answer, the oldest first."""
 
+    @property
+    def has_car(self) -> bool:
+        """Whether the car is connected, here or elsewhere."""
+        return self.car is not None or self.elsewhere.session > 0
+
     def tell_watchers(self, message: bytes, now: float) -> None:
-        """Send a message to every app and batch client."""
+        """Send a message to every app and batch client here."""
         for watcher in self.watchers:
             watcher.send(message, now)
 
     def tell_car_the_count(self, now: float) -> None:
         """Tell the car how many apps watch it, HTTP sessions among them (manual, message 0x5A)."""
         if self.car is not None:
-            self.car.send(b"Z%d" % (self.apps + self.http), now)
+            self.car.send(b"Z%d" % (self.apps + self.elsewhere.watching), now)
 
-    def counts(self) -> tuple[int, int, int]:
-        """Cars, apps and batch clients connected here."""
-        return int(self.car is not None), self.apps, self.batch
+    def connected(self) -> Connected:
+        """Who is connected here."""
+        return Connected(self.epoch if self.car is not None else 0, self.apps, self.batch)
 
     def is_empty(self) -> bool:
         """Whether nobody is connected here."""
@@ -109,6 +132,10 @@ class Hub:
     def __len__(self) -> int:
         return len(self._rooms)
 
+    def get(self, vehicle: int) -> Room | None:
+        """The room of a vehicle, if there is one."""
+        return self._rooms.get(vehicle)
+
     def room(self, vehicle: Vehicle) -> Room:
         """The room of a vehicle."""
         room = self._rooms.get(vehicle.key)
@@ -116,17 +143,18 @@ class Hub:
             room = self._rooms[vehicle.key] = Room(vehicle, self._publish_head(vehicle.vehicle_id))
         return room
 
-    def join_car(self, room: Room, car: Peer, now: float) -> None:
-        """A car has logged in: it is told who watches; the watchers are told that it is here.
+    def join_car(self, room: Room, car: Peer, now: float, *, epoch: int, elsewhere: Elsewhere | None = None) -> None:
+        """A car has logged in, to a session of this epoch: it is told who watches; the watchers are told that it is here.
 
         A session of the same car that is still open ends first, as the reference does it: the watchers see it go and come.
         """
-        former = room.car
-        if former is not None:
-            self.leave(room, former, now)
-            former.close("the car has logged in again")
-            self._rooms.setdefault(room.vehicle, room)
-        room.car = car
+        if room.car is not None:
+            self._throw_out(room, room.car, "the car has logged in again", now)
+        elif room.elsewhere.session:
+            room.tell_watchers(b"Z0", now)
+        self._rooms.setdefault(room.vehicle, room)
+        room.car, room.epoch, room.is_known = car, epoch, True
+        room.elsewhere = replace(elsewhere or room.elsewhere, session=0)
         room.tell_watchers(b"Z1", now)
         room.tell_car_the_count(now)
         self._changed(room)
@@ -160,9 +188,32 @@ class Hub:
             self._rooms.pop(room.vehicle, None)
         self._changed(room)
 
-    def watched_by_http(self, room: Room, count: int, until: float, now: float) -> None:
-        """The HTTP sessions that watch a car have changed."""
-        room.http_until = until
-        if room.http != count:
-            room.http = count
+    def changed_elsewhere(self, room: Room, elsewhere: Elsewhere, now: float) -> None:
+        """Others have told who is connected to a vehicle there.
+
+        Where they have a newer session of the car, the one here ends; one that is not newer than the newest that was here has
+        ended too, and only its replica does not know it yet.
+        """
+        if elsewhere.session <= room.epoch:
+            elsewhere = replace(elsewhere, session=0)
+        former, room.elsewhere = room.elsewhere, elsewhere
+        if room.car is None:
+            self._tell_of_the_car(room, former.session, now)
+        elif elsewhere.session:
+            self._throw_out(room, room.car, "the car has logged in elsewhere", now)
+            room.tell_watchers(b"Z1", now)
+        elif elsewhere.watching != former.watching:
             room.tell_car_the_count(now)
+
+    def _tell_of_the_car(self, room: Room, former: int, now: float) -> None:
+        session, was_known, room.is_known = room.elsewhere.session, room.is_known, True
+        if not was_known or session == former:
+            return  # who waits for his greeting learns it there
+        if former:
+            room.tell_watchers(b"Z0", now)
+        if session:
+            room.tell_watchers(b"Z1", now)
+
+    def _throw_out(self, room: Room, car: Peer, reason: str, now: float) -> None:
+        self.leave(room, car, now)
+        car.close(reason)

@@ -1,68 +1,67 @@
-"""Keeps Redis told of who is connected here, and this replica of the HTTP sessions that watch its cars."""
+"""Keeps Redis told of who is connected here, this replica's lease renewed, and what dead replicas left cleared."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Hub, Room
-from ovms.bus.channels import peers_channel, replica_channel, vehicle_of
-from ovms.bus.presence import REPLICA_LEASE, Presence, watchers_of
-from ovms.identity import fold_vehicle_id
+from ovms.bus.presence import REPLICA_LEASE, Presence
 
 TICK: Final = 0.02
+RENEW_EVERY: Final = REPLICA_LEASE / 4
 RETRY_AFTER: Final = 0.5
 REDIS_TIMEOUT: Final = 5.0
-"""For one pipeline. The client itself has no time limit: redis-py would set a timer for every reply."""
+"""For what is asked at once. The client itself has no time limit: redis-py would set a timer for every reply."""
 _AWAY: Final = (RedisError, OSError)
 
 
 class PresenceKeeper:
-    """Announces the rooms whose counts changed, and follows the peers channel of every car connected here.
+    """Announces the rooms whose counts changed.
 
     Args:
-        replica: the name of this replica, new at every start.
-        monotonic: the clock that messages are sent with.
-        wall: the Unix time, against which leases end.
+        new_name: makes a name for this replica that nobody ever had.
+        renamed: called with the name, at first and where the lease has run out: others may be clearing what the former
+            name stood for, so it is never used again.
     """
 
     def __init__(
-        self, client: redis.asyncio.Redis, replica: str, *, monotonic: Callable[[], float], wall: Callable[[], float]
+        self, client: redis.asyncio.Redis, hub: Hub, *, new_name: Callable[[], str], renamed: Callable[[str], None]
     ) -> None:
         self._presence = Presence(client)
-        self._pubsub = client.pubsub(ignore_subscribe_messages=False)
-        self._replica = replica
-        self._monotonic = monotonic
-        self._wall = wall
+        self._hub = hub
+        self._new_name = new_name
+        self._renamed = renamed
+        self._replica: str | None = None
         self._changed: dict[str, Room] = {}
         self._work = asyncio.Event()
-        self._has_lease = asyncio.Event()
-        self._followed: dict[str, Room] = {}
-        self._to_ask: dict[str, Room] = {}
+        self._naming = asyncio.Lock()
+        self._is_in_step = False
+        """Whether Redis knows all that was announced: it may have lost some while it was away."""
         self._log = structlog.get_logger("presence")
-        self.is_connected = False
 
     def changed(self, room: Room) -> None:
         """Note that a room's counts have changed; called by the hub."""
         self._changed[room.vehicle_id] = room
         self._work.set()
 
-    async def run(self, hub: Hub) -> None:
-        """Announce, follow and renew until cancelled."""
+    async def run(self) -> None:
+        """Announce, renew and clear until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._retrying(self._announce))
-            tasks.create_task(self._retrying(lambda: self._follow(hub)))
-            tasks.create_task(self._retrying(lambda: self._renew(hub)))
+            tasks.create_task(self._retrying(self._announce_changes))
+            tasks.create_task(self._retrying(self._keep_lease))
 
     async def end(self) -> None:
         """Take this replica's connections out of the counts."""
+        if self._replica is None:
+            return
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
-                await self._presence.end_replica(self._replica)
-        except _AWAY as error:
+                await self._presence.clear_replica(self._replica)
+        except (*_AWAY, TimeoutError) as error:
             self._log.warning("the lease of this replica runs out by itself", reason=type(error).__name__)
 
     async def _retrying(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -70,93 +69,56 @@ class PresenceKeeper:
             try:
                 await work()
             except _AWAY as error:
-                self.is_connected = False
-                self._log.warning("Redis is away; counts of other replicas and HTTP sessions wait", reason=type(error).__name__)
+                self._is_in_step = False
+                self._log.warning("Redis is away; others are told of changes later", reason=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
 
-    # ---- what is here, told to Redis
+    # ---- who is connected here
 
-    async def _announce(self) -> None:
-        await self._has_lease.wait()
+    async def _announce_changes(self) -> None:
         while not _is_to_stop():
             await self._work.wait()
             await asyncio.sleep(TICK)
             self._work.clear()
-            changed, self._changed = self._changed, {}
-            try:
-                async with asyncio.timeout(REDIS_TIMEOUT):
-                    await self._presence.announce(self._replica, {name: room.counts() for name, room in changed.items()})
-                    await self._follow_cars(changed.values())
-            except BaseException:
-                self._changed = changed | self._changed
-                self._work.set()
-                raise
+            async with self._naming:
+                if self._replica is not None:  # else the first lease announces everything
+                    await self._announce(self._replica)
 
-    async def _follow_cars(self, rooms: Iterable[Room]) -> None:
-        come: dict[str, Room] = {}
-        gone: list[str] = []
-        for room in rooms:
-            folded = fold_vehicle_id(room.vehicle_id)
-            if room.car is not None and self._followed.get(folded) is not room:
-                come[folded] = room
-            elif room.car is None and self._followed.pop(folded, None) is not None:
-                gone.append(folded)
-        # Before the subscription is confirmed, since that is when a car is asked about again.
-        self._followed |= come
-        if come:
-            try:
-                await self._pubsub.subscribe(*map(peers_channel, come))
-            except BaseException:
-                for folded in come:
-                    self._followed.pop(folded, None)
-                raise
-        if gone:
-            await self._pubsub.unsubscribe(*map(peers_channel, gone))
+    async def _announce(self, replica: str) -> None:
+        changed, self._changed = self._changed, {}
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT):
+                await self._presence.announce(replica, {name: room.connected() for name, room in changed.items()})
+        except BaseException:
+            self._changed = changed | self._changed
+            self._work.set()
+            raise
 
-    async def _renew(self, hub: Hub) -> None:
-        """Keep the lease, announce everything where it had run out, and ask again where a watcher's lease has ended."""
+    # ---- leases
+
+    async def _keep_lease(self) -> None:
         async with asyncio.timeout(REDIS_TIMEOUT):
-            had_run_out = await self._presence.renew_replica(self._replica)
-        self._has_lease.set()
-        if had_run_out or not self.is_connected:
-            self.is_connected = True
-            for room in hub:
-                self.changed(room)
-        for _ in range(int(REPLICA_LEASE / 3)):
-            await asyncio.sleep(1.0)
-            due = {name: room for name, room in self._followed.items() if room.http and room.http_until <= self._wall()}
-            await self._ask(hub, due)
+            if self._replica is None or not await self._presence.renew_replica(self._replica):
+                await self._begin()
+            if not self._is_in_step:
+                self._is_in_step = True
+                for room in self._hub:
+                    self.changed(room)
+            for replica in await self._presence.ended_replicas():
+                cleared = await self._presence.clear_replica(replica)
+                self._log.info("cleared what a replica had left", replica=replica, vehicles=cleared)
+        await asyncio.sleep(RENEW_EVERY)
 
-    # ---- what is elsewhere, told by Redis
-
-    async def _follow(self, hub: Hub) -> None:
-        # A channel of our own, so that there is something to listen on while no car is here.
-        await self._pubsub.subscribe(replica_channel(self._replica))
-        async for event in self._pubsub.listen():
-            self._heard(hub, event)
-            if self._to_ask:
-                asked, self._to_ask = self._to_ask, {}
-                await self._ask(hub, asked)
-
-    def _heard(self, hub: Hub, event: dict[str, Any]) -> None:
-        folded = vehicle_of(event["channel"])
-        room = self._followed.get(folded)
-        if room is None:
-            return  # our own channel, or a car that has just gone
-        if event["type"] == "subscribe":
-            # What changed between the car's login and this moment was not heard.
-            self._to_ask[folded] = room
-        elif event["type"] == "message":
-            told = watchers_of(event["data"])
-            hub.watched_by_http(room, told.count, told.until, self._monotonic())
-
-    async def _ask(self, hub: Hub, rooms: dict[str, Room]) -> None:
-        if not rooms:
-            return
-        async with asyncio.timeout(REDIS_TIMEOUT):
-            watchers = await self._presence.watchers(rooms)
-        for room, told in zip(rooms.values(), watchers, strict=True):
-            hub.watched_by_http(room, told.count, told.until, self._monotonic())
+    async def _begin(self) -> None:
+        """Take a name and a lease."""
+        async with self._naming:
+            name = self._new_name()
+            await self._presence.begin_replica(name)
+            former, self._replica, self._is_in_step = self._replica, name, False
+            self._renamed(name)
+            if former is not None:
+                # What was announced under it after others had cleared it.
+                await self._presence.clear_replica(former)
 
 
 def _is_to_stop() -> bool:

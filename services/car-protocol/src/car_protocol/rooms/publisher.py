@@ -1,4 +1,4 @@
-"""Publishes status messages on Redis: on a tick all of them go out in one write.
+"""Publishes what cars send, and what replicas tell each other, on Redis: on a tick all of them go out in one write.
 
 The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
 Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted.
@@ -20,8 +20,12 @@ SEND_TIMEOUT: Final = 5.0
 
 
 def publish_head(vehicle_id: str) -> bytes:
-    """The beginning of a PUBLISH of a vehicle's message, as Redis' protocol (RESP) writes an array of three strings."""
-    channel = messages_channel(vehicle_id).encode()
+    """The beginning of a PUBLISH of a vehicle's message."""
+    return _head(messages_channel(vehicle_id).encode())
+
+
+def _head(channel: bytes) -> bytes:
+    """What comes before the length of the body, as Redis' protocol (RESP) writes an array of three strings."""
     return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(channel), channel)
 
 
@@ -47,11 +51,18 @@ class Publisher:
 
     def publish(self, room: Room, message: bytes) -> None:
         """Publish a message on its vehicle's channel, soon."""
+        self._put(room.publish_head, message)
+
+    def publish_on(self, channel: bytes, body: bytes) -> None:
+        """Publish on any channel, soon, after all that was published before."""
+        self._put(_head(channel), body)
+
+    def _put(self, head: bytes, body: bytes) -> None:
         if self._bytes > self._limit:
             self.dropped += 1
             return
-        self._waiting.append(b"%b%d\r\n%b\r\n" % (room.publish_head, len(message), message))
-        self._bytes += len(message) + 64
+        self._waiting.append(b"%b%d\r\n%b\r\n" % (head, len(body), body))
+        self._bytes += len(body) + 64
         self._work.set()
 
     async def run(self) -> None:

@@ -1,0 +1,25 @@
+"""What a car at another replica says, as its messages channel tells it, for those who watch here."""
+
+from typing import Final
+
+from car_protocol.actions.sealed import token_of
+from car_protocol.actions.state import tell_state
+from car_protocol.rooms.hub import Room
+from car_protocol.server import Server
+
+_NO_STATE: Final = frozenset(b"Pc")
+"""Notifications, and answers that nobody asked for."""
+
+
+def forward(server: Server, room: Room, message: bytes, now: float) -> None:
+    """Tell the watchers; kept and published it was where the car is."""
+    kind = message[:2]
+    if kind == b"EM" and len(message) > len(kind):
+        tell_state(server, room, message[2], message, now)
+        return
+    if kind == b"ET":
+        room.paranoid_token = token_of(message)
+    if kind == b"ET" or message[0] in _NO_STATE:
+        room.tell_watchers(message, now)
+    else:
+        tell_state(server, room, message[0], message, now)

@@ -1,0 +1,144 @@
+"""Greets apps and batch clients: whether their car is here, what it sent last, and how many seconds ago.
+
+From its login on a newcomer hears the car; what it hears waits until it has been greeted with what was before. Nothing may be
+missing between the two, wherever the car is connected: what is not in PostgreSQL yet is asked of whoever has to write it, and
+PostgreSQL is asked after that.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import asyncpg
+import structlog
+
+from car_protocol.rooms.follower import Follower
+from car_protocol.rooms.hub import Room
+from car_protocol.storage.recorder import Recorder
+from ovms.bus.replicas import Written
+from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.logins import StoredMessage, find_messages
+
+BATCH: Final = 500
+RETRY_AFTER: Final = 0.25
+LEARN_WITHIN: Final = 1.0
+"""Seconds to learn of a car elsewhere; Redis or the car's replica may be away, and the app is greeted with what is known."""
+
+# What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
+NEVER: Final = 3020399
+
+_FIRST: Final = b"SF"
+
+Messages = Mapping[int, StoredMessage]
+"""The newest message of each code."""
+
+
+class Greeted(Protocol):
+    """A connection that has been let in."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+
+    def hold_back(self) -> None:
+        """Keep what is sent to it until `release`."""
+
+    def release(self, greeting: Sequence[bytes]) -> None:
+        """Send the greeting, then what was kept."""
+
+
+@dataclass(slots=True, eq=False)
+class Newcomer:
+    """Somebody who waits to be greeted, and what was known of his car when he came in."""
+
+    caller: Greeted
+    room: Room
+    paranoid_token: str
+    unwritten: Messages
+    """What PostgreSQL may not have had yet."""
+    is_ready: bool = False
+
+
+class Greeter:
+    """Greets who came in, many at once."""
+
+    def __init__(self, pool: Pool, recorder: Recorder, follower: Follower) -> None:
+        self._pool = pool
+        self._recorder = recorder
+        self._follower = follower
+        self._ready: list[Newcomer] = []
+        self._work = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._log = structlog.get_logger("login")
+
+    def expect(self, caller: Greeted, room: Room) -> None:
+        """Greet somebody who has just joined a room, soon."""
+        caller.hold_back()
+        # Taken now: it may be written, and forgotten here, before PostgreSQL is asked.
+        newcomer = Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room))
+        if room.car is not None:
+            self._learnt(newcomer, None)
+        else:
+            self._follower.learn(room, partial(self._learnt, newcomer))
+            self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, None)
+
+    def _learnt(self, newcomer: Newcomer, told: Written | None) -> None:
+        if newcomer.is_ready:
+            return
+        newcomer.is_ready = newcomer.room.is_known = True
+        if told is not None:
+            elsewhere = {kept.message[0]: StoredMessage(*kept) for kept in told.messages}
+            newcomer.unwritten = newest(newcomer.unwritten, elsewhere)
+            newcomer.paranoid_token = newcomer.room.paranoid_token = told.paranoid_token
+        self._ready.append(newcomer)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Greet until cancelled."""
+        while True:
+            await self._work.wait()
+            try:
+                await self._greet(self._ready[:BATCH])
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._log.warning("PostgreSQL does not answer; greetings wait", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+            if not self._ready:
+                self._work.clear()
+
+    async def _greet(self, newcomers: Sequence[Newcomer]) -> None:
+        stored = await find_messages(self._pool, {newcomer.room.vehicle for newcomer in newcomers})
+        wall = self._recorder.wall(self._loop.time())
+        del self._ready[: len(newcomers)]
+        for newcomer in newcomers:
+            if not newcomer.caller.is_gone:
+                messages = newest(stored[newcomer.room.vehicle], newcomer.unwritten)
+                newcomer.caller.release(greeting(newcomer.room, newcomer.paranoid_token, messages, wall))
+
+
+def newest(stored: Messages, unwritten: Messages) -> dict[int, StoredMessage]:
+    """What was stored and what waits to be, by code: of both, what waits, unless a later session has been elsewhere."""
+    return dict(stored) | {
+        code: kept for code, kept in unwritten.items() if code not in stored or stored[code].epoch <= kept.epoch
+    }
+
+
+def greeting(room: Room, paranoid_token: str, newest: Messages, wall: float) -> list[bytes]:
+    """What greets an app or a batch client.
+
+    `F` and `S` come first: an app needs the units of S to read D and L. The name of the key of paranoid mode comes once, before
+    the first message that is sealed with it; what is sealed with another can be opened by no app.
+    """
+    kept = {code: one for code, one in newest.items() if one.sealed_with in (None, paranoid_token)}
+    messages = [b"Z1" if room.has_car else b"Z0"]
+    token_told = not paranoid_token
+    for code in sorted(kept, key=lambda code: (_FIRST.find(code) * -1, code)):
+        message, is_sealed = kept[code].message, kept[code].sealed_with is not None
+        if is_sealed and not token_told:
+            messages.append(b"ET" + paranoid_token.encode())
+            token_told = True
+        messages.append(b"EM" + message if is_sealed else message)
+    last = max((one.received_at for one in kept.values()), default=None)
+    messages.append(b"T%d" % (NEVER if last is None else max(0, int(wall - last))))
+    return messages

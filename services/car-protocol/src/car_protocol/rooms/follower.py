@@ -1,0 +1,177 @@
+"""Follows the vehicles that somebody is connected to here: who is connected elsewhere, and what a car elsewhere says."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+from car_protocol.rooms.hub import Elsewhere, Hub, Room
+from car_protocol.rooms.replicas import Answer, Replicas
+from car_protocol.rooms.subscriptions import Listener, Subscriptions
+from ovms.bus.channels import messages_channel, peers_channel
+from ovms.bus.presence import Connected, Presence, Present, present_of
+
+LOOK_EVERY: Final = 1.0
+"""Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""
+REDIS_TIMEOUT: Final = 5.0
+_NOBODY: Final = Connected(0, 0, 0)
+
+
+class Follower:
+    """Subscribes to the peers channel of every vehicle with a room here, and to its messages where the car is not here.
+
+    Args:
+        forward: gives a car's message from elsewhere to those who watch here.
+        monotonic: the clock that messages are sent with.
+        wall: the Unix time, against which leases end.
+    """
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        subscriptions: Subscriptions,
+        hub: Hub,
+        replicas: Replicas,
+        *,
+        forward: Callable[[Room, bytes, float], None],
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._presence = Presence(client)
+        self._subscriptions = subscriptions
+        self._hub = hub
+        self._replicas = replicas
+        self._forward = forward
+        self._monotonic = monotonic
+        self._wall = wall
+        self._rooms: dict[int, Room] = {}
+        self._heard: set[int] = set()
+        """Vehicles whose messages are subscribed to, or soon will be."""
+        self._hears: set[int] = set()
+        """Those of them whose every message is heard by now."""
+        self._learning: dict[int, list[Answer]] = {}
+        self._to_ask: dict[str, Room] = {}
+        self._work = asyncio.Event()
+        self._log = structlog.get_logger("follower")
+
+    # ---- what is subscribed to
+
+    def changed(self, room: Room) -> None:
+        """Follow a room from now on, or no more; called by the hub."""
+        vehicle = room.vehicle
+        if room.is_empty():
+            if self._rooms.get(vehicle) is room:
+                del self._rooms[vehicle]
+                self._subscriptions.leave(peers_channel(room.vehicle_id).encode())
+                self._hear_no_messages(room)
+            return
+        if self._rooms.get(vehicle) is not room:
+            self._rooms[vehicle] = room
+            listener = Listener(partial(self._peers_changed, room), partial(self._ask_about, room))
+            self._subscriptions.hear(peers_channel(room.vehicle_id).encode(), listener)
+            self._hear_no_messages(room)
+        if room.car is not None:
+            self._hear_no_messages(room)
+        elif vehicle not in self._heard:
+            self._heard.add(vehicle)
+            listener = Listener(partial(self._message, room), partial(self._hears_messages, room))
+            self._subscriptions.hear(messages_channel(room.vehicle_id).encode(), listener)
+
+    def _hear_no_messages(self, room: Room) -> None:
+        if room.vehicle in self._heard:
+            self._heard.remove(room.vehicle)
+            self._hears.discard(room.vehicle)
+            self._subscriptions.leave(messages_channel(room.vehicle_id).encode())
+        for answer in self._learning.pop(room.vehicle, ()):
+            answer(None)
+
+    def learn(self, room: Room, answer: Answer) -> None:
+        """Call `answer` once every message of a car elsewhere is heard here, with those that its replica has not written.
+
+        It may never be called: Redis or the car's replica may be away.
+        """
+        if room.vehicle in self._hears and room.is_known:
+            self._ask_its_replica(room, answer)
+        else:
+            self._learning.setdefault(room.vehicle, []).append(answer)
+
+    def elsewhere(self, present: Present) -> Elsewhere:
+        """Who of those who are connected is not connected here."""
+        others = {name: connected for name, connected in present.replicas.items() if name != self._replicas.name}
+        replica = max(others, key=lambda name: others[name].session, default="")
+        session = others.get(replica, _NOBODY).session
+        return Elsewhere(session, replica, sum(connected.apps for connected in others.values()), present.http)
+
+    # ---- what Redis tells
+
+    def _peers_changed(self, room: Room, body: bytes) -> None:
+        self._hub.changed_elsewhere(room, self.elsewhere(present_of(body)), self._monotonic())
+
+    def _message(self, room: Room, message: bytes) -> None:
+        if room.car is None and message:
+            self._forward(room, message, self._monotonic())
+
+    def _hears_messages(self, room: Room) -> None:
+        self._hears.add(room.vehicle)
+        self._ask_about(room)
+
+    def _ask_about(self, room: Room) -> None:
+        """Ask who is connected: what changed before we heard of it was not heard."""
+        self._to_ask[room.vehicle_id] = room
+        self._work.set()
+
+    # ---- what Redis is asked
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        looks_at = self._monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._work.wait()
+            except TimeoutError:
+                pass
+            self._work.clear()
+            if self._monotonic() >= looks_at:
+                looks_at = self._monotonic() + LOOK_EVERY
+                self._to_ask |= self._with_ended_leases()
+            await self._ask()
+
+    def _with_ended_leases(self) -> dict[str, Room]:
+        now = self._wall()
+        return {
+            room.vehicle_id: room
+            for room in self._rooms.values()
+            if room.car is not None and room.elsewhere.http.count and room.elsewhere.http.until <= now
+        }
+
+    async def _ask(self) -> None:
+        asked, self._to_ask = self._to_ask, {}
+        if not asked:
+            return
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT):
+                answers = await self._presence.present(asked)
+        except (RedisError, OSError) as error:
+            self._to_ask = asked | self._to_ask
+            self._log.warning("Redis is away; who is connected elsewhere is asked later", reason=type(error).__name__)
+            return
+        for room, present in zip(asked.values(), answers, strict=True):
+            if self._rooms.get(room.vehicle) is room:
+                self._hub.changed_elsewhere(room, self.elsewhere(present), self._monotonic())
+                self._teach(room)
+
+    def _teach(self, room: Room) -> None:
+        if room.vehicle in self._hears:
+            for answer in self._learning.pop(room.vehicle, ()):
+                self._ask_its_replica(room, answer)
+
+    def _ask_its_replica(self, room: Room, answer: Answer) -> None:
+        if room.elsewhere.session:
+            self._replicas.ask_for_unwritten(room, answer)
+        else:
+            answer(None)

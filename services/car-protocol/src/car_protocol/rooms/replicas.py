@@ -1,0 +1,128 @@
+"""Talks with other replicas: messages of apps to cars there, answers to peers there, questions about what is not written."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Final
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from car_protocol.rooms.hub import Hub, Peer, Room
+from car_protocol.rooms.publisher import Publisher
+from car_protocol.rooms.subscriptions import Listener, Subscriptions
+from ovms.bus.channels import replica_channel
+from ovms.bus.replicas import Address, Kept, ToCar, ToPeer, Unwritten, Written, read_word, to_car, to_peer, unwritten, written
+from ovms.db.logins import StoredMessage
+from ovms.identity import Role
+
+MOST_QUESTIONS: Final = 10_000
+"""That may be without an answer: the replica that was asked may have died."""
+
+Answer = Callable[[Written | None], None]
+"""Called with what the replica of a car has not written, None where nobody has the car."""
+
+
+class FarPeer:
+    """An app that is connected to another replica."""
+
+    role = Role.APP
+
+    def __init__(self, replicas: "Replicas", address: Address) -> None:
+        self._replicas = replicas
+        self._address = address
+
+    def send(self, message: bytes, now: float) -> None:  # noqa: ARG002
+        """Send a message to it, by its replica."""
+        self._replicas.send(self._address, message)
+
+    async def has_read(self) -> None:
+        """Its replica waits for it."""
+
+    def close(self, reason: str) -> None:
+        """Only its replica can do that."""
+
+
+class Replicas:
+    """This replica, as others know it, and they, as it knows them.
+
+    Args:
+        say: gives a message of an app to the car of a room here.
+        pending: what waits here to be written of a room's car.
+        monotonic: the clock that messages are sent with.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        subscriptions: Subscriptions,
+        hub: Hub,
+        *,
+        say: Callable[[Room, Peer, bytes, float], None],
+        pending: Callable[[Room], Mapping[int, StoredMessage]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._publisher = publisher
+        self._subscriptions = subscriptions
+        self._hub = hub
+        self._say = say
+        self._pending = pending
+        self._monotonic = monotonic
+        self._numbers = itertools.count(1)
+        self._peers: WeakValueDictionary[int, Peer] = WeakValueDictionary()
+        self._number_of: WeakKeyDictionary[Peer, int] = WeakKeyDictionary()
+        self._questions: dict[int, Answer] = {}
+        self.name = ""
+        """This replica's own, empty until it has one."""
+
+    def renamed(self, name: str) -> None:
+        """Be known by another name from now on."""
+        self._subscriptions.leave(replica_channel(self.name).encode())
+        self.name = name
+        self._subscriptions.hear(replica_channel(name).encode(), Listener(self._heard))
+
+    def address(self, peer: Peer) -> Address:
+        """Where a peer here can be reached by other replicas."""
+        number = self._number_of.get(peer)
+        if number is None:
+            number = self._number_of[peer] = next(self._numbers)
+            self._peers[number] = peer
+        return Address(self.name, number)
+
+    def send(self, to: Address, message: bytes) -> None:
+        """Send a message to a peer elsewhere."""
+        self._tell(to.replica, to_peer(to.peer, message))
+
+    def send_to_car(self, room: Room, sender: Peer, message: bytes) -> None:
+        """Send an app's message to a car elsewhere; at most once, since its replica must have the session that we know of."""
+        car = room.elsewhere
+        self._tell(car.replica, to_car(car.session, room.vehicle, self.address(sender), message))
+
+    def ask_for_unwritten(self, room: Room, answer: Answer) -> None:
+        """Ask the replica of a car what it has not written yet; it may never answer."""
+        if len(self._questions) >= MOST_QUESTIONS:
+            del self._questions[next(iter(self._questions))]
+        question = next(self._numbers)
+        self._questions[question] = answer
+        self._tell(room.elsewhere.replica, unwritten(room.vehicle, self.name, question))
+
+    def _tell(self, replica: str, body: bytes) -> None:
+        self._publisher.publish_on(replica_channel(replica).encode(), body)
+
+    # ---- what others say
+
+    def _heard(self, body: bytes) -> None:
+        match read_word(body):
+            case ToCar(session, vehicle, sender, message):
+                room = self._hub.get(vehicle)
+                if room is not None and room.epoch == session and message:
+                    self._say(room, FarPeer(self, sender), message, self._monotonic())
+            case ToPeer(number, message):
+                if peer := self._peers.get(number):
+                    peer.send(message, self._monotonic())
+            case Unwritten(vehicle, replica, question):
+                if room := self._hub.get(vehicle):
+                    self._tell(replica, written(question, room.paranoid_token, self._unwritten(room)))
+            case Written(question) as told:
+                if answer := self._questions.pop(question, None):
+                    answer(told)
+
+    def _unwritten(self, room: Room) -> list[Kept]:
+        return [Kept(kept.message, kept.received_at, kept.sealed_with, kept.epoch) for kept in self._pending(room).values()]

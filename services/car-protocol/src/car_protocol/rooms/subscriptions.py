@@ -1,0 +1,107 @@
+"""The channels of Redis that this replica hears: one connection for all, subscribed to by exact names, as parts ask for them.
+
+It is a bare connection, not redis-py's PubSub: that one keeps a list of channels of its own, and two tasks that find the
+connection broken at once would both subscribe anew.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+TICK: Final = 0.005
+RETRY_AFTER: Final = 0.5
+MOST_AT_ONCE: Final = 1000
+"""Channels in one command."""
+
+
+class Listener(NamedTuple):
+    """A part that hears a channel."""
+
+    heard: Callable[[bytes], None]
+    """Called with the body of every message; raises ValueError where it is malformed."""
+    subscribed: Callable[[], None] = lambda: None
+    """Called when messages are heard from now on: at first, and again after Redis was away."""
+
+
+class Subscriptions:
+    """Subscribes in batches, listens, and begins again where Redis was away."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._pool = client.connection_pool
+        self._listeners: dict[bytes, Listener] = {}
+        self._changed: set[bytes] = set()
+        self._work = asyncio.Event()
+        self._log = structlog.get_logger("subscriptions")
+
+    def hear(self, channel: bytes, listener: Listener) -> None:
+        """Call a listener for a channel from soon on, in place of any other; it is told when that is."""
+        self._listeners[channel] = listener
+        self._note(channel)
+
+    def leave(self, channel: bytes) -> None:
+        """Hear a channel no more."""
+        if self._listeners.pop(channel, None) is not None:
+            self._note(channel)
+
+    def _note(self, channel: bytes) -> None:
+        self._changed.add(channel)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Subscribe and listen until cancelled."""
+        while True:
+            try:
+                await self._run_connected()
+            except* (RedisError, OSError) as errors:
+                reason = type(errors.exceptions[0]).__name__
+                self._log.warning("Redis is away; nothing is heard of other replicas", reason=reason)
+            await asyncio.sleep(RETRY_AFTER)
+
+    async def _run_connected(self) -> None:
+        connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        self._changed = set(self._listeners)
+        self._work.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._subscribe(connection))
+                tasks.create_task(self._listen(connection))
+        finally:
+            # It is subscribed to channels, so nobody else may use it.
+            await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+    async def _subscribe(self, connection: Any) -> None:
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(TICK)
+            self._work.clear()
+            changed, self._changed = self._changed, set()
+            await _send(connection, "SUBSCRIBE", [channel for channel in changed if channel in self._listeners])
+            await _send(connection, "UNSUBSCRIBE", [channel for channel in changed if channel not in self._listeners])
+
+    async def _listen(self, connection: Any) -> None:
+        while True:
+            # math.inf: without an end; None would be the client's time limit.
+            kind, channel, body = await connection.read_response(timeout=math.inf, push_request=True)
+            if listener := self._listeners.get(channel):  # else it has just been left
+                self._tell(listener, kind, channel, body)
+
+    def _tell(self, listener: Listener, kind: bytes, channel: bytes, body: bytes) -> None:
+        try:
+            if kind == b"message":
+                listener.heard(body)
+            elif kind == b"subscribe":
+                listener.subscribed()
+        except ValueError as error:
+            # Somebody publishes what he should not: no reason to hear nobody any more.
+            self._log.warning("a message on Redis is malformed", channel=repr(channel), reason=str(error))
+
+
+async def _send(connection: Any, command: str, channels: Sequence[bytes]) -> None:
+    for start in range(0, len(channels), MOST_AT_ONCE):
+        await connection.send_command(command, *channels[start : start + MOST_AT_ONCE], check_health=False)

@@ -1,0 +1,126 @@
+"""What goes over a replica's own channel: words that one replica has for one other.
+
+A body is a word, then fields with a space after each; the last field is the rest of the body and may be any bytes.
+
+| body | meaning |
+|---|---|
+| `car <session> <vehicle> <replica> <peer> <message>` | a peer at `replica` says this to the car whose session this is |
+| `peer <peer> <message>` | for a peer connected here |
+| `unwritten <vehicle> <replica> <question>` | what of this car's state is not in PostgreSQL yet? |
+| `written <question> <JSON>` | the answer: `{"token": …, "messages": [[message, received at, sealed with, session], …]}` |
+
+`vehicle` is the key in PostgreSQL. In JSON a message is Latin-1, a time is a Unix time, `token` names the car's key of paranoid
+mode and `sealed with` that of a message, null where it is not sealed. A message to a car names the session that it is for: of
+two replicas that both believe to have the car only one has that session, so nothing is delivered twice.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+
+class Address(NamedTuple):
+    """A peer of some replica."""
+
+    replica: str
+    peer: int
+
+
+class ToCar(NamedTuple):
+    """A message of an app for the car that has this session."""
+
+    session: int
+    vehicle: int
+    sender: Address
+    message: bytes
+
+
+class ToPeer(NamedTuple):
+    """A message for one peer."""
+
+    peer: int
+    message: bytes
+
+
+class Unwritten(NamedTuple):
+    """A question for what is not in PostgreSQL yet."""
+
+    vehicle: int
+    replica: str
+    question: int
+
+
+class Kept(NamedTuple):
+    """The newest message of a code."""
+
+    message: bytes
+    received_at: float
+    """Unix time."""
+    sealed_with: str | None
+    """The name of the key; None: it is not sealed."""
+    session: int
+
+
+class Written(NamedTuple):
+    """The answer: all that was not in it then; what else had come before is in PostgreSQL now."""
+
+    question: int
+    paranoid_token: str
+    """The name of the car's key, empty outside paranoid mode."""
+    messages: tuple[Kept, ...]
+
+
+Word: TypeAlias = ToCar | ToPeer | Unwritten | Written
+
+_CAR: Final = b"car"
+_PEER: Final = b"peer"
+_UNWRITTEN: Final = b"unwritten"
+_WRITTEN: Final = b"written"
+
+
+def to_car(session: int, vehicle: int, sender: Address, message: bytes) -> bytes:
+    """The body of a message for a car."""
+    return b"%b %d %d %b %d %b" % (_CAR, session, vehicle, sender.replica.encode(), sender.peer, message)
+
+
+def to_peer(peer: int, message: bytes) -> bytes:
+    """The body of a message for a peer."""
+    return b"%b %d %b" % (_PEER, peer, message)
+
+
+def unwritten(vehicle: int, replica: str, question: int) -> bytes:
+    """The body of a question for what is not written."""
+    return b"%b %d %b %d" % (_UNWRITTEN, vehicle, replica.encode(), question)
+
+
+def written(question: int, paranoid_token: str, messages: Iterable[Kept]) -> bytes:
+    """The body of its answer."""
+    told = {"token": paranoid_token, "messages": [(kept.message.decode("latin-1"), *kept[1:]) for kept in messages]}
+    return b"%b %d %b" % (_WRITTEN, question, json.dumps(told).encode())
+
+
+def read_word(body: bytes) -> Word:
+    """Read a body.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    word, _, rest = body.partition(b" ")
+    if word == _CAR:
+        session, vehicle, replica, peer, message = rest.split(b" ", 4)
+        return ToCar(int(session), int(vehicle), Address(replica.decode(), int(peer)), message)
+    if word == _PEER:
+        peer, message = rest.split(b" ", 1)
+        return ToPeer(int(peer), message)
+    if word == _UNWRITTEN:
+        vehicle, replica, question = rest.split(b" ", 2)
+        return Unwritten(int(vehicle), replica.decode(), int(question))
+    if word == _WRITTEN:
+        question, told = rest.split(b" ", 1)
+        return _written(int(question), json.loads(told))
+    raise ValueError(f"no word between replicas: {word[:20]!r}")
+
+
+def _written(question: int, told: dict[str, Any]) -> Written:
+    kept = (Kept(text.encode("latin-1"), *others) for text, *others in told["messages"])
+    return Written(question, told["token"], tuple(kept))
