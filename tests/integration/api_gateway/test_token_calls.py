@@ -38,6 +38,13 @@ async def test_a_deleted_token_is_dead_at_once(gateway: Gateway, use: str) -> No
         assert (await caller.get("/api/vehicles", **how)).status_code == 401
 
 
+async def test_a_credential_that_was_revoked_elsewhere_is_dead_at_once(gateway: Gateway) -> None:
+    async with gateway.client() as caller:
+        assert (await caller.get("/api/vehicles", params=LOGIN)).status_code == 200
+        await gateway.pool.execute("UPDATE owners SET password_hash = 'another'")
+        assert (await caller.get("/api/vehicles", params=LOGIN)).status_code == 401
+
+
 async def test_a_token_that_never_was_is_deleted_too(gateway: Gateway) -> None:
     async with await gateway.signed_in() as client:
         assert (await client.delete("/api/token/nonsense%00")).json() == {"owner": "demo", "token": "nonsense\0"}

@@ -11,7 +11,7 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import AuthenticationFailed
 from ovms.bus.presence import Presence, Watching
 from ovms.bus.sessions import Sessions
-from ovms.db.accounts import credential_stands
+from ovms.db.accounts import credentials_stand
 from ovms.db.engine import Pool
 
 
@@ -47,7 +47,7 @@ class Connections:
 
     async def _renew(self, caller: Caller, session: str, vehicle_id: str) -> None:
         # A session that is renewed for ever must not outlive the password or token that began it.
-        if not await credential_stands(self._pool, caller.owner_id, caller.login.proof):
+        if not all(await credentials_stand(self._pool, [(caller.owner_id, caller.login.proof)])):
             await self.end(caller)
             raise AuthenticationFailed
         vehicles = await self._sessions.renew(session, vehicle_id)

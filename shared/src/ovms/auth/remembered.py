@@ -46,8 +46,3 @@ class Remembered:
         self._logins.move_to_end(mark)
         if len(self._logins) > self._capacity:
             self._logins.popitem(last=False)
-
-    def forget(self, owner_id: int) -> None:
-        """Forget all credentials of an owner: one of them was revoked."""
-        for mark in [mark for mark, (_, login) in self._logins.items() if login.owner_id == owner_id]:
-            del self._logins[mark]

@@ -2,15 +2,17 @@
 
 import asyncio
 import hashlib
+from functools import partial
 
 from ovms.auth.credentials import BearerToken, Credential, Password
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.rights import EVERYTHING
 from ovms.bus.sessions import Login
-from ovms.db.accounts import find_account
+from ovms.db.accounts import credentials_stand, find_account
 from ovms.db.engine import Pool
 from ovms.db.tokens import looks_like_token, use_token
+from ovms.gathered import Gathered
 
 
 class SignIn:
@@ -25,6 +27,8 @@ class SignIn:
         self._passwords = passwords
         self._remembered = remembered
         self._nobody = nobody
+        # What was revoked or changed may have been so at another replica: what is remembered spares Argon2, not PostgreSQL.
+        self._standing = Gathered(partial(credentials_stand, pool))
         self._under_way: dict[bytes, asyncio.Task[Login | None]] = {}
 
     async def sign_in(self, credential: Credential) -> Login | None:
@@ -34,16 +38,13 @@ class SignIn:
             Overloaded: too many passwords wait to be checked.
         """
         mark = self._mark(credential)
-        if (login := self._remembered.find(mark)) is not None:
+        login = self._remembered.find(mark)
+        if login is not None and await self._standing.ask((login.owner_id, login.proof)):
             return login
         if (check := self._under_way.get(mark)) is None:
             check = self._under_way[mark] = asyncio.create_task(self._check(credential, mark))
             check.add_done_callback(lambda _: self._under_way.pop(mark))
         return await asyncio.shield(check)
-
-    def forget(self, owner_id: int) -> None:
-        """Ask again for every credential of an owner: one was revoked."""
-        self._remembered.forget(owner_id)
 
     def _mark(self, credential: Credential) -> bytes:
         match credential:

@@ -134,12 +134,15 @@ class HttpWatchers:
     until: float = 0.0
 
 
+NO_SESSIONS: Final = HttpWatchers()
+
+
 @dataclass(frozen=True, slots=True)
 class Present:
     """Who is connected to a vehicle, replica by replica."""
 
     replicas: Mapping[str, Connected] = field(default_factory=dict)
-    http: HttpWatchers = HttpWatchers()
+    http: HttpWatchers = NO_SESSIONS
 
     def peers(self) -> Peers:
         """The counts."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import redis.asyncio
 
-from ovms.bus.reads import GatheredReads
+from ovms.gathered import Gathered
 from ovms.identity import fold_vehicle_id
 
 _LOGIN: Final = "login"
@@ -63,7 +64,7 @@ class Sessions:
         self.lifetime = lifetime
         self._milliseconds = int(lifetime * 1000)
         self._redis: Any = redis_client
-        self._logins = GatheredReads(redis_client, _LOGIN)
+        self._logins = Gathered(self._read_logins)
         self._renew = redis_client.register_script(_RENEW)
         self._end = redis_client.register_script(_END)
 
@@ -79,8 +80,17 @@ class Sessions:
 
     async def read(self, session_id: str) -> Login | None:
         """Who is signed in under this id; None where there is no such session, or none any more."""
-        stored = await self._logins.read(session_key(session_id))
+        stored = await self._logins.ask(session_key(session_id))
         return None if stored is None else Login(**json.loads(stored))
+
+    async def _read_logins(self, keys: Sequence[str]) -> list[bytes | None]:
+        if len(keys) == 1:
+            return [await self._redis.hget(keys[0], _LOGIN)]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(key, _LOGIN)
+            stored: list[bytes | None] = await pipe.execute()
+            return stored
 
     async def renew(self, session_id: str, vehicle_id: str) -> list[str] | None:
         """Connect a vehicle and let the session's time begin anew; returns all its vehicles, None where it has ended."""

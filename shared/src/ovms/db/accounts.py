@@ -1,5 +1,6 @@
 """Owners as they sign in, and the vehicles that are theirs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,9 +12,10 @@ _VEHICLES: Final = 'SELECT vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY
 
 _VEHICLE: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 AND upper(vehicle_id) = upper($2)"
 
-_STANDS: Final = """
-SELECT EXISTS (SELECT FROM owners WHERE id = $1 AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = $2)
-    OR EXISTS (SELECT FROM api_tokens WHERE owner_id = $1 AND encode(sha256, 'hex') = $2)
+_STAND: Final = """
+SELECT EXISTS (SELECT FROM owners WHERE id = owner AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = proof)
+    OR EXISTS (SELECT FROM api_tokens WHERE owner_id = owner AND encode(sha256, 'hex') = proof)
+FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner, proof, place) ORDER BY place
 """
 
 
@@ -56,6 +58,11 @@ async def find_vehicle(db: Pool, owner_id: int, vehicle_id: str) -> OwnedVehicle
     return None if row is None else OwnedVehicle(*row)
 
 
-async def credential_stands(db: Pool, owner_id: int, proof: str) -> bool:
-    """Whether a password or token that once proved right is still the owner's: it may be changed or revoked since."""
-    return bool(await db.fetchval(_STANDS, owner_id, proof))
+async def credentials_stand(db: Pool, credentials: Sequence[tuple[int, str]]) -> list[bool]:
+    """Whether passwords or tokens that once proved right are still their owner's: they may be changed or revoked since.
+
+    Args:
+        credentials: owners and proofs (`ovms.bus.sessions.Login.proof`).
+    """
+    owners, proofs = zip(*credentials, strict=True)
+    return [row[0] for row in await db.fetch(_STAND, owners, proofs)]

@@ -48,13 +48,13 @@ async def test_vehicles(db: Pool) -> None:
 async def test_a_credential_stands_until_it_is_changed(db: Pool) -> None:
     demo, other = await owner_id(db), await owner_id(db, "other")
     token = await tokens.create_token(db, demo, application="a", purpose="p", permit="auth")
-    for proof in (hashlib.sha256(hashed("secret").encode()).hexdigest(), hashlib.sha256(token.encode()).hexdigest()):
-        assert await accounts.credential_stands(db, demo, proof)
-        assert not await accounts.credential_stands(db, other, proof)
+    proofs = [hashlib.sha256(hashed("secret").encode()).hexdigest(), hashlib.sha256(token.encode()).hexdigest()]
+    asked = [(demo, proofs[0]), (other, proofs[1]), (demo, ""), (demo, proofs[1])]
+    assert await accounts.credentials_stand(db, asked) == [True, False, False, True]
     await tokens.delete_token(db, demo, token)
+    assert await accounts.credentials_stand(db, asked) == [True, False, False, False]
     await db.execute("UPDATE owners SET password_hash = 'new'")
-    for proof in (hashlib.sha256(hashed("secret").encode()).hexdigest(), hashlib.sha256(token.encode()).hexdigest(), ""):
-        assert not await accounts.credential_stands(db, demo, proof)
+    assert await accounts.credentials_stand(db, asked) == [False] * 4
 
 
 async def test_a_token_is_stored_as_its_hash_only(db: Pool) -> None:

@@ -51,12 +51,3 @@ def test_it_is_bounded_and_the_oldest_goes() -> None:
     remembered.keep(third, login(3))
     assert remembered.find(second) is None
     assert (remembered.find(first), remembered.find(third)) == (login(1), login(3))
-
-
-def test_an_owner_is_forgotten() -> None:
-    remembered = Remembered(Clock())
-    for owner_id in (1, 2):
-        remembered.keep(remembered.mark(str(owner_id)), login(owner_id))
-    remembered.forget(1)
-    assert remembered.find(remembered.mark("1")) is None
-    assert remembered.find(remembered.mark("2")) == login(2)

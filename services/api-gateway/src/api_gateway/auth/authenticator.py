@@ -52,7 +52,3 @@ class Authenticator:
         if found is None or not grants_anything(found.permit):
             raise AuthenticationFailed
         return Caller(found, None)
-
-    def forget(self, owner_id: int) -> None:
-        """Ask again for every credential of an owner: one was revoked."""
-        self._sign_in.forget(owner_id)

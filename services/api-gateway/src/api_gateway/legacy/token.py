@@ -161,5 +161,4 @@ async def delete(
 ) -> Response:
     """Delete a token of the owner's. An API token needs the right `token.admin` or `admin`."""
     await delete_token(resources.pool, caller.owner_id, token)
-    resources.authenticator.forget(caller.owner_id)
     return json_answer({"owner": caller.login.owner, "token": token})

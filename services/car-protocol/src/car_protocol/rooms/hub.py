@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ovms.bus.presence import Connected, HttpWatchers
+from ovms.bus.presence import NO_SESSIONS, Connected, HttpWatchers
 from ovms.db.logins import Vehicle
 from ovms.identity import Role
 
@@ -42,7 +42,7 @@ class Elsewhere:
     replica: str = ""
     """Who has it."""
     apps: int = 0
-    http: HttpWatchers = HttpWatchers()
+    http: HttpWatchers = NO_SESSIONS
     """HTTP sessions are at no replica of this service."""
 
     @property
