@@ -3,6 +3,10 @@
 import logging
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 import uvloop
 from pydantic import ValidationError
@@ -14,7 +18,9 @@ from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
 from ovms.errors import OvmsError
 from ovms.garbage import collect_garbage_seldom
+from ovms.listening import HeldPort
 from ovms.tls import TlsError, open_tls
+from ovms.workers import run_workers
 
 
 def main() -> int:
@@ -24,18 +30,28 @@ def main() -> int:
     except ValidationError as error:
         return _fail(_missing(error))
     log = make_log(settings.log_level)
+    with ExitStack() as held:
+        try:
+            shared = {
+                name: held.enter_context(HeldPort(settings.host, port)).number for name, port in settings.shared_ports().items()
+            }
+        except OSError as error:
+            return _fail(error.strerror or str(error))
+        work = partial(_work, settings.model_copy(update=shared), log)
+        return run_workers(settings.workers, work, log)
+
+
+def _work(settings: Settings, log: Any, number: int, has_started: Callable[[], None]) -> int:
+    settings = settings.of_worker(number)
     try:
         tls = open_tls(settings.tls_certificate, settings.tls_key, log)
-        listener = _listen(settings.host, settings.http_port)
-        https = Https(_listen(settings.host, settings.https_port), tls) if tls is not None else None
+        listener = _listen(settings, settings.http_port)
+        https = Https(_listen(settings, settings.https_port), tls) if tls is not None else None
+        metrics = _metrics(settings)
     except (TlsError, CannotListen) as error:
         return _fail(str(error))
     logging.getLogger().addHandler(ToStructlog(log))
-    metrics = None
-    if settings.gateway_metrics_port is not None:
-        metrics = Metrics()
-        serve_metrics(metrics, settings.host, settings.gateway_metrics_port)
-    server = make_server(create_app(settings, log, metrics), https=https)
+    server = make_server(create_app(settings, log, metrics), https=https, has_started=has_started)
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
     if https is not None:
         log.info("listening with TLS", host=settings.host, port=https.listener.getsockname()[1])
@@ -49,11 +65,22 @@ class CannotListen(OvmsError):
     """A port cannot be had."""
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(settings: Settings, port: int) -> socket.socket:
     try:
-        return listen(host, port)
+        return listen(settings.host, port, is_shared=settings.workers > 1)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        raise CannotListen(f"cannot listen on {settings.host} port {port}: {error.strerror}") from None
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    if (port := settings.gateway_metrics_port) is None:
+        return None
+    metrics = Metrics()
+    try:
+        serve_metrics(metrics, settings.host, port)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {settings.host} port {port}: {error.strerror}") from None
+    return metrics
 
 
 def _fail(reason: str) -> int:

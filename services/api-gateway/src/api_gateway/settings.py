@@ -1,9 +1,11 @@
 """What the environment says."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ovms.workers import MOST_WORKERS
 
 
 class Settings(BaseSettings):
@@ -21,4 +23,18 @@ class Settings(BaseSettings):
     api_session_timeout: float = Field(360, gt=0, description="Seconds that an HTTP session lives unless renewed")
     cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    gateway_metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics; unset: none")
+    gateway_metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Prometheus metrics; worker k (from 0) has this plus k; unset: none"
+    )
+    workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Processes on the same ports, each with connections of its own")
+
+    def shared_ports(self) -> dict[str, int]:
+        """The settings of the ports that several workers listen on, and their values."""
+        if self.workers == 1:
+            return {}
+        return {"http_port": self.http_port} | ({"https_port": self.https_port} if self.tls_certificate else {})
+
+    def of_worker(self, number: int) -> Self:
+        """The settings of one of several workers."""
+        port = self.gateway_metrics_port
+        return self.model_copy(update={"gateway_metrics_port": port and port + number})

@@ -3,6 +3,9 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,11 +17,13 @@ from car_protocol.notifications.error_codes import ErrorCodesUnreadable
 from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
 from ovms.garbage import collect_garbage_seldom
+from ovms.listening import HeldPort
 from ovms.logs import configure_logging
 from ovms.tls import TlsError
+from ovms.workers import run_workers
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, has_started: Callable[[], None]) -> None:
     """Serve until a signal asks to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().set_exception_handler(_log_crash)
@@ -27,6 +32,7 @@ async def serve(settings: Settings) -> None:
     async with serving(settings) as running:
         collect_garbage_seldom()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload_certificate)
+        has_started()
         await stop.wait()
 
 
@@ -44,15 +50,30 @@ def main() -> int:
             print(f"OVMS_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         return 2
     configure_logging(settings.log_level)
+    with ExitStack() as held:
+        try:
+            shared = {
+                name: held.enter_context(HeldPort(settings.host, port)).number for name, port in settings.shared_ports().items()
+            }
+        except OSError as error:
+            return _fail(error.strerror or str(error))
+        work = partial(_work, settings.model_copy(update=shared))
+        return run_workers(settings.workers, work, structlog.get_logger("workers"))
+
+
+def _work(settings: Settings, number: int, has_started: Callable[[], None]) -> int:
     try:
-        uvloop.run(serve(settings))
+        uvloop.run(serve(settings.of_worker(number), has_started))
     except (TlsError, ErrorCodesUnreadable, CredentialsUnreadable) as error:
-        print(f"car-protocol cannot start: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _fail(str(error))
     except OSError as error:
-        print(f"car-protocol cannot start: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _fail(error.strerror or str(error))
     return 0
+
+
+def _fail(reason: str) -> int:
+    print(f"car-protocol cannot start: {reason}", file=sys.stderr)  # noqa: T201
+    return 1
 
 
 if __name__ == "__main__":

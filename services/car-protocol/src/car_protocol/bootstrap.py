@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
 from car_protocol.connections.listener import Door, Listener
+from car_protocol.drain import PARTS_BY, Drain
 from car_protocol.health import HealthPort, ServerCollector
 from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
@@ -42,7 +43,7 @@ from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.maintenance import Maintenance
-from car_protocol.storage.recorder import PUT_OFF, Recorder
+from car_protocol.storage.recorder import Recorder
 from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.wheel import Wheel
@@ -103,13 +104,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         )
         stack.callback(health.close)
         await stack.enter_async_context(_background([*tasks, running.listener.run]))
-        stack.push_async_callback(keeper.end)
-        stack.push_async_callback(server.archive.close)
-        stack.push_async_callback(server.users.close)
-        stack.push_async_callback(server.outbox.close)
-        stack.push_async_callback(server.subscriptions.close)
+        stack.push_async_callback(_end, running, keeper)
         await running.listener.open()
-        stack.push_async_callback(_drain, running)
         yield running
 
 
@@ -195,9 +191,10 @@ def _doors(settings: Settings, server: Server, tls: Tls | None) -> list[Door]:
         server.arrives(connection)
         return connection
 
-    doors = [Door(lambda: Connection(server), settings.host, settings.v2_port)]
+    is_shared = settings.workers > 1
+    doors = [Door(lambda: Connection(server), settings.host, settings.v2_port, is_shared=is_shared)]
     if tls is not None:
-        doors.append(Door(over_tls, settings.host, settings.v2_tls_port, tls.context))
+        doors.append(Door(over_tls, settings.host, settings.v2_tls_port, tls.context, is_shared=is_shared))
     return doors
 
 
@@ -224,30 +221,15 @@ async def _background(work: list[Work]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(running: Running) -> None:
-    """Listen no more, finish the logins in flight, write what waits, then let everybody go."""
-    server = running.server
-    running.listener.close()
-    await _until(lambda: not server.logs_in, server.settings.drain_timeout / 2)
-    with suppress(TimeoutError, *PUT_OFF):
-        async with asyncio.timeout(server.settings.drain_timeout / 2):
-            await server.recorder.flush()
-    for connection in list(server.connections):
-        connection.close("this server stops")
-    await _until(lambda: not server.connections, 1.0)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(server.settings.drain_timeout / 2):
-            await server.traffic.write()
-    with suppress(TimeoutError, *PUT_OFF):
-        async with asyncio.timeout(server.settings.drain_timeout / 2):
-            await server.recorder.flush()
-
-
-async def _until(condition: Callable[[], bool], seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 (once, at the end of a process: an event in every part costs more)
-                await asyncio.sleep(0.01)
+async def _end(running: Running, keeper: PresenceKeeper) -> None:
+    """Let everybody go, end the parts that have something to finish, and give the lease back."""
+    server, drain = running.server, Drain(running.server, running.listener)
+    # Who asks PostgreSQL waits for its answer even when told to stop; one that does not come must not take all the time.
+    server.loop.call_at(drain.at(PARTS_BY), running.pool.terminate)
+    if not await drain.run():
+        running.pool.terminate()
+    await drain.end(server.archive.close, server.users.close, server.outbox.close, server.subscriptions.close)
+    await keeper.end()
 
 
 def _checks(pool: Pool, client: redis.asyncio.Redis, listener: Listener) -> dict[str, Any]:

@@ -28,6 +28,10 @@ from ovms.protocol import Timeouts
 class Closable(Protocol):
     """An open connection."""
 
+    @property
+    def is_in_session(self) -> bool:
+        """Whether it has logged in, and has not ended."""
+
     def close(self, reason: str) -> None:
         """End the connection after what was sent."""
 

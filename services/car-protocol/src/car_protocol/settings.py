@@ -1,11 +1,12 @@
 """Every setting of this service, from the environment."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ovms.protocol import Timeouts
+from ovms.workers import MOST_WORKERS
 
 
 class Settings(BaseSettings):
@@ -25,7 +26,8 @@ class Settings(BaseSettings):
     tls_certificate: str = Field("", description="a PEM file: the certificate of the TLS ports, then those it rests on")
     tls_key: str = Field("", description="a PEM file: its private key, without a passphrase")
     health_host: str = Field("127.0.0.1", description="the address that /livez, /readyz and /metrics bind to")
-    health_port: int = Field(6866, description="the port of /livez, /readyz and /metrics")
+    health_port: int = Field(6880, description="the port of /livez, /readyz and /metrics; worker k (from 0) has this plus k")
+    workers: int = Field(1, ge=1, le=MOST_WORKERS, description="processes on the same ports, each with limits of its own")
     log_level: str = Field("info", description="debug, info, warning or error")
 
     user_login_in_clear: bool = Field(True, description="let users log in with name and password without TLS (scheme 1)")
@@ -74,7 +76,18 @@ class Settings(BaseSettings):
     logins_per_address: int = Field(1000, description="connections of one address that may be logging in at once")
     messages_per_second: int = Field(1000, description="messages of one connection a second; it is read no faster than that")
     connections: int = Field(20_000, description="connections after which the port is closed until some have gone")
-    drain_timeout: float = Field(10.0, description="the most that stopping may take")
+    drain_rate: float = Field(500.0, gt=0, description="sessions closed a second when it stops, more where time is short")
+    drain_timeout: float = Field(60.0, gt=0, description="the most that stopping may take")
+
+    def shared_ports(self) -> dict[str, int]:
+        """The settings of the ports that several workers listen on, and their values."""
+        if self.workers == 1:
+            return {}
+        return {"v2_port": self.v2_port} | ({"v2_tls_port": self.v2_tls_port} if self.tls_certificate else {})
+
+    def of_worker(self, number: int) -> Self:
+        """The settings of one of several workers."""
+        return self.model_copy(update={"health_port": self.health_port and self.health_port + number})
 
     def timeouts(self) -> Timeouts:
         """The times of a session."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ovms.admin import demo
 from ovms.admin.run_settings import RunSettings
@@ -21,6 +21,8 @@ from ovms.local.signals import StopSignals
 from ovms.local.terminal import Foreground
 from ovms.tls import CERTIFICATE, KEY, open_tls
 
+MARGIN: Final = 5.0
+
 # Which programs to run, given the settings, the variables for them, and whether the demo car is to drive.
 Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], bool], list[Service]]
 
@@ -32,7 +34,8 @@ def programs_of_the_server(settings: RunSettings, environment: Mapping[str, str]
     """
     car_protocol, gateway = ([sys.executable, "-m", name] for name in ("car_protocol", "api_gateway"))
     services = [
-        Service("car-protocol", car_protocol, environment, settings.health_url),
+        # It ends by itself within its drain timeout, unless the machine is too slow for its own promises.
+        Service("car-protocol", car_protocol, environment, settings.health_url, settings.drain_timeout + MARGIN),
         Service("api-gateway", gateway, environment, f"{settings.http_url}/readyz"),
     ]
     if demo_drives and importlib.util.find_spec("simulator"):

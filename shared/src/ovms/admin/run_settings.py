@@ -1,19 +1,24 @@
 """What `ovms run` takes from the environment."""
 
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from ovms.admin.errors import InputError
 from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS
-from ovms.local.ports import free_port
+from ovms.local.ports import free_ports
 from ovms.tls import CERTIFICATE, KEY
+from ovms.workers import MOST_WORKERS
 
 _V2_PORT: Final = "OVMS_V2_PORT"
 _HTTP_PORT: Final = "OVMS_HTTP_PORT"
 _V2_TLS_PORT: Final = "OVMS_V2_TLS_PORT"
 _HTTPS_PORT: Final = "OVMS_HTTPS_PORT"
 _HEALTH_PORT: Final = "OVMS_HEALTH_PORT"
+_WORKERS: Final = "OVMS_WORKERS"
+_DRAIN_TIMEOUT: Final = "OVMS_DRAIN_TIMEOUT"
 _HEALTH_HOST: Final = "127.0.0.1"
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (recognised, not bound to)
 
@@ -28,6 +33,9 @@ class RunSettings:
     v2_tls_port: int
     https_port: int
     health_port: int
+    """That of the first worker; those of the others follow."""
+    workers: int
+    drain_timeout: float
     demo: bool
     certificate: str
     key: str
@@ -41,16 +49,19 @@ class RunSettings:
         """Read the variables.
 
         Raises:
-            InputError: a port is no port, OVMS_DEMO neither 0 nor 1, or two ports are the same.
+            InputError: a value is none that its variable can have, or two ports are the same.
         """
+        workers = _workers(environment)
         settings = cls(
             host=environment.get("OVMS_HOST") or "127.0.0.1",
             v2_port=_port(environment, _V2_PORT, 6867),
             http_port=_port(environment, _HTTP_PORT, 6868),
             v2_tls_port=_port(environment, _V2_TLS_PORT, 6870),
             https_port=_port(environment, _HTTPS_PORT, 6869),
-            # Nobody types the internal port: a free one lets any number of stacks run on one machine.
-            health_port=_port(environment, _HEALTH_PORT, 0) or free_port(),
+            # Nobody types the internal ports: free ones let any number of stacks run on one machine.
+            health_port=_port(environment, _HEALTH_PORT, 0) or free_ports(workers),
+            workers=workers,
+            drain_timeout=_seconds(environment, _DRAIN_TIMEOUT, 60.0),
             demo=_flag(environment, "OVMS_DEMO"),
             certificate=environment.get(CERTIFICATE) or "",
             key=environment.get(KEY) or "",
@@ -59,7 +70,8 @@ class RunSettings:
             secret_keys=environment.get(SECRET_KEYS) or None,
         )
         if len({port for _, port, _ in settings.ports()}) < len(settings.ports()):
-            raise InputError(f"{', '.join(name for name, *_ in settings.ports())} must be ports of their own")
+            names = dict.fromkeys(name for name, *_ in settings.ports())
+            raise InputError(f"{', '.join(names)} must be ports of their own")
         return settings
 
     def ports(self) -> tuple[tuple[str, int, str], ...]:
@@ -69,12 +81,12 @@ class RunSettings:
             (_HTTP_PORT, self.http_port, self.host),
             (_V2_TLS_PORT, self.v2_tls_port, self.host),
             (_HTTPS_PORT, self.https_port, self.host),
-            (_HEALTH_PORT, self.health_port, _HEALTH_HOST),
+            *((_HEALTH_PORT, self.health_port + worker, _HEALTH_HOST) for worker in range(self.workers)),
         )
 
     def for_services(self) -> dict[str, str]:
         """The variables that tell the services where to listen."""
-        ports = {name: str(port) for name, port, _ in self.ports()}
+        ports = {name: str(port) for name, port, _ in self.ports()} | {_HEALTH_PORT: str(self.health_port)}
         return {"OVMS_HOST": self.host, "OVMS_HEALTH_HOST": _HEALTH_HOST, **ports}
 
     @property
@@ -105,6 +117,21 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise InputError(f"{name}={text}: not a port")
     return int(text)
+
+
+def _workers(environment: Mapping[str, str]) -> int:
+    text = environment.get(_WORKERS) or "1"
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_WORKERS:
+        raise InputError(f"{_WORKERS}={text}: not a number from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name) or str(default)
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise InputError(f"{name}={text}: not a number of seconds")
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:

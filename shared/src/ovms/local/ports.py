@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import ExitStack, suppress
 
 from ovms.local.errors import LocalError, PortBusy
 
@@ -23,6 +24,16 @@ def check_port(host: str, port: int, setting: str) -> None:
         if error.errno == errno.EADDRINUSE:
             raise PortBusy(port, setting) from None
         raise LocalError(f"{host} port {port}: {error.strerror}") from None
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> int:
+    """The first of so many ports in a row that nothing listens on at the moment."""
+    while True:
+        with ExitStack() as probes, suppress(OSError, OverflowError):
+            first = free_port(host)
+            for port in range(first, first + count):
+                probes.enter_context(socket.socket()).bind((host, port))
+            return first
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -37,7 +37,7 @@ def spawn(
         stderr=subprocess.STDOUT if output else None,
         start_new_session=True,
         # The wish must be made in the child, after the change of its user, which would take it back.
-        preexec_fn=_death_wish(dies_by),  # noqa: PLW1509
+        preexec_fn=death_wish(dies_by),  # noqa: PLW1509
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
@@ -55,7 +55,8 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals, *, within: float
         process.wait()
 
 
-def _death_wish(dies_by: signal.Signals) -> Callable[[], None] | None:
+def death_wish(dies_by: signal.Signals) -> Callable[[], None] | None:
+    """What a child does to be sent `dies_by` when the calling thread ends; None where the system cannot do it."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl

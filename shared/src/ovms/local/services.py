@@ -15,6 +15,7 @@ from ovms.local.signals import StopSignals
 
 READY_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 15.0
+"""For what does not say that it needs longer."""
 _ANSWER_TIMEOUT: Final = 2.0
 
 
@@ -27,6 +28,8 @@ class Service:
     environment: Mapping[str, str] = field(repr=False)
     ready_url: str | None = None
     """Answers 200 once it is ready; None: it is so at once."""
+    stop_timeout: float = STOP_TIMEOUT
+    """Seconds after which it is killed where it has not ended."""
 
 
 class Services:
@@ -70,8 +73,8 @@ class Services:
     def stop(self) -> None:
         """Stop all, the last one first; kill what does not end in time."""
         while self._running:
-            _, process = self._running.pop()
-            stop(process, signal.SIGTERM, within=STOP_TIMEOUT)
+            service, process = self._running.pop()
+            stop(process, signal.SIGTERM, within=service.stop_timeout)
 
 
 def _is_ready(service: Service) -> bool:

@@ -6,7 +6,7 @@ HTTP and HTTPS are two ports of one server: one lifespan, one set of connections
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +15,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api_gateway.edge.protocol import EdgeProtocol
+from ovms.listening import let_in_who_waits
 from ovms.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Tls
 
 KEEP_ALIVE: Final = 30
 GRACE: Final = 10
+LAST_REQUESTS: Final = 0.05
 BACKLOG: Final = 2048
 
 
@@ -33,9 +35,12 @@ class Https:
 class Server(uvicorn.Server):
     """A server that ends with status 0 when it is asked to end, and has perhaps a second port."""
 
-    def __init__(self, config: uvicorn.Config, https: Https | None = None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, https: Https | None = None, has_started: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(config)
         self._https = https
+        self._has_started = has_started
         self._watch: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -52,11 +57,17 @@ class Server(uvicorn.Server):
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
             )
             self.servers.append(server)
+        self._has_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop serving."""
+        """Let nobody in any more, answer whoever has asked, and end."""
         if self._watch is not None:
             self._watch.cancel()
+        await let_in_who_waits([listening for server in self.servers for listening in server.sockets])
+        for server in self.servers:
+            server.close()
+        # uvicorn closes a connection without a request at once: whoever came last has his read first.
+        await asyncio.sleep(LAST_REQUESTS)
         await super().shutdown(sockets)
 
     def _make_protocol(self) -> asyncio.Protocol:
@@ -83,12 +94,14 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError where the port is taken."""
+def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """A listening socket, with which other workers may share the port; raises OSError where it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError:
@@ -98,8 +111,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(app: ASGIApp, protocol: type[EdgeProtocol] = EdgeProtocol, https: Https | None = None) -> Server:
-    """A server for an application; `serve(sockets=[…])` runs it, and with `https` that port as well."""
+def make_server(
+    app: ASGIApp,
+    protocol: type[EdgeProtocol] = EdgeProtocol,
+    https: Https | None = None,
+    has_started: Callable[[], None] = lambda: None,
+) -> Server:
+    """A server for an application; `serve(sockets=[…])` runs it, and with `https` that port as well.
+
+    Args:
+        has_started: called once it serves.
+    """
     return Server(
         uvicorn.Config(
             app,
@@ -116,4 +138,5 @@ def make_server(app: ASGIApp, protocol: type[EdgeProtocol] = EdgeProtocol, https
             backlog=BACKLOG,
         ),
         https,
+        has_started,
     )

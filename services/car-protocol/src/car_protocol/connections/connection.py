@@ -75,6 +75,11 @@ class Connection(asyncio.Protocol):
         """Whether it has ended, even if its socket has not been told yet."""
         return self._session.state is State.CLOSED
 
+    @property
+    def is_in_session(self) -> bool:
+        """Whether it has logged in, and has not ended."""
+        return self._session.state is State.READY
+
     # ---- the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from ovms.listening import Listening, let_in_who_waits
 from ovms.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT
 
 REOPEN_AT: Final = 0.95
@@ -26,19 +27,26 @@ class Door:
     Args:
         protocol: makes the protocol of a connection.
         context: what TLS is spoken with; None: none is.
+        is_shared: whether other workers listen on it as well.
     """
 
     def __init__(
-        self, protocol: Callable[[], asyncio.Protocol], host: str, port: int, context: ssl.SSLContext | None = None
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        context: ssl.SSLContext | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
         self.port = port
         """Also where 0 was asked for, once it has been open."""
         self.is_tls = context is not None
         self._protocol = protocol
         self._host = host
-        self._tls: dict[str, Any] = {}
+        self._options: dict[str, Any] = {"backlog": BACKLOG, "reuse_port": is_shared}
         if context is not None:
-            self._tls = {
+            self._options |= {
                 "ssl": context,
                 "ssl_handshake_timeout": HANDSHAKE_TIMEOUT,
                 "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT,
@@ -53,8 +61,12 @@ class Door:
         """
         if self._server is None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._protocol, self._host, self.port, backlog=BACKLOG, **self._tls)
+            self._server = await loop.create_server(self._protocol, self._host, self.port, **self._options)
             self.port = int(self._server.sockets[0].getsockname()[1])
+
+    def sockets(self) -> Sequence[Listening]:
+        """What it listens with at the moment."""
+        return () if self._server is None else self._server.sockets
 
     def close(self) -> None:
         """Listen no more; connections stay."""
@@ -88,11 +100,13 @@ class Listener:
         for door in self._doors:
             await door.open()
         self._is_open = True
+        if self._is_ending:
+            self._close()
 
     @property
     def is_open(self) -> bool:
         """Whether somebody new can connect."""
-        return self._is_open
+        return self._is_open and not self._is_ending
 
     @property
     def port(self) -> int:
@@ -104,9 +118,10 @@ class Listener:
         """The port with TLS, where there is one."""
         return next((door.port for door in self._doors if door.is_tls), None)
 
-    def close(self) -> None:
-        """Listen no more; connections stay."""
+    async def end(self) -> None:
+        """Be open no more, let in who has connected already, then listen no more; connections stay."""
         self._is_ending = True
+        await let_in_who_waits([one for door in self._doors for one in door.sockets()])
         self._close()
 
     def connections_changed(self) -> None:
