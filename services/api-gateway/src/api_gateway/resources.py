@@ -25,6 +25,9 @@ from ovms.db.engine import Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 
 DATABASE_CONNECTIONS: Final = 8
+ACQUIRE_WITHIN: Final = 2.0
+ANSWER_WITHIN: Final = 4.0
+"""Past these the caller is told to come again: a PostgreSQL that hangs does not say so."""
 REDIS_CONNECT_TIMEOUT: Final = 2.0
 REDIS_TIMEOUT: Final = 3.0
 
@@ -61,7 +64,12 @@ def connect_redis(url: str) -> redis.asyncio.Redis:
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Make the parts; neither PostgreSQL nor Redis need answer yet."""
-    pool = await open_pool(settings.database_url.get_secret_value(), size=DATABASE_CONNECTIONS)
+    pool = await open_pool(
+        settings.database_url.get_secret_value(),
+        size=DATABASE_CONNECTIONS,
+        acquire_within=ACQUIRE_WITHIN,
+        answer_within=ANSWER_WITHIN,
+    )
     client = connect_redis(settings.redis_url.get_secret_value())
     passwords = PasswordChecks(verify_password)
     sessions = Sessions(client, settings.api_session_timeout)

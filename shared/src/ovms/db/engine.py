@@ -8,16 +8,27 @@ the same statement through SQLAlchemy costs more than PostgreSQL needs to answer
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, TypeAlias
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
+if TYPE_CHECKING:
+    _Pool = asyncpg.Pool[asyncpg.Record]
+    _Acquire = PoolAcquireContext[asyncpg.Record]
+    _Connection = PoolConnectionProxy[asyncpg.Record]
+else:
+    _Pool, _Acquire = asyncpg.Pool, PoolAcquireContext
+
 CONNECT_TIMEOUT: Final = 5.0
 COMMAND_TIMEOUT: Final = 30.0
+GIVE_UP_TIMEOUT: Final = 0.5
+"""For PostgreSQL to say that it has given up a statement. One that is paused says nothing: then the connection is given up."""
 
 # What a statement raises when PostgreSQL is away or going away, as opposed to refusing this statement.
 UNAVAILABLE: Final = (
@@ -29,19 +40,64 @@ UNAVAILABLE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    # A standby that has not taken over yet, a deadlock, a disk that fails: the same statement may succeed later.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
 )
 
 
-async def open_pool(url: str, *, size: int) -> Pool:
-    """A pool of at most `size` connections; none is opened before it is needed."""
-    return await asyncpg.create_pool(
-        url,
-        min_size=0,
-        max_size=size,
-        timeout=CONNECT_TIMEOUT,
-        command_timeout=COMMAND_TIMEOUT,
-        reset=_keep,
-    )
+async def open_pool(
+    url: str, *, size: int, acquire_within: float | None = None, answer_within: float = COMMAND_TIMEOUT
+) -> Pool:
+    """A pool of at most `size` connections; none is opened before it is needed.
+
+    Args:
+        acquire_within: the most seconds to wait for a connection, be it a new one or one that others use; None: no limit.
+        answer_within: the most seconds to wait for the answer to a statement.
+    """
+    return await _BoundedPool(url, size, acquire_within, answer_within)
+
+
+class _BoundedPool(_Pool):
+    """A pool that nobody waits for without end: a server that is paused neither answers nor refuses."""
+
+    __slots__ = ("acquire_within",)
+
+    def __init__(self, url: str, size: int, acquire_within: float | None, answer_within: float) -> None:
+        self.acquire_within = acquire_within
+        super().__init__(
+            url,
+            min_size=0,
+            max_size=size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300.0,
+            reset=_keep,
+            loop=None,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=answer_within,
+        )
+
+    def acquire(self, *, timeout: float | None = None) -> _Acquire:
+        return _BoundedAcquire(self, timeout)
+
+    async def release(self, connection: _Connection, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 (asyncpg's)
+        # Without a limit asyncpg waits for as long as the statement might have taken: who has given it up must not. Past the
+        # limit the connection is ended, and what is to be raised is why the statement was given up: it may be a cancellation.
+        with suppress(TimeoutError):
+            await super().release(connection, timeout=GIVE_UP_TIMEOUT if timeout is None else timeout)
+
+
+class _BoundedAcquire(_Acquire):
+    __slots__ = ()
+
+    async def __aenter__(self) -> _Connection:
+        # asyncpg's own limit makes a task of every call.
+        assert isinstance(self.pool, _BoundedPool)
+        async with asyncio.timeout(self.pool.acquire_within):
+            return await super().__aenter__()
 
 
 async def _keep(connection: asyncpg.Connection[asyncpg.Record]) -> None:
