@@ -123,6 +123,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
         pending=recorder.pending,
         monotonic=loop.time,
+        wall=lambda: loop.time() + WALL_OFFSET,
     )
     replicas.renamed("here")
     server = Server(

@@ -152,7 +152,7 @@ async def test_nothing_is_acknowledged_before_its_commit(car_service: CarService
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await connection.execute("LOCK TABLE history IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE ONLY history IN ACCESS EXCLUSIVE MODE")
         car.send(b"h17,0,*-LOG-Trip,5,86400,data")
         async with asyncio.timeout(DEADLINE):
             while not await pool.fetchval(WAITING_FOR_A_LOCK):

@@ -18,6 +18,7 @@ from api_gateway.settings import Settings
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
+from ovms.bus.client import open_redis
 from ovms.bus.presence import Presence
 from ovms.bus.sessions import Sessions
 from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
@@ -52,13 +53,12 @@ class Resources:
 
 def connect_redis(url: str) -> redis.asyncio.Redis:
     """A client with deadlines; one retry, since a kept connection may have been closed by a restart."""
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+    return open_redis(
         url,
         socket_connect_timeout=REDIS_CONNECT_TIMEOUT,
         socket_timeout=REDIS_TIMEOUT,
         retry=Retry(NoBackoff(), 1),
     )
-    return client
 
 
 @asynccontextmanager

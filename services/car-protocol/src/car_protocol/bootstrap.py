@@ -50,7 +50,7 @@ from car_protocol.wheel import Wheel
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
-from ovms.bus.presence import Presence
+from ovms.bus.client import open_redis
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
@@ -89,9 +89,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
         stack.push_async_callback(_close_pool, pool)
-        client = redis.asyncio.Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None
-        )
+        client = open_redis(settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None)
         stack.push_async_callback(client.aclose)
         passwords = PasswordChecks(verify_password)
         stack.callback(passwords.close)
@@ -140,6 +138,7 @@ def _make(
         say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
         pending=recorder.pending,
         monotonic=loop.time,
+        wall=lambda: loop.time() + wall_offset,
     )
     follower = Follower(
         client,
@@ -155,9 +154,7 @@ def _make(
     error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
     greeter = Greeter(pool, recorder, follower)
-    desk = LoginDesk(
-        pool, sealer, Presence(client), hub, recorder, follower, greeter, LoginNotices(notifier.notify), LoginDelays()
-    )
+    desk = LoginDesk(pool, sealer, keeper, hub, recorder, follower, greeter, LoginNotices(notifier.notify), LoginDelays())
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),

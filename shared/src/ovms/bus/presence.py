@@ -23,13 +23,37 @@ from ovms.bus import channels
 REPLICA_LEASE: Final = 10.0
 CLEAR_AT_ONCE: Final = 500
 
-# KEYS: connections, http. ARGV: vehicle id, channel, what to do with which member, replicas whose lease runs. One script, so
-# that a change, the counts after it and their publication are one step: two that come at once are told 1 and 2, never 2 and 2.
-_CHANGE: Final = """
+# What the scripts below begin with. `live_fields` leaves out replicas whose lease has run out; `tell` publishes.
+_COMMON: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
+local function live_fields(key, names)
+  local live, fields = {}, {}
+  for replica in string.gmatch(names, '%S+') do live[replica] = true end
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if live[all[i]] then fields[#fields + 1], fields[#fields + 2] = all[i], all[i + 1] end
+  end
+  return fields
+end
+local function tell(channel, vehicle, fields, http, http_until)
+  local session, apps, batch, replicas = 0, http, 0, {}
+  for i = 1, #fields, 2 do
+    local s, a, b = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
+    s, a, b = tonumber(s), tonumber(a), tonumber(b)
+    session, apps, batch, replicas[fields[i]] = math.max(session, s), apps + a, batch + b, {s, a, b}
+  end
+  redis.call('PUBLISH', channel, cjson.encode({vehicle = vehicle, car = session > 0 and 1 or 0, apps = apps, batch = batch,
+    http = http, http_until = tonumber(http_until), session = session, replicas = replicas}))
+end
+"""
+
+# KEYS: connections, http, session. ARGV: vehicle id, channel, replicas whose lease runs, what to do with which member. One
+# script, so that a change, the counts after it and their publication are one step: two that come at once are told 1 and 2,
+# never 2 and 2.
+_CHANGE: Final = f"""{_COMMON}
 local ended = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local verb, member, value = ARGV[3], ARGV[4], ARGV[5]
+local verb, member, value = ARGV[4], ARGV[5], ARGV[6]
 local before = redis.call('ZCARD', KEYS[2])
 local has_changed = ended > 0
 if verb == 'connect' then
@@ -46,53 +70,46 @@ local http = redis.call('ZCARD', KEYS[2])
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then redis.call('EXPIREAT', KEYS[2], math.ceil(last[2]) + 1) end
-local live, fields = {}, {}
-for replica in string.gmatch(ARGV[6], '%S+') do live[replica] = true end
-local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  if live[all[i]] then fields[#fields + 1], fields[#fields + 2] = all[i], all[i + 1] end
-end
-if has_changed or http ~= before then
-  local session, apps, batch, replicas = 0, http, 0, {}
-  for i = 1, #fields, 2 do
-    local s, a, b = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
-    s, a, b = tonumber(s), tonumber(a), tonumber(b)
-    session, apps, batch, replicas[fields[i]] = math.max(session, s), apps + a, batch + b, {s, a, b}
-  end
-  redis.call('PUBLISH', ARGV[2], cjson.encode({vehicle = ARGV[1], car = session > 0 and 1 or 0, apps = apps, batch = batch,
-    http = http, http_until = tonumber(first[2] or '0'), session = session, replicas = replicas}))
-end
-return {before, http, first[2] or '0', fields}
+local fields = live_fields(KEYS[1], ARGV[3])
+if has_changed or http ~= before then tell(ARGV[2], ARGV[1], fields, http, first[2] or '0') end
+return {{before, http, first[2] or '0', fields, redis.call('HGET', KEYS[3], 'replica') or ''}}
 """
 
-# KEYS: session, http, connections. ARGV: whether the car has waited already. An epoch never falls, even where Redis has lost
-# its memory: it is at least the time in milliseconds. A car that throws another session of itself out, again and again, is
-# told to wait before it may: two modules with one id would otherwise keep each other and us busy without an end.
-_CLAIM: Final = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'thrown', 'thrown_at')
-local fields = redis.call('HGETALL', KEYS[3])
+# KEYS: connections, http, session. ARGV: vehicle id, channel, replicas whose lease runs, the one that claims (none: it is
+# announced later), whether the car has waited already. An epoch never falls, even where Redis has lost its memory: it is at
+# least the time in milliseconds. A car that throws another session of itself out, again and again, is told to wait before it
+# may: two modules with one id would otherwise keep each other and us busy without an end.
+_CLAIM: Final = f"""{_COMMON}
+local ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local known = redis.call('HMGET', KEYS[3], 'epoch', 'thrown', 'thrown_at')
+local mine = ARGV[4]
 local is_taken, delay, epoch = false, 0, 0
-for i = 2, #fields, 2 do
-  if string.sub(fields[i], 1, 2) ~= '0 ' then is_taken = true end
+for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
+  if string.sub(value, 1, 2) ~= '0 ' then is_taken = true end
 end
 if is_taken then
-  local thrown = now - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
-  if thrown >= 3 and ARGV[1] == '0' then
+  local thrown = ms - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
+  if thrown >= 3 and ARGV[5] == '0' then
     delay = math.min(30, 2 ^ (thrown - 3))
   else
-    redis.call('HSET', KEYS[1], 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', now))
+    redis.call('HSET', KEYS[3], 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', ms))
   end
 end
-if delay == 0 then
-  epoch = math.max(now, tonumber(known[1] or '0') + 1)
-  redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
-  redis.call('EXPIRE', KEYS[1], 2592000)
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local http = redis.call('ZCARD', KEYS[2])
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-return {string.format('%.0f', epoch), delay, redis.call('ZCARD', KEYS[2]), first[2] or '0', fields}
+if delay == 0 then
+  epoch = string.format('%.0f', math.max(ms, tonumber(known[1] or '0') + 1))
+  redis.call('HSET', KEYS[3], 'epoch', epoch, 'replica', mine)
+  redis.call('EXPIRE', KEYS[3], 2592000)
+  if mine ~= '' then
+    local others = string.match(redis.call('HGET', KEYS[1], mine) or '0 0 0', ' .*')
+    redis.call('HSET', KEYS[1], mine, epoch .. others)
+  end
+end
+local fields = live_fields(KEYS[1], ARGV[3])
+if delay == 0 and mine ~= '' then tell(ARGV[2], ARGV[1], fields, http, first[2] or '0') end
+return {{0, http, first[2] or '0', fields, mine, epoch, delay}}
 """
 
 # KEYS: replicas. ARGV: replica, seconds. A lease that has run out is never renewed: others may be clearing what it stood for.
@@ -143,6 +160,10 @@ class Present:
 
     replicas: Mapping[str, Connected] = field(default_factory=dict)
     http: HttpWatchers = NO_SESSIONS
+    owner: str = ""
+    """The replica that has or had the car's newest session, if it lives."""
+    at: int = 0
+    """When that was so, as an epoch: later sessions have a later one."""
 
     def peers(self) -> Peers:
         """The counts."""
@@ -210,23 +231,18 @@ class Presence:
         """Who is connected to some vehicles, in their order. Ends the leases of HTTP sessions that have run out."""
         return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))]
 
-    async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
-        """Make the caller the owner of some cars' newest sessions, in order; or tell him to wait first.
+    async def claim(self, replica: str, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
+        """Make a replica the owner of some cars' newest sessions, in order, and announce them; or tell it to wait first.
 
         Args:
+            replica: empty where it has no lease yet; then it announces them later.
             cars: vehicle ids, and whether each has waited already.
         """
-        async with self._redis.pipeline(transaction=False) as pipe:
-            _ask_for_leases(pipe)
-            for vehicle_id, has_waited in cars:
-                keys = [make(vehicle_id) for make in (channels.session_key, channels.http_key, channels.connections_key)]
-                await self._claim(keys=keys, args=[int(has_waited)], client=pipe)
-            now, leases, *answers = await pipe.execute()
-        live = set(_live(now, leases))
-        return [
-            Claim(int(epoch), _present((0, http, until, _pairs(fields, live))), float(delay))
-            for epoch, delay, http, until, fields in answers
-        ]
+        if replica:
+            await self._redis.sadd(channels.replica_vehicles_key(replica), *(vehicle_id for vehicle_id, _ in cars))
+        changes = [(vehicle_id, (replica, str(int(has_waited)))) for vehicle_id, has_waited in cars]
+        answers = await self._evaluate(self._claim, changes)
+        return [Claim(int(answer[5]), _present(answer), float(answer[6])) for answer in answers]
 
     # ---- replicas
 
@@ -277,14 +293,21 @@ class Presence:
 
     async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]]) -> list[Any]:
         """Make one change a vehicle, (member, value) by vehicle id; returns what the script does, in order."""
+        return await self._evaluate(self._change, [(name, (verb, *change)) for name, change in changes.items()])
+
+    async def _evaluate(self, script: Any, changes: Sequence[tuple[str, Sequence[str]]]) -> list[Any]:
+        """Run a script for each vehicle id with the arguments beside it; an owner that is dead is left out of the answers."""
         async with self._redis.pipeline(transaction=False) as pipe:
             _ask_for_leases(pipe)
-            live = b" ".join(_live(*await pipe.execute()))
-            for vehicle_id, (member, value) in changes.items():
-                keys = [channels.connections_key(vehicle_id), channels.http_key(vehicle_id)]
-                arguments: list[str | bytes] = [vehicle_id, channels.peers_channel(vehicle_id), verb, member, value, live]
-                await self._change(keys=keys, args=arguments, client=pipe)
-            return list(await pipe.execute())
+            now, leases = await pipe.execute()
+            live = _live(now, leases)
+            for vehicle_id, arguments in changes:
+                keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
+                common = [vehicle_id, channels.peers_channel(vehicle_id), b" ".join(live)]
+                await script(keys=keys, args=[*common, *arguments], client=pipe)
+            answers = await pipe.execute()
+        at = now[0] * 1000 + now[1] // 1000
+        return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:], at) for answer in answers]
 
 
 def present_of(body: bytes) -> Present:
@@ -312,15 +335,10 @@ def _live(now: tuple[int, int], leases: Sequence[tuple[bytes, float]]) -> list[b
     return [replica for replica, until in leases if until >= seconds + micros / 1e6]
 
 
-def _pairs(fields: Sequence[bytes], live: set[bytes]) -> list[bytes]:
-    """Of names and values in turn those whose name is in `live`."""
-    return [part for pair in zip(fields[::2], fields[1::2], strict=True) if pair[0] in live for part in pair]
-
-
 def _present(answer: Sequence[Any]) -> Present:
-    """What the scripts answer: something of their own, HTTP sessions, the end of the first one's lease, names and values."""
-    _, http, until, fields = answer
+    """Of what `_evaluate` returns: HTTP sessions, the end of the first one's lease, names and values in turn, owner; time."""
+    _, http, until, fields, owner, *_, at = answer
     replicas = {
         name.decode(): Connected(*map(int, counts.split())) for name, counts in zip(fields[::2], fields[1::2], strict=True)
     }
-    return Present(replicas, HttpWatchers(int(http), float(until)))
+    return Present(replicas, HttpWatchers(int(http), float(until)), owner.decode(), at)

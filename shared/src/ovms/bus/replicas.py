@@ -7,11 +7,12 @@ A body is a word, then fields with a space after each; the last field is the res
 | `car <session> <vehicle> <replica> <peer> <message>` | a peer at `replica` says this to the car whose session this is |
 | `peer <peer> <message>` | for a peer connected here |
 | `unwritten <vehicle> <replica> <question>` | what of this car's state is not in PostgreSQL yet? |
-| `written <question> <JSON>` | the answer: `{"token": …, "messages": [[message, received at, sealed with, session], …]}` |
+| `written <question> <JSON>` | the answer: `{"at": …, "token": …, "messages": [[message, time, sealed with, session], …]}` |
 
 `vehicle` is the key in PostgreSQL. In JSON a message is Latin-1, a time is a Unix time, `token` names the car's key of paranoid
-mode and `sealed with` that of a message, null where it is not sealed. A message to a car names the session that it is for: of
-two replicas that both believe to have the car only one has that session, so nothing is delivered twice.
+mode (null: it is not known there), `sealed with` that of a message (null: it is not sealed). A message to a car names the
+session that it is for: of two replicas that both believe to have the car only one has that session, so nothing is delivered
+twice.
 """
 
 import json
@@ -65,8 +66,10 @@ class Written(NamedTuple):
     """The answer: all that was not in it then; what else had come before is in PostgreSQL now."""
 
     question: int
-    paranoid_token: str
-    """The name of the car's key, empty outside paranoid mode."""
+    at: float
+    """The Unix time until which it tells: what the car has said since is told on the messages channel, after this."""
+    paranoid_token: str | None
+    """The name of the car's key, empty outside paranoid mode; None where the replica does not know it."""
     messages: tuple[Kept, ...]
 
 
@@ -93,9 +96,9 @@ def unwritten(vehicle: int, replica: str, question: int) -> bytes:
     return b"%b %d %b %d" % (_UNWRITTEN, vehicle, replica.encode(), question)
 
 
-def written(question: int, paranoid_token: str, messages: Iterable[Kept]) -> bytes:
+def written(question: int, at: float, paranoid_token: str | None, messages: Iterable[Kept]) -> bytes:
     """The body of its answer."""
-    told = {"token": paranoid_token, "messages": [(kept.message.decode("latin-1"), *kept[1:]) for kept in messages]}
+    told = {"at": at, "token": paranoid_token, "messages": [(kept.message.decode("latin-1"), *kept[1:]) for kept in messages]}
     return b"%b %d %b" % (_WRITTEN, question, json.dumps(told).encode())
 
 
@@ -123,4 +126,4 @@ def read_word(body: bytes) -> Word:
 
 def _written(question: int, told: dict[str, Any]) -> Written:
     kept = (Kept(text.encode("latin-1"), *others) for text, *others in told["messages"])
-    return Written(question, told["token"], tuple(kept))
+    return Written(question, told["at"], told["token"], tuple(kept))

@@ -17,7 +17,8 @@ WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"
 """
 
 _MESSAGES: Final = """
-SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at, paranoid
+SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at,
+  CASE WHEN paranoid THEN paranoid_token END AS sealed_with, epoch
 FROM messages WHERE vehicle = ANY($1::bigint[]) AND valid
 """
 
@@ -45,8 +46,10 @@ class StoredMessage:
     """As on the wire: one byte of code, then the data."""
     received_at: float
     """Unix time."""
-    is_sealed: bool = False
-    """It came in paranoid mode: all but its code is sealed."""
+    sealed_with: str | None = None
+    """The name of the key that all but its code is sealed with, in paranoid mode."""
+    epoch: int = 0
+    """The session in which it came."""
 
 
 async def find_vehicles(pool: Pool, folded_ids: Sequence[str]) -> dict[str, Vehicle]:
@@ -65,6 +68,6 @@ async def find_messages(pool: Pool, vehicles: Iterable[int]) -> dict[int, dict[i
     """The newest messages of some vehicles: by vehicle, then by code."""
     keys = list(vehicles)
     found: dict[int, dict[int, StoredMessage]] = {key: {} for key in keys}
-    for vehicle, code, data, received_at, is_sealed in await pool.fetch(_MESSAGES, keys):
-        found[vehicle][ord(code)] = StoredMessage(code.encode("latin-1") + data, received_at, is_sealed)
+    for vehicle, code, data, *rest in await pool.fetch(_MESSAGES, keys):
+        found[vehicle][ord(code)] = StoredMessage(code.encode("latin-1") + data, *rest)
     return found

@@ -3,7 +3,7 @@
 A statement takes its rows as one array a column: PostgreSQL plans it once, and a batch is one round trip.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ovms.db.engine import Pool
@@ -21,9 +21,14 @@ SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.e
 WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
 """
 
-# What was sealed with another key can be opened by no app any more (manual, message 0x45).
+# What was sealed with another key can be opened by no app any more (manual, message 0x45). Where a later session has sealed with
+# another, elsewhere, this key's name comes too late.
 _TOKENS: Final = """
-WITH new AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS new(vehicle, token)),
+WITH new AS (
+  SELECT vehicle, token FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS new(vehicle, token, epoch)
+  WHERE NOT EXISTS (
+    SELECT FROM messages AS kept
+    WHERE kept.vehicle = new.vehicle AND kept.epoch > new.epoch AND kept.paranoid AND kept.paranoid_token <> token)),
   named AS (UPDATE vehicles SET paranoid_token = token FROM new WHERE id = vehicle AND paranoid_token <> token)
 UPDATE messages SET valid = false FROM new
 WHERE messages.vehicle = new.vehicle AND paranoid AND messages.paranoid_token <> token
@@ -93,6 +98,14 @@ class StateRow(NamedTuple):
     """The name of the key that the data is sealed with; None: it is not sealed."""
 
 
+class TokenRow(NamedTuple):
+    """The name of a vehicle's key of paranoid mode, as a session has named it."""
+
+    vehicle: int
+    token: str
+    epoch: int
+
+
 class HistoryRow(NamedTuple):
     """One history record. Times are Unix times in whole seconds."""
 
@@ -123,9 +136,9 @@ async def write_states(pool: Pool, rows: Sequence[StateRow]) -> None:
     await pool.execute(_STATES, *zip(*rows, strict=True))
 
 
-async def write_tokens(pool: Pool, tokens: Mapping[int, str]) -> None:
-    """Name the keys of paranoid mode, by vehicle; what was sealed with others is stored no more."""
-    await pool.execute(_TOKENS, list(tokens), list(tokens.values()))
+async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:
+    """Name keys of paranoid mode, at most one a vehicle, all or none; what was sealed with others is valid no more."""
+    await pool.execute(_TOKENS, *zip(*rows, strict=True))
 
 
 async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:

@@ -51,7 +51,7 @@ class Scene:
         return self.server.counters.ignored
 
     def waiting(self) -> dict[str, bytes]:
-        return {chr(code): kept.message for code, kept in self.server.recorder.pending(self.room).items()}
+        return {chr(code): kept.message for code, kept in self.server.recorder.pending(self.room.vehicle).items()}
 
     def rows(self) -> list[HistoryRow]:
         """The records, after they have been written."""

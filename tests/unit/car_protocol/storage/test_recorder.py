@@ -13,6 +13,7 @@ from fakes.stores import FakeStore
 from fixtures.waiting import until
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
+from ovms.db.writer import StateRow
 from unit.car_protocol.storage.recorders import NOW, WALL_OFFSET, recorder, row
 
 DEMO, OTHER = room(1, "DEMO"), room(2, "OTHER")
@@ -106,7 +107,7 @@ async def test_a_failure_gives_everything_back_and_what_came_meanwhile_wins(stor
     with pytest.raises(UNAVAILABLE):
         await flushing
     assert store.states == {}
-    assert writes.pending(DEMO)[ord("S")].message == b"Snew"
+    assert writes.pending(DEMO.vehicle)[ord("S")].message == b"Snew"
     await writes.flush()
     assert states(store) == {(1, "S"): b"new", (1, "D"): b"kept"}
     assert writes._bytes == 0
@@ -144,7 +145,7 @@ async def test_a_message_that_comes_during_a_write_makes_the_next_batch(store: F
 
 async def test_pending_is_what_waits_and_what_is_being_written(store: FakeStore) -> None:
     writes = recorder(store)
-    assert writes.pending(DEMO) == {}
+    assert writes.pending(DEMO.vehicle) == {}
     writes.put_state(DEMO, b"S1", NOW)
     writes.put_state(DEMO, b"D1", NOW)
     writes.put_state(OTHER, b"L1", NOW)
@@ -153,12 +154,119 @@ async def test_pending_is_what_waits_and_what_is_being_written(store: FakeStore)
     await until(lambda: store.writing)
     writes.put_state(DEMO, b"S2", NOW + 1)
     at = WALL_OFFSET + NOW
-    assert writes.pending(DEMO) == {ord("S"): StoredMessage(b"S2", at + 1), ord("D"): StoredMessage(b"D1", at)}
+    assert writes.pending(DEMO.vehicle) == {ord("S"): StoredMessage(b"S2", at + 1), ord("D"): StoredMessage(b"D1", at)}
     store.open.set()
     await flushing
-    assert writes.pending(DEMO) == {ord("S"): StoredMessage(b"S2", at + 1)}
+    assert writes.pending(DEMO.vehicle) == {ord("S"): StoredMessage(b"S2", at + 1)}
     await writes.flush()
-    assert writes.pending(DEMO) == {}
+    assert writes.pending(DEMO.vehicle) == {}
+
+
+async def test_a_row_is_of_the_session_that_it_came_in_however_late_it_is_written(store: FakeStore) -> None:
+    writes, demo = recorder(store), room()
+    store.keep_states([StateRow(1, "S", b"elsewhere", WALL_OFFSET, 6, None)])
+    demo.epoch = 5
+    writes.put_state(demo, b"Sbefore", NOW)
+    writes.put_state(demo, b"Dbefore", NOW)
+    store.failures.append(OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        await writes.flush()
+    demo.epoch = 7
+    writes.put_state(demo, b"Lsince", NOW)
+    assert {chr(code): kept.epoch for code, kept in writes.pending(demo.vehicle).items()} == {"S": 5, "D": 5, "L": 7}
+    await writes.flush()
+    assert states(store) == {(1, "S"): b"elsewhere", (1, "D"): b"before", (1, "L"): b"since"}
+    assert {key: kept.epoch for key, kept in store.states.items()} == {(1, "S"): 6, (1, "D"): 5, (1, "L"): 7}
+
+
+# ---- keys of paranoid mode
+
+
+async def test_a_new_key_ends_what_was_sealed_with_others_and_that_had_replaced_what_was_before(store: FakeStore) -> None:
+    writes, demo = recorder(store), room()
+    for code in b"SDL":
+        writes.put_state(demo, b"%cplain" % code, NOW)
+    await writes.flush()
+    writes.put_token(demo, "first")
+    writes.put_state(demo, b"Sfirst", NOW, "first")
+    writes.put_state(demo, b"Dfirst", NOW, "first")
+    writes.put_token(demo, "second")
+    writes.put_state(demo, b"Dsecond", NOW, "second")
+    assert {chr(code): kept.sealed_with for code, kept in writes.pending(demo.vehicle).items()} == {"S": "first", "D": "second"}
+    await writes.flush()
+    assert states(store) == {(1, "D"): b"second", (1, "L"): b"plain"}
+    assert store.tokens == {1: "second"}
+    assert writes._bytes == 0
+
+
+async def test_what_is_sealed_with_a_key_while_its_end_is_near_is_written_before_that(store: FakeStore) -> None:
+    """A statement is on its way; what comes meanwhile is for the next one, and so is the key that ends it."""
+    writes, demo = recorder(store), room()
+    writes.put_token(demo, "first")
+    writes.put_state(demo, b"Sfirst", NOW, "first")
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_state(demo, b"Dfirst", NOW, "first")
+    writes.put_token(demo, "second")
+    assert writes.pending_token(1) == "second"
+    store.open.set()
+    await flushing
+    assert store.tokens == {1: "first"}
+    await writes.flush()
+    assert states(store) == {}
+    assert (store.tokens, writes.pending_token(1)) == ({1: "second"}, None)
+
+
+@pytest.mark.parametrize("fails", ["states", "tokens"])
+async def test_keys_wait_with_what_was_sealed(store: FakeStore, fails: str) -> None:
+    writes, demo = recorder(store), room()
+    writes.put_state(demo, b"Sformer", NOW, "former")
+    writes.put_token(demo, "one")
+    store.failures += [OSError("gone")] if fails == "states" else [None, OSError("gone")]
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    assert (writes.pending_token(1), writes.pending_token(2)) == ("one", None)
+    writes.put_state(demo, b"Done", NOW, "one")
+    store.open.set()
+    with pytest.raises(OSError, match="gone"):
+        await flushing
+    assert store.tokens == {}
+    assert writes.pending_token(1) == "one"
+    await writes.flush()
+    assert states(store) == {(1, "D"): b"one"}
+    assert store.tokens == {1: "one"}
+    assert writes._bytes == 0
+
+
+async def test_a_key_that_is_named_while_the_former_waits_is_the_one(store: FakeStore) -> None:
+    writes, demo = recorder(store), room()
+    writes.put_token(demo, "former")
+    store.failures.append(OSError("gone"))
+    store.open.clear()
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: store.writing)
+    writes.put_token(demo, "newer")
+    store.open.set()
+    with pytest.raises(OSError, match="gone"):
+        await flushing
+    await writes.flush()
+    assert store.tokens == {1: "newer"}
+
+
+async def test_many_keys_are_cut_into_statements_and_a_bad_one_holds_up_none(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 10)
+    writes = recorder(store)
+    for key in range(25):
+        writes.put_token(room(key), "token")
+    store.refuses = lambda kept: kept.vehicle == 3
+    await writes.flush()
+    assert sorted(store.tokens) == [key for key in range(25) if key != 3]
+    assert max(map(len, store.statements)) == 10
+    assert writes.rows_refused == 1
 
 
 # ---- bad rows

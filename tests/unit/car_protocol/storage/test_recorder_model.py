@@ -79,7 +79,7 @@ class RecorderMachine(RuleBasedStateMachine):
     @invariant()
     def the_newest_is_stored_or_waits(self) -> None:
         for (vehicle, code), data in self.newest.items():
-            waiting = self.recorder.pending(self.rooms[vehicle]).get(ord(code))
+            waiting = self.recorder.pending(self.rooms[vehicle].vehicle).get(ord(code))
             stored = self.store.states.get((vehicle, code))
             assert (waiting.message[1:] if waiting else stored and stored.data) == data
 

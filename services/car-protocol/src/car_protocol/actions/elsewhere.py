@@ -8,18 +8,16 @@ from car_protocol.rooms.hub import Room
 from car_protocol.server import Server
 
 _NO_STATE: Final = frozenset(b"Pc")
-"""Notifications, and answers that nobody asked for."""
+"""Notifications, and answers that nobody asked for; sealed answers too."""
 
 
 def forward(server: Server, room: Room, message: bytes, now: float) -> None:
     """Tell the watchers; kept and published it was where the car is."""
     kind = message[:2]
-    if kind == b"EM" and len(message) > len(kind):
-        tell_state(server, room, message[2], message, now)
-        return
     if kind == b"ET":
         room.paranoid_token = token_of(message)
-    if kind == b"ET" or message[0] in _NO_STATE:
+    code = message[2] if kind == b"EM" and len(message) > len(kind) else message[0]
+    if kind == b"ET" or code in _NO_STATE:
         room.tell_watchers(message, now)
     else:
-        tell_state(server, room, message[0], message, now)
+        tell_state(server, room, code, message, now)

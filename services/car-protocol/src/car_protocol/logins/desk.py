@@ -21,8 +21,9 @@ from car_protocol.logins.greeter import Greeted, Greeter
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.hub import Hub, Peer, Room
+from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.storage.recorder import Recorder
-from ovms.bus.presence import Claim, Presence
+from ovms.bus.presence import Claim
 from ovms.db.autoprovision import find_configurations
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import Vehicle, find_vehicles
@@ -32,7 +33,6 @@ from ovms.protocol import Login
 
 BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
-CLAIM_TIMEOUT: Final = 1.0
 
 
 class Caller(Peer, Greeted, Protocol):
@@ -84,7 +84,7 @@ class LoginDesk:
     Args:
         pool: PostgreSQL.
         sealer: opens the vehicles' passwords.
-        presence: Redis.
+        presence: numbers the sessions of cars.
         hub: the rooms that callers are let in to.
         recorder: knows the keys of paranoid mode that are not written yet.
         follower: knows who is connected elsewhere.
@@ -97,7 +97,7 @@ class LoginDesk:
         self,
         pool: Pool,
         sealer: Sealer,
-        presence: Presence,
+        presence: PresenceKeeper,
         hub: Hub,
         recorder: Recorder,
         follower: Follower,
@@ -204,15 +204,15 @@ class LoginDesk:
         for admission in admitted:
             if not admission.caller.is_gone:
                 self._enter(admission, claims.get(admission))
+            elif admission in claims:
+                self._hub.renounce(admission.vehicle)
 
     async def _claim(self, cars: Sequence[Admission]) -> dict[Admission, Claim]:
         """What Redis says of the cars; nothing where it is away: then they come in without it."""
         if not cars:
             return {}
-        asked = [(car.vehicle.vehicle_id, car.has_waited) for car in cars]
         try:
-            async with asyncio.timeout(CLAIM_TIMEOUT):
-                claims = await self._presence.claim(asked)
+            claims = await self._presence.claim([(car.vehicle.vehicle_id, car.has_waited) for car in cars])
         except (RedisError, OSError) as error:
             self._log.warning("Redis is away; cars come in without it", reason=type(error).__name__)
             return {}
@@ -242,6 +242,7 @@ class LoginDesk:
             epoch, elsewhere = int(self._recorder.wall(now) * 1000), None
         else:
             epoch, elsewhere = claim.epoch, self._follower.elsewhere(claim.present)
+            room.announced = claim.present.replicas.get(claim.present.owner)
         self._hub.join_car(room, car, now, epoch=max(epoch, room.epoch + 1), elsewhere=elsewhere)
 
     def _admit_again(self, admission: Admission) -> None:

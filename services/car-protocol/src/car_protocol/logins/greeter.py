@@ -1,8 +1,8 @@
 """Greets apps and batch clients: whether their car is here, what it sent last, and how many seconds ago.
 
 From its login on a newcomer hears the car; what it hears waits until it has been greeted with what was before. Nothing may be
-missing between the two, wherever the car is connected: what is not in PostgreSQL yet is asked of whoever has to write it, and
-PostgreSQL is asked after that.
+missing between the two, or come twice in the wrong order, wherever the car is connected: what is not in PostgreSQL yet is asked
+of whoever has to write it, PostgreSQL is asked after that, and what it has of a later time is left to be heard.
 """
 
 import asyncio
@@ -14,10 +14,9 @@ from typing import Final, Protocol
 import asyncpg
 import structlog
 
-from car_protocol.rooms.follower import Follower
+from car_protocol.rooms.follower import Follower, Learnt
 from car_protocol.rooms.hub import Room
 from car_protocol.storage.recorder import Recorder
-from ovms.bus.replicas import Written
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
 
@@ -58,7 +57,7 @@ class Newcomer:
     paranoid_token: str
     unwritten: Messages
     """What PostgreSQL may not have had yet."""
-    is_ready: bool = False
+    learnt: Learnt | None = None
 
 
 class Greeter:
@@ -77,21 +76,22 @@ class Greeter:
         """Greet somebody who has just joined a room, soon."""
         caller.hold_back()
         # Taken now: it may be written, and forgotten here, before PostgreSQL is asked.
-        newcomer = Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room))
+        newcomer = Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room.vehicle))
         if room.car is not None:
-            self._learnt(newcomer, None)
+            self._learnt(newcomer, Learnt(room.epoch, self._recorder.wall(self._loop.time())))
         else:
             self._follower.learn(room, partial(self._learnt, newcomer))
-            self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, None)
+            self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, Learnt())
 
-    def _learnt(self, newcomer: Newcomer, told: Written | None) -> None:
-        if newcomer.is_ready:
+    def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
+        if newcomer.learnt is not None:
             return
-        newcomer.is_ready = newcomer.room.is_known = True
+        newcomer.learnt, newcomer.room.is_known, told = learnt, True, learnt.written
         if told is not None:
             elsewhere = {kept.message[0]: StoredMessage(*kept) for kept in told.messages}
             newcomer.unwritten = newest(newcomer.unwritten, elsewhere)
-            newcomer.paranoid_token = newcomer.room.paranoid_token = told.paranoid_token
+            if told.paranoid_token is not None:
+                newcomer.paranoid_token = newcomer.room.paranoid_token = told.paranoid_token
         self._ready.append(newcomer)
         self._work.set()
 
@@ -113,8 +113,14 @@ class Greeter:
         del self._ready[: len(newcomers)]
         for newcomer in newcomers:
             if not newcomer.caller.is_gone:
-                messages = newest(stored[newcomer.room.vehicle], newcomer.unwritten)
+                messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 newcomer.caller.release(greeting(newcomer.room, newcomer.paranoid_token, messages, wall))
+
+
+def until(stored: Messages, learnt: Learnt | None) -> Messages:
+    """What came before the newcomer heard everything."""
+    session, at, _ = learnt or Learnt()
+    return {code: kept for code, kept in stored.items() if (kept.epoch, kept.received_at) <= (session, at)}
 
 
 def newest(stored: Messages, unwritten: Messages) -> dict[int, StoredMessage]:

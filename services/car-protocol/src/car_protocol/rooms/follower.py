@@ -1,24 +1,40 @@
 """Follows the vehicles that somebody is connected to here: who is connected elsewhere, and what a car elsewhere says."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from car_protocol.rooms.hub import Elsewhere, Hub, Room
-from car_protocol.rooms.replicas import Answer, Replicas
+from car_protocol.rooms.hub import NOBODY, Elsewhere, Hub, Room
+from car_protocol.rooms.replicas import Replicas
 from car_protocol.rooms.subscriptions import Listener, Subscriptions
 from ovms.bus.channels import messages_channel, peers_channel
-from ovms.bus.presence import Connected, Presence, Present, present_of
+from ovms.bus.presence import Presence, Present, present_of
+from ovms.bus.replicas import Written
 
 LOOK_EVERY: Final = 1.0
 """Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""
 REDIS_TIMEOUT: Final = 5.0
-_NOBODY: Final = Connected(0, 0, 0)
+NEVER_ENDING: Final = 1 << 62
+
+
+class Learnt(NamedTuple):
+    """Until when PostgreSQL and what is not written tell of a car: what it has said since is heard here."""
+
+    session: int = NEVER_ENDING
+    """The epoch of a session: what came in later ones is heard."""
+    at: float = math.inf
+    """A Unix time in it: what came later is heard."""
+    written: Written | None = None
+    """What its replica has not written; None where there is no such replica."""
+
+
+Answer = Callable[[Learnt], None]
 
 
 class Follower:
@@ -87,23 +103,23 @@ class Follower:
             self._hears.discard(room.vehicle)
             self._subscriptions.leave(messages_channel(room.vehicle_id).encode())
         for answer in self._learning.pop(room.vehicle, ()):
-            answer(None)
+            # The car is here now, or nobody is any more.
+            answer(Learnt(room.epoch - 1))
 
     def learn(self, room: Room, answer: Answer) -> None:
-        """Call `answer` once every message of a car elsewhere is heard here, with those that its replica has not written.
+        """Call `answer` once every message of a car elsewhere is heard here.
 
         It may never be called: Redis or the car's replica may be away.
         """
-        if room.vehicle in self._hears and room.is_known:
-            self._ask_its_replica(room, answer)
-        else:
-            self._learning.setdefault(room.vehicle, []).append(answer)
+        self._learning.setdefault(room.vehicle, []).append(answer)
+        if room.vehicle in self._hears:
+            self._ask_about(room)
 
     def elsewhere(self, present: Present) -> Elsewhere:
         """Who of those who are connected is not connected here."""
         others = {name: connected for name, connected in present.replicas.items() if name != self._replicas.name}
         replica = max(others, key=lambda name: others[name].session, default="")
-        session = others.get(replica, _NOBODY).session
+        session = others.get(replica, NOBODY).session
         return Elsewhere(session, replica, sum(connected.apps for connected in others.values()), present.http)
 
     # ---- what Redis tells
@@ -163,15 +179,21 @@ class Follower:
         for room, present in zip(asked.values(), answers, strict=True):
             if self._rooms.get(room.vehicle) is room:
                 self._hub.changed_elsewhere(room, self.elsewhere(present), self._monotonic())
-                self._teach(room)
+                self._teach(room, present)
 
-    def _teach(self, room: Room) -> None:
+    def _teach(self, room: Room, present: Present) -> None:
         if room.vehicle in self._hears:
             for answer in self._learning.pop(room.vehicle, ()):
-                self._ask_its_replica(room, answer)
+                self._ask_its_replica(room, present, answer)
 
-    def _ask_its_replica(self, room: Room, answer: Answer) -> None:
-        if room.elsewhere.session:
-            self._replicas.ask_for_unwritten(room, answer)
+    def _ask_its_replica(self, room: Room, present: Present, answer: Answer) -> None:
+        """What the car has said last may wait where it is or was connected."""
+        elsewhere = room.elsewhere
+        if elsewhere.session:
+            replica, tell = elsewhere.replica, lambda told: answer(Learnt(elsewhere.session, told.at, told))
         else:
-            answer(None)
+            replica, tell = present.owner, lambda told: answer(Learnt(present.at, written=told))
+        if replica in ("", self._replicas.name):
+            answer(Learnt(present.at))
+        else:
+            self._replicas.ask_for_unwritten(replica, room.vehicle, tell)

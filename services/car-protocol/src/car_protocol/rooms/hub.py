@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from ovms.bus.presence import NO_SESSIONS, Connected, HttpWatchers
 from ovms.db.logins import Vehicle
@@ -51,10 +51,14 @@ class Elsewhere:
         return self.apps + self.http.count
 
 
+NOBODY: Final = Connected(0, 0, 0)
+
+
 class Room:
     """One vehicle, while somebody is connected to it or something of it waits to be written."""
 
     __slots__ = (
+        "announced",
         "apps",
         "batch",
         "car",
@@ -83,6 +87,8 @@ class Room:
         self.batch = 0
         self.epoch = 0
         """The session of the car that is or was here, as Redis numbered it."""
+        self.announced: Connected | None = NOBODY
+        """Who Redis knows to be connected here; None: that is not known."""
         self.elsewhere = Elsewhere()
         self.is_known = False
         """Whether the watchers here have been told whether the car is connected."""
@@ -142,6 +148,12 @@ class Hub:
         if room is None:
             room = self._rooms[vehicle.key] = Room(vehicle, self._publish_head(vehicle.vehicle_id))
         return room
+
+    def renounce(self, vehicle: Vehicle) -> None:
+        """A car has gone while it was let in: Redis believes that it is here."""
+        room = self._rooms.get(vehicle.key) or Room(vehicle, b"")
+        room.announced = None
+        self._changed(room)
 
     def join_car(self, room: Room, car: Peer, now: float, *, epoch: int, elsewhere: Elsewhere | None = None) -> None:
         """A car has logged in, to a session of this epoch: it is told who watches; the watchers are told that it is here.

@@ -1,7 +1,7 @@
 """Keeps Redis told of who is connected here, this replica's lease renewed, and what dead replicas left cleared."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import redis.asyncio
@@ -9,11 +9,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Hub, Room
-from ovms.bus.presence import REPLICA_LEASE, Presence
+from ovms.bus.presence import REPLICA_LEASE, Claim, Presence
 
 TICK: Final = 0.02
 RENEW_EVERY: Final = REPLICA_LEASE / 4
 RETRY_AFTER: Final = 0.5
+CLAIM_TIMEOUT: Final = 1.0
+"""Before a car comes in without Redis."""
 REDIS_TIMEOUT: Final = 5.0
 """For what is asked at once. The client itself has no time limit: redis-py would set a timer for every reply."""
 _AWAY: Final = (RedisError, OSError)
@@ -86,13 +88,32 @@ class PresenceKeeper:
 
     async def _announce(self, replica: str) -> None:
         changed, self._changed = self._changed, {}
+        connected = {room: room.connected() for room in changed.values() if room.connected() != room.announced}
+        if not connected:
+            return
+        for room in connected:
+            room.announced = None
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
-                await self._presence.announce(replica, {name: room.connected() for name, room in changed.items()})
+                await self._presence.announce(replica, {room.vehicle_id: counts for room, counts in connected.items()})
         except BaseException:
             self._changed = changed | self._changed
             self._work.set()
             raise
+        for room, counts in connected.items():
+            room.announced = counts
+
+    async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
+        """Make this replica the owner of some cars' newest sessions, in order; or be told to wait first.
+
+        Args:
+            cars: vehicle ids, and whether each has waited already.
+
+        Raises:
+            RedisError, OSError: Redis is away.
+        """
+        async with asyncio.timeout(CLAIM_TIMEOUT):
+            return await self._presence.claim(self._replica or "", cars)
 
     # ---- leases
 
@@ -103,6 +124,7 @@ class PresenceKeeper:
             if not self._is_in_step:
                 self._is_in_step = True
                 for room in self._hub:
+                    room.announced = None
                     self.changed(room)
             for replica in await self._presence.ended_replicas():
                 cleared = await self._presence.clear_replica(replica)

@@ -16,8 +16,7 @@ from ovms.identity import Role
 MOST_QUESTIONS: Final = 10_000
 """That may be without an answer: the replica that was asked may have died."""
 
-Answer = Callable[[Written | None], None]
-"""Called with what the replica of a car has not written, None where nobody has the car."""
+Answer = Callable[[Written], None]
 
 
 class FarPeer:
@@ -45,8 +44,9 @@ class Replicas:
 
     Args:
         say: gives a message of an app to the car of a room here.
-        pending: what waits here to be written of a room's car.
+        pending: what waits here to be written of a vehicle's state.
         monotonic: the clock that messages are sent with.
+        wall: the Unix time, as messages get it.
     """
 
     def __init__(
@@ -56,8 +56,9 @@ class Replicas:
         hub: Hub,
         *,
         say: Callable[[Room, Peer, bytes, float], None],
-        pending: Callable[[Room], Mapping[int, StoredMessage]],
+        pending: Callable[[int], Mapping[int, StoredMessage]],
         monotonic: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self._publisher = publisher
         self._subscriptions = subscriptions
@@ -65,6 +66,7 @@ class Replicas:
         self._say = say
         self._pending = pending
         self._monotonic = monotonic
+        self._wall = wall
         self._numbers = itertools.count(1)
         self._peers: WeakValueDictionary[int, Peer] = WeakValueDictionary()
         self._number_of: WeakKeyDictionary[Peer, int] = WeakKeyDictionary()
@@ -95,13 +97,13 @@ class Replicas:
         car = room.elsewhere
         self._tell(car.replica, to_car(car.session, room.vehicle, self.address(sender), message))
 
-    def ask_for_unwritten(self, room: Room, answer: Answer) -> None:
-        """Ask the replica of a car what it has not written yet; it may never answer."""
+    def ask_for_unwritten(self, replica: str, vehicle: int, answer: Answer) -> None:
+        """Ask a replica what it has not written yet of a vehicle's state; it may never answer."""
         if len(self._questions) >= MOST_QUESTIONS:
             del self._questions[next(iter(self._questions))]
         question = next(self._numbers)
         self._questions[question] = answer
-        self._tell(room.elsewhere.replica, unwritten(room.vehicle, self.name, question))
+        self._tell(replica, unwritten(vehicle, self.name, question))
 
     def _tell(self, replica: str, body: bytes) -> None:
         self._publisher.publish_on(replica_channel(replica).encode(), body)
@@ -118,11 +120,12 @@ class Replicas:
                 if peer := self._peers.get(number):
                     peer.send(message, self._monotonic())
             case Unwritten(vehicle, replica, question):
-                if room := self._hub.get(vehicle):
-                    self._tell(replica, written(question, room.paranoid_token, self._unwritten(room)))
+                self._tell(replica, self._written(question, vehicle))
             case Written(question) as told:
                 if answer := self._questions.pop(question, None):
                     answer(told)
 
-    def _unwritten(self, room: Room) -> list[Kept]:
-        return [Kept(kept.message, kept.received_at, kept.sealed_with, kept.epoch) for kept in self._pending(room).values()]
+    def _written(self, question: int, vehicle: int) -> bytes:
+        room = self._hub.get(vehicle)
+        kept = (Kept(one.message, one.received_at, one.sealed_with, one.epoch) for one in self._pending(vehicle).values())
+        return written(question, self._wall(), room.paranoid_token if room else None, kept)

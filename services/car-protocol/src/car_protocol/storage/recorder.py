@@ -4,10 +4,13 @@ Of each (vehicle, code) only the newest message is kept, so a burst costs one ro
 all, a record with those who wait for its acknowledgement. On a tick all are written; what comes meanwhile makes the next
 batch. While PostgreSQL is away everything waits here: states never take more than one message a vehicle and code, and past
 `limit` bytes `is_full` asks the connections to read no more, so that the rest waits in the cars' own send buffers.
+
+A state is of the session that it came in, however late it is written: a car may have moved to another replica meanwhile, and come
+back. A key of paranoid mode is named after all that came before it was written: that ends what was sealed with another.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -17,7 +20,7 @@ import structlog
 from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import HistoryRow, NotificationRow, StateRow
+from ovms.db.writer import HistoryRow, NotificationRow, StateRow, TokenRow
 
 BATCH_ROWS: Final = 5000
 RETRY_AFTER: Final = 0.5
@@ -40,9 +43,9 @@ _REFUSED: Final = (
 PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 """All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
-Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow)
-Kept = tuple[Room, bytes, float, str | None]
-"""A room, its newest message of a code, when it came, and the name of the key that it is sealed with."""
+Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow, TokenRow)
+Kept = tuple[bytes, float, str | None, int]
+"""The newest message of a vehicle and code, when it came, the name of the key that it is sealed with, and its session's epoch."""
 
 
 class Store(Protocol):
@@ -57,8 +60,8 @@ class Store(Protocol):
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         """Write notifications and what is to be pushed of them, all or none."""
 
-    async def write_tokens(self, tokens: Mapping[int, str]) -> None:
-        """Name the keys of paranoid mode, by vehicle; what was sealed with others is stored no more."""
+    async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
+        """Name keys of paranoid mode, all or none; what was sealed with others is valid no more."""
 
 
 @dataclass(slots=True)
@@ -101,7 +104,8 @@ class Recorder:
         self._writing: dict[int, Kept] = {}
         self._history: dict[tuple[object, ...], Waiting] = {}
         self._notifications: list[NotificationRow] = []
-        self._tokens: dict[int, str] = {}
+        self._tokens: dict[int, TokenRow] = {}
+        self._writing_tokens: dict[int, TokenRow] = {}
         self._bytes = 0
         self._work = asyncio.Event()
         self._flushing = asyncio.Lock()
@@ -118,16 +122,12 @@ class Recorder:
         """Keep a message as the newest of its vehicle and code."""
         key = room.vehicle << 8 | message[0]
         former = self._states.get(key)
-        self._states[key] = (room, message, now, sealed_with)
-        self._grow(len(message) + _ROW_COST if former is None else len(message) - len(former[1]))
+        self._states[key] = (message, now, sealed_with, room.epoch)
+        self._grow(len(message) + _ROW_COST if former is None else len(message) - len(former[0]))
 
     def put_token(self, room: Room, token: str) -> None:
-        """Name the key of paranoid mode from now on; what waits and was sealed with another is dropped."""
-        self._tokens[room.vehicle] = token
-        for key in range(room.vehicle << 8, (room.vehicle + 1) << 8):
-            kept = self._states.get(key)
-            if kept is not None and kept[3] not in (None, token):
-                self._bytes -= len(self._states.pop(key)[1]) + _ROW_COST
+        """Name the key of paranoid mode from now on."""
+        self._tokens[room.vehicle] = TokenRow(room.vehicle, token, room.epoch)
         self._work.set()
 
     def put_history(self, row: HistoryRow, acknowledge: tuple[Peer, bytes] | None) -> None:
@@ -163,15 +163,21 @@ class Recorder:
 
     # ---- asked by a login
 
-    def pending(self, room: Room) -> dict[int, StoredMessage]:
+    def pending(self, vehicle: int) -> dict[int, StoredMessage]:
         """What waits of a vehicle, by code."""
-        first = room.vehicle << 8
+        first = vehicle << 8
         found = {}
         for source in (self._writing, self._states):
             for code in range(256):
                 if kept := source.get(first | code):
-                    found[code] = StoredMessage(kept[1], kept[2] + self._wall_offset, kept[3] is not None)
+                    message, received, sealed_with, epoch = kept
+                    found[code] = StoredMessage(message, received + self._wall_offset, sealed_with, epoch)
         return found
+
+    def pending_token(self, vehicle: int) -> str | None:
+        """The name of the key of paranoid mode that waits of a vehicle."""
+        waiting = self._tokens.get(vehicle) or self._writing_tokens.get(vehicle)
+        return None if waiting is None else waiting.token
 
     def wall(self, now: float) -> float:
         """The Unix time of a time of the messages' clock."""
@@ -206,8 +212,7 @@ class Recorder:
             try:
                 await self._flush_history()
                 await self._flush_notifications()
-                await self._flush_tokens()
-                await self._flush_states()
+                await self._flush_states_and_tokens()
             except PUT_OFF:
                 self._work.set()
                 raise
@@ -215,35 +220,40 @@ class Recorder:
             self.is_full = False
             self._resumed()
 
-    async def _flush_tokens(self) -> None:
-        if not self._tokens:
-            return
-        tokens, self._tokens = self._tokens, {}
-        try:
-            await self._store.write_tokens(tokens)
-        except PUT_OFF:
-            self._tokens = tokens | self._tokens
-            raise
-
-    async def _flush_states(self) -> None:
+    async def _flush_states_and_tokens(self) -> None:
+        # Taken together: what was sealed before a key was named must be written before that is, or it would stay valid.
         self._writing, self._states = self._states, {}
-        # Sorted, so that two replicas never lock the same rows in different orders.
-        keys = sorted(self._writing)
+        self._writing_tokens, self._tokens = self._tokens, {}
         try:
-            for start in range(0, len(keys), BATCH_ROWS):
-                batch = keys[start : start + BATCH_ROWS]
-                await self._write(self._store.write_states, [self._state_row(self._writing[key]) for key in batch])
-                for key in batch:
-                    self._bytes -= len(self._writing.pop(key)[1]) + _ROW_COST
+            await self._flush_states()
+            await self._flush_tokens()
         finally:
             for key, kept in self._writing.items():
                 if self._states.setdefault(key, kept) is not kept:
-                    self._bytes -= len(kept[1]) + _ROW_COST
-            self._writing = {}
+                    self._bytes -= len(kept[0]) + _ROW_COST
+            self._tokens = self._writing_tokens | self._tokens
+            self._writing, self._writing_tokens = {}, {}
 
-    def _state_row(self, kept: Kept) -> StateRow:
-        room, message, now, sealed_with = kept
-        return StateRow(room.vehicle, chr(message[0]), message[1:], now + self._wall_offset, room.epoch, sealed_with)
+    async def _flush_states(self) -> None:
+        # Sorted, so that two replicas never lock the same rows in different orders.
+        keys = sorted(self._writing)
+        for start in range(0, len(keys), BATCH_ROWS):
+            batch = keys[start : start + BATCH_ROWS]
+            await self._write(self._store.write_states, [self._state_row(key, self._writing[key]) for key in batch])
+            for key in batch:
+                self._bytes -= len(self._writing.pop(key)[0]) + _ROW_COST
+
+    def _state_row(self, key: int, kept: Kept) -> StateRow:
+        message, received, sealed_with, epoch = kept
+        return StateRow(key >> 8, chr(message[0]), message[1:], received + self._wall_offset, epoch, sealed_with)
+
+    async def _flush_tokens(self) -> None:
+        vehicles = sorted(self._writing_tokens)
+        for start in range(0, len(vehicles), BATCH_ROWS):
+            batch = vehicles[start : start + BATCH_ROWS]
+            await self._write(self._store.write_tokens, [self._writing_tokens[vehicle] for vehicle in batch])
+            for vehicle in batch:
+                del self._writing_tokens[vehicle]
 
     async def _flush_history(self) -> None:
         writing, self._history = self._history, {}
