@@ -18,9 +18,9 @@ def measure_idle(port: int, pid: int, accounts: Sequence[Account]) -> float:
 
     A process that has worked before has free memory in its heap, and grows by less than it uses.
     """
-    log_in(port, welcomes(accounts[:WARM_UP]), stay=False)
+    log_in([port], welcomes(accounts[:WARM_UP]), stay=False)
     before = settled(lambda: resident(pid))
-    cars = log_in(port, welcomes(accounts), stay=True)
+    cars = log_in([port], welcomes(accounts), stay=True)
     grown = settled(lambda: resident(pid)) - before
     for car in cars:
         car.connection.close()

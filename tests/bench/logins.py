@@ -1,4 +1,4 @@
-"""Cars that log in, many at once. The client's part is prepared beforehand, so that it costs little more than its system calls.
+"""Cars and apps that log in, many at once. Their part is prepared beforehand: it costs little more than its system calls.
 
 Connecting to this machine does not wait: the kernel answers before the server accepts.
 """
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from typing import Final
 
 from bench.fleet import Account
@@ -27,11 +27,12 @@ _TOKEN: Final = b"AbCdEfGhIjKlMnOpQrStUv"
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A car's connection, and the server's answer to its welcome."""
+    """A connection, the server's answer to its welcome, and what has come with the answer."""
 
     account: Account
     connection: socket.socket
     answer: bytes
+    rest: bytes
 
     def cipher(self) -> Rc4Lines:
         """The session's cipher.
@@ -48,22 +49,22 @@ class LoggedIn:
         return Rc4Lines(session_key(self.account.password, token, _TOKEN))
 
 
-def welcomes(accounts: Sequence[Account]) -> list[tuple[Account, bytes]]:
-    """The first lines of cars."""
-    return [(car, write_welcome(Role.CAR, _TOKEN, car.password, car.vehicle_id)) for car in accounts]
+def welcomes(accounts: Sequence[Account], role: Role = Role.CAR) -> list[tuple[Account, bytes]]:
+    """The first lines of cars, or of their apps."""
+    return [(car, write_welcome(role, _TOKEN, car.password, car.vehicle_id)) for car in accounts]
 
 
-def log_in(port: int, prepared: Sequence[tuple[Account, bytes]], *, stay: bool) -> list[LoggedIn]:
-    """Log cars in, `AT_ONCE` at a time; each is closed at once unless they are to stay.
+def log_in(ports: Sequence[int], prepared: Sequence[tuple[Account, bytes]], *, stay: bool) -> list[LoggedIn]:
+    """Log cars in, `AT_ONCE` at a time and each at the next port; each is closed at once unless they are to stay.
 
     Raises:
         BenchError: the server closed a connection before its answer, or is silent.
     """
     asking: dict[int, tuple[Account, socket.socket]] = {}
     done: list[LoggedIn] = []
-    coming = iter(prepared)
+    coming = iter(zip(prepared, cycle(ports)))
     with closing(select.epoll()) as poll:
-        _connect(port, islice(coming, AT_ONCE), asking, poll)
+        _connect(islice(coming, AT_ONCE), asking, poll)
         while asking:
             ready = poll.poll(PATIENCE)
             if not ready:
@@ -71,31 +72,31 @@ def log_in(port: int, prepared: Sequence[tuple[Account, bytes]], *, stay: bool) 
             for handle, _ in ready:
                 account, connection = asking.pop(handle)
                 poll.unregister(handle)
-                done.append(LoggedIn(account, connection, connection.recv(4096).partition(b"\n")[0]))
+                answer, _, rest = connection.recv(4096).partition(b"\n")
+                done.append(LoggedIn(account, connection, answer, rest))
                 if not stay:
                     connection.close()
-            _connect(port, islice(coming, len(ready)), asking, poll)
+            _connect(islice(coming, len(ready)), asking, poll)
     return done
 
 
 def _connect(
-    port: int,
-    cars: Iterator[tuple[Account, bytes]],
+    cars: Iterator[tuple[tuple[Account, bytes], int]],
     asking: dict[int, tuple[Account, socket.socket]],
     poll: select.epoll,
 ) -> None:
-    for account, welcome in cars:
+    for (account, welcome), port in cars:
         connection = socket.create_connection((HOST, port), timeout=PATIENCE)
         connection.sendall(welcome)
         asking[connection.fileno()] = (account, connection)
         poll.register(connection, select.EPOLLIN)
 
 
-def measure_logins(port: int, accounts: Sequence[Account]) -> float:
+def measure_logins(ports: Sequence[int], accounts: Sequence[Account]) -> float:
     """Logins a second of cars that were not seen before."""
     prepared = welcomes(accounts)
     began = time.perf_counter()
-    done = log_in(port, prepared, stay=False)
+    done = log_in(ports, prepared, stay=False)
     seconds = time.perf_counter() - began
     for car in done:
         car.cipher()

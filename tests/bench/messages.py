@@ -37,7 +37,7 @@ class MessageRun:
     rows: float
     """Written by the server: fewer than messages where some were replaced before they were written."""
     server_cpu: float
-    """Cores that the process under test kept busy, as the next ones."""
+    """Cores that the processes under test kept busy, as the next ones."""
     load_cpu: float
     postgres_cpu: float
     valkey_cpu: float
@@ -50,7 +50,7 @@ class MessageRun:
 
 def measure_messages(stack: Stack, accounts: Sequence[Account], rounds: int) -> MessageRun:
     """Send rounds from cars that have logged in."""
-    cars = sorted(log_in(stack.v2_port, welcomes(accounts), stay=True), key=lambda car: car.account.vehicle_id)
+    cars = sorted(log_in(stack.v2_ports, welcomes(accounts), stay=True), key=lambda car: car.account.vehicle_id)
     numbers = {car.account.vehicle_id: number for number, car in enumerate(cars)}
     sent = {name: rounds_of(number, rounds) for name, number in numbers.items()}
     blocks = [_Block(some, sent) for some in _cut(cars, BLOCKS)]
@@ -113,8 +113,8 @@ def _look(stack: Stack) -> tuple[float, ...]:
     """Rows written, and the processor time taken by everybody, in the order of `MessageRun`."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     return (
-        metric(stack.health_port, "ovms_rows_written_total"),
-        cpu_seconds(stack.car_protocol),
+        sum(metric(port, "ovms_rows_written_total") for port in stack.health_ports),
+        sum(map(cpu_seconds, stack.car_protocols)),
         own.ru_utime + own.ru_stime,
         tree_cpu_seconds(stack.postgres),
         cpu_seconds(stack.valkey),

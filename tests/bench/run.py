@@ -15,6 +15,7 @@ from typing import Final, ParamSpec, Self, TypeVar
 from bench import limits
 from bench.fleet import accounts
 from bench.idle import measure_bare_idle, measure_idle
+from bench.latency import Latency, measure_latency
 from bench.logins import measure_logins
 from bench.machine import facts
 from bench.messages import MessageRun, measure_messages
@@ -38,12 +39,20 @@ class Size:
     logins: int
     idle: int
     request_seconds: float
+    latency_cars: int
+    latency_seconds: float
     time_limit: float
     """Seconds that one measurement may take."""
 
 
-FULL: Final = Size(cars=1000, rounds=25, logins=10_000, idle=5000, request_seconds=5.0, time_limit=60.0)
-SHORT: Final = Size(cars=100, rounds=10, logins=500, idle=500, request_seconds=0.5, time_limit=20.0)
+FULL: Final = Size(
+    cars=1000, rounds=25, logins=10_000, idle=5000, request_seconds=5.0, latency_cars=200, latency_seconds=5.0, time_limit=60.0
+)
+SHORT: Final = Size(
+    cars=100, rounds=10, logins=500, idle=500, request_seconds=0.5, latency_cars=50, latency_seconds=1.0, time_limit=20.0
+)
+LATENCY_RATE: Final = 5.0
+"""Messages a car a second."""
 
 
 def measure(size: Size) -> Report:
@@ -58,10 +67,12 @@ def measure(size: Size) -> Report:
     with Elsewhere(size.time_limit) as elsewhere:
         with running_stack(max(size.logins, size.idle)) as stack:
             # First, since it needs a process that has not worked yet.
-            idle = elsewhere.call(measure_idle, stack.v2_port, stack.car_protocol, accounts(size.idle))
+            idle = elsewhere.call(measure_idle, stack.v2_ports[0], stack.car_protocols[0], accounts(size.idle))
             messages = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
             requests, length = elsewhere.call(_measure_status, stack, size.request_seconds)
-            logins = elsewhere.call(measure_logins, stack.v2_port, accounts(size.logins))
+            logins = elsewhere.call(measure_logins, stack.v2_ports, accounts(size.logins))
+        with running_stack(max(size.logins, size.cars + 2 * size.latency_cars), workers=2) as stack:
+            of_two, notes = _second_worker(elsewhere, stack, size, messages.rate, logins)
         decoding = elsewhere.call(limits.decoding, size.cars, size.rounds)
         cryptography = elsewhere.call(limits.login_cryptography, size.logins)
         with _bare_server("cars") as (port, pid):
@@ -73,8 +84,9 @@ def measure(size: Size) -> Report:
         Figure("logins, cold", logins, "logins/s", 2_000, cryptography, "their cryptography alone"),
         Figure("memory of an idle connection", idle, "bytes", 12_000, bare_idle, "a bare connection with its ciphers"),
         Figure("/api/status/<id> with a cookie", requests, "requests/s", 2_000, bare_requests, "a bare FastAPI Response"),
+        *of_two,
     ]
-    return Report(machine, figures, _notes(messages), time.perf_counter() - began)
+    return Report(machine, figures, _notes(messages, "") | notes, time.perf_counter() - began)
 
 
 class Elsewhere:
@@ -103,15 +115,40 @@ class Elsewhere:
         return self._processes.submit(work, *arguments, **named).result(self._time_limit)
 
 
-def _notes(run: MessageRun) -> dict[str, float]:
+def _second_worker(
+    elsewhere: Elsewhere, stack: Stack, size: Size, messages: float, logins: float
+) -> tuple[list[Figure], dict[str, float]]:
+    """What two workers do, beside what one did, and how far it is from one to the other."""
+    of_two = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
+    here, there = (elsewhere.call(_measure_latency, stack, size, worker) for worker in (0, 1))
+    logins_of_two = elsewhere.call(measure_logins, stack.v2_ports, accounts(size.logins))
+    figures = [
+        Figure("messages, with a second worker", of_two.rate, "messages/s", None, messages, "one worker"),
+        Figure("logins, with a second worker", logins_of_two, "logins/s", None, logins, "one worker"),
+        Figure("car to app, 50 of 100 within", here.half, "µs"),
+        Figure("car to app, 99 of 100 within", here.ninety_nine, "µs"),
+        Figure("  app elsewhere, 50 of 100", there.half, "µs", None, here.half, "on the same replica"),
+        Figure("  app elsewhere, 99 of 100", there.ninety_nine, "µs", None, here.ninety_nine, "on the same replica"),
+    ]
+    return figures, _notes(of_two, ", second worker")
+
+
+def _notes(run: MessageRun, of: str) -> dict[str, float]:
     return {
-        "messages sent": run.messages,
-        "rows written a message": run.rows / run.messages,
-        "cores busy, car-protocol": run.server_cpu,
-        "cores busy, PostgreSQL": run.postgres_cpu,
-        "cores busy, Valkey": run.valkey_cpu,
-        "cores busy, load": run.load_cpu,
+        f"messages sent{of}": run.messages,
+        f"rows written a message{of}": run.rows / run.messages,
+        f"cores busy, car-protocol{of}": run.server_cpu,
+        f"cores busy, PostgreSQL{of}": run.postgres_cpu,
+        f"cores busy, Valkey{of}": run.valkey_cpu,
+        f"cores busy, load{of}": run.load_cpu,
     }
+
+
+def _measure_latency(stack: Stack, size: Size, worker: int) -> Latency:
+    """From cars at the first worker to apps at one of the two; cars that no other measurement has used."""
+    first = size.cars + worker * size.latency_cars
+    cars = accounts(first + size.latency_cars)[first:]
+    return measure_latency(stack.v2_ports[0], stack.v2_ports[worker], cars, LATENCY_RATE, size.latency_seconds)
 
 
 def _measure_status(stack: Stack, seconds: float) -> tuple[float, int]:

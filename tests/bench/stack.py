@@ -1,4 +1,4 @@
-"""A fresh stack as in production: PostgreSQL with fsync, Valkey, one process of each service, on sockets and free ports."""
+"""A fresh stack as in production: PostgreSQL with fsync, Valkey, both services, on sockets and free ports."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,19 +39,24 @@ class Stack:
 
     database_url: str
     valkey_socket: str
-    v2_port: int
-    http_port: int
-    health_port: int
-    car_protocol: int
-    """Its process id, as the next ones."""
+    v2_ports: Sequence[int]
+    """Of each process of car-protocol, as the next two."""
+    health_ports: Sequence[int]
+    car_protocols: Sequence[int]
+    """Process ids, as the next ones."""
     api_gateway: int
     postgres: int
     valkey: int
+    http_port: int
 
 
 @contextmanager
-def running_stack(vehicles: int) -> Iterator[Stack]:
-    """Run a stack with so many cars provisioned while the block runs."""
+def running_stack(vehicles: int, *, workers: int = 1) -> Iterator[Stack]:
+    """Run a stack with so many cars provisioned while the block runs.
+
+    Workers are replicas of car-protocol like any others, here on ports of their own, so that who measures knows which one he
+    talks to.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="ovms-bench-")))
         postgres, valkey = Postgres(directory / "postgres"), Valkey(directory / "valkey")
@@ -62,32 +67,36 @@ def running_stack(vehicles: int) -> Iterator[Stack]:
         keys = f"bench:{base64.b64encode(secrets.token_bytes(32)).decode()}"
         asyncio.run(upgrade(postgres.url))
         asyncio.run(provision(postgres.url, keys, vehicles))
-        ports = {name: free_port() for name in ("OVMS_V2_PORT", "OVMS_HTTP_PORT", "OVMS_HEALTH_PORT")}
+        v2_ports, health_ports = ([free_port() for _ in range(workers)] for _ in range(2))
+        http_port = free_port()
         environment = {
             **os.environ,
-            **{name: str(port) for name, port in ports.items()},
+            "OVMS_HTTP_PORT": str(http_port),
             "OVMS_HOST": HOST,
             "OVMS_DATABASE_URL": postgres.url,
             "OVMS_REDIS_URL": valkey.url,
             "OVMS_SECRET_KEYS": keys,
         }
-        car_protocol = _serve(stack, "car_protocol", environment, ports["OVMS_HEALTH_PORT"], directory)
-        api_gateway = _serve(stack, "api_gateway", environment, ports["OVMS_HTTP_PORT"], directory)
+        car_protocols = []
+        for v2_port, health_port in zip(v2_ports, health_ports, strict=True):
+            ports = {"OVMS_V2_PORT": str(v2_port), "OVMS_HEALTH_PORT": str(health_port)}
+            car_protocols.append(_serve(stack, "car_protocol", environment | ports, health_port, directory))
+        api_gateway = _serve(stack, "api_gateway", environment, http_port, directory)
         yield Stack(
             database_url=postgres.url,
             valkey_socket=valkey.url.removeprefix("unix://"),
-            v2_port=ports["OVMS_V2_PORT"],
-            http_port=ports["OVMS_HTTP_PORT"],
-            health_port=ports["OVMS_HEALTH_PORT"],
-            car_protocol=car_protocol,
+            v2_ports=v2_ports,
+            health_ports=health_ports,
+            car_protocols=car_protocols,
             api_gateway=api_gateway,
             postgres=postgres.pid,
             valkey=valkey.pid,
+            http_port=http_port,
         )
 
 
 def _serve(stack: ExitStack, package: str, environment: Mapping[str, str], port: int, directory: Path) -> int:
-    log = directory / f"{package}.log"
+    log = directory / f"{package}-{port}.log"
     with log.open("wb") as output:
         process = spawn([sys.executable, "-m", package], dies_by=signal.SIGKILL, environment=environment, output=output)
     stack.callback(stop, process, signal.SIGTERM, within=STOP_TIMEOUT)
