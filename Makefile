@@ -34,7 +34,7 @@ format: $(VENV)/test.stamp ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
 
-conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (ARGS="--tls --only http_state")
+conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (ARGS="--replicas --only groups")
 	@exec $(WITH_TESTS) $(BIN)/python tests/conformance/run_stack.py $(ARGS)
 
 bench: $(VENV)/test.stamp ## measure

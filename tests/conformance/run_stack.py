@@ -27,7 +27,7 @@ OUR_RUNNER = Path(__file__).with_name("run.py")
 PENDING = Path(__file__).with_name("pending.txt")
 
 TLS, WEBSOCKET, REPLICAS = "--tls", "--websocket", "--replicas"
-WAYS: tuple[list[str], ...] = ([], [TLS], [WEBSOCKET])
+WAYS: tuple[list[str], ...] = ([], [TLS], [WEBSOCKET], [REPLICAS])
 
 Output = Callable[[str], None]
 
