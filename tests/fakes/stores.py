@@ -54,10 +54,14 @@ class FakeStore:
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         await self._statement(rows)
         for row in rows:
-            kept = {key: state for key, state in self.states.items() if key[0] == row.vehicle}
-            if all(state.epoch <= row.epoch for state in kept.values()):
+            others = [
+                (key, state)
+                for key, state in self.states.items()
+                if key[0] == row.vehicle and state.paranoid_token not in (None, row.token)
+            ]
+            if all(state.epoch <= row.epoch for _, state in others):
                 self.tokens[row.vehicle] = row.token
-                for key in [key for key, state in kept.items() if state.paranoid_token not in (None, row.token)]:
+                for key, _ in others:
                     del self.states[key]
 
     async def _statement(self, rows: Rows) -> None:

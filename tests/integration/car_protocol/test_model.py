@@ -10,7 +10,7 @@ import base64
 import contextlib
 import dataclasses
 import selectors
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -20,16 +20,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from car_protocol.connections.connection import Connection
 from car_protocol.logins.delays import LoginDelays
-from car_protocol.logins.desk import NEVER, LoginDesk
+from car_protocol.logins.desk import LoginDesk
+from car_protocol.logins.greeter import NEVER, Greeter
 from car_protocol.logins.notices import LoginNotices
-from car_protocol.rooms.groups import Groups
+from car_protocol.rooms.follower import Learnt
+from car_protocol.rooms.hub import Elsewhere, Room
 from car_protocol.server import Server
 from fakes.servers import WALL_OFFSET, make_server
 from fakes.stores import FakeStore
 from fakes.transports import FakeTransport
-from ovms.bus.presence import Claim, HttpWatchers
+from ovms.bus.presence import Claim, Present
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer
+from ovms.db.writer import StateRow
 from ovms.identity import Role, fold_vehicle_id
 from ovms.protocol import ClientSession, Failed, Timeouts, Welcomed
 
@@ -95,18 +98,24 @@ class FakePool:
 
     def _messages(self, keys: Sequence[int]) -> Iterable[Row]:
         for (key, code), kept in self._store.states.items():
-            if key in keys and kept.paranoid_token in (None, self._store.tokens.get(key)):
-                yield Row((key, code, kept.data, kept.received_at, kept.paranoid_token is not None))
+            if key in keys:
+                yield Row((key, code, kept.data, kept.received_at, kept.paranoid_token, kept.epoch))
 
 
 class FakePresence:
-    """Nobody watches over HTTP; every login of a car is newer than all before."""
+    """Nobody is elsewhere; every login of a car is newer than all before."""
 
     epoch = 0
 
-    async def claim(self, vehicle_ids: Sequence[str]) -> list[Claim]:
+    async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
         self.epoch += 1
-        return [Claim(self.epoch, HttpWatchers(0, 0.0))] * len(vehicle_ids)
+        return [Claim(self.epoch, Present())] * len(cars)
+
+    def elsewhere(self, present: Present) -> Elsewhere:
+        return Elsewhere()
+
+    def learn(self, room: Room, answer: Callable[[Learnt], None]) -> None:
+        answer(Learnt())
 
 
 @dataclass(eq=False)
@@ -216,11 +225,11 @@ def in_any_order(messages: list[bytes]) -> list[bytes]:
     return sorted(messages, key=lambda message: message if message[:1] == b"h" else b"")
 
 
-class ServiceMachine(RuleBasedStateMachine):
-    """Everybody hears what the model says, in its order, and nothing else."""
+class StateMachine(RuleBasedStateMachine):
+    """Everybody hears what the model says, in its order, and nothing else: who comes and goes, and what greets him."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(is_paranoid=st.booleans(), is_stalled=st.booleans())
+    def begin(self, is_paranoid: bool, is_stalled: bool) -> None:
         self.loop = Loop()
         self.models = {vehicle_id: Model() for vehicle_id in VEHICLES}
         self.clients: list[Client] = []
@@ -232,23 +241,30 @@ class ServiceMachine(RuleBasedStateMachine):
         for role in (Role.APP, Role.CAR, Role.BATCH, Role.APP):
             self.login(role, "DEMO", is_folded=False)
         self.login(Role.CAR, "Other-1", is_folded=False)
+        if is_paranoid:
+            self.token("DEMO", is_new=True)
+        if is_stalled:
+            self.stall()
 
     async def start(self) -> list[asyncio.Task[None]]:
         self.server = server = make_server(loop=cast("Any", self.loop), timeout_command=COMMAND_ENDS)
         server.timeouts = NOBODY_IS_SILENT
-        server.groups = Groups(self.loop)
         self.store = cast("FakeStore", server.recorder._store)
+        self.presence = FakePresence()
         pool = FakePool(self.store)
+        greeter = Greeter(cast("Any", pool), server.recorder, cast("Any", self.presence))
         server.desk = LoginDesk(
             cast("Any", pool),
             pool.sealer,
-            cast("Any", FakePresence()),
+            cast("Any", self.presence),
             server.hub,
             server.recorder,
+            cast("Any", self.presence),
+            greeter,
             LoginNotices(lambda *_: None),
             LoginDelays(),
         )
-        return [asyncio.create_task(server.desk.run()), asyncio.create_task(server.recorder.run())]
+        return [asyncio.create_task(part.run()) for part in (server.desk, greeter, server.recorder)]
 
     # ---- who comes and goes
 
@@ -289,19 +305,6 @@ class ServiceMachine(RuleBasedStateMachine):
             with contextlib.suppress(ValueError):
                 subscribers.remove(client)
 
-    @rule(seconds=st.sampled_from([1.0, 25.0, 50.0]))
-    def wait(self, seconds: float) -> None:
-        self.loop.run_until_complete(asyncio.sleep(seconds))
-        self.settle()
-
-    @rule(index=st.integers(0, 20), cut=st.integers(0, 500))
-    def ping(self, index: int, cut: int) -> None:
-        if self.clients:
-            client = self.clients[index % len(self.clients)]
-            client.expected.append(b"a")
-            client.send(b"A", cut)
-            self.settle()
-
     # ---- what a car says
 
     @rule(vehicle_id=st.sampled_from(sorted(VEHICLES)), code=st.sampled_from(b"SDLFVx"), size=st.integers(0, 40))
@@ -324,7 +327,21 @@ class ServiceMachine(RuleBasedStateMachine):
             model.tell(message, *[b"f9.9"] * (code == ord("F")), b"T0")
         self.settle()
 
-    @precondition(lambda self: not self.is_stalled)
+    @rule(vehicle_id=st.sampled_from(sorted(VEHICLES)), code=st.sampled_from(b"SDLF"))
+    def state_elsewhere(self, vehicle_id: str, code: int) -> None:
+        """The car has gone to another replica, which has PostgreSQL at hand, and has left that too."""
+        model = self.models[vehicle_id]
+        if model.car is None and not model.token:
+            self.presence.epoch += 1
+            said_at = self.loop.time()
+            message = b"%celsewhere%d" % (code, self.presence.epoch)
+            row = StateRow(
+                VEHICLES[vehicle_id], chr(code), message[1:], said_at + WALL_OFFSET, self.presence.epoch, paranoid_token=None
+            )
+            self.store.keep_states([row])
+            model.stored[code] = message, "", said_at
+        self.settle()
+
     @rule(vehicle_id=st.sampled_from(sorted(VEHICLES)), is_new=st.booleans())
     def token(self, vehicle_id: str, is_new: bool) -> None:
         model = self.models[vehicle_id]
@@ -336,6 +353,93 @@ class ServiceMachine(RuleBasedStateMachine):
             self.from_car(vehicle_id, b"ET" + token.encode(), 3)
             model.tell(b"ET" + token.encode())
         self.settle()
+
+    # ---- PostgreSQL
+
+    @precondition(lambda self: not self.is_stalled)
+    @rule()
+    def stall(self) -> None:
+        self.is_stalled = True
+        self.store.open.clear()
+
+    @precondition(lambda self: self.is_stalled)
+    @rule()
+    def go_on(self) -> None:
+        self.is_stalled = False
+        self.store.open.set()
+        self.settle()
+
+    # ---- after every step
+
+    def from_car(self, vehicle_id: str, message: bytes, cut: int) -> None:
+        if (car := self.models[vehicle_id].car) is not None:
+            self.said_at = self.loop.time()
+            car.send(message, cut)
+
+    def settle(self) -> None:
+        if not self.is_stalled:
+            for model in self.models.values():
+                for message, cars in model.acknowledgements.items():
+                    for car in cars:
+                        car.expected.append(message)
+                model.acknowledgements.clear()
+        self.loop.run_until_complete(asyncio.sleep(MOMENT))
+        for client in self.clients:
+            assert in_any_order(client.heard()) == in_any_order(client.expected), client
+            assert not client.transport.is_closed
+            client.expected.clear()
+        for connection in self.server.connections - {client.connection for client in self.clients}:
+            cast("Connection", connection).connection_lost(None)
+
+    def teardown(self) -> None:
+        try:
+            self.go_on()
+            self.check_states()
+            self.check_records()
+            while self.clients:
+                self.go(0)
+            assert not self.server.connections
+            assert not len(self.server.hub)
+        finally:
+            for task in self.tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*self.tasks, return_exceptions=True))
+            self.loop.close()
+
+    def check_states(self) -> None:
+        """What greets apps is what is stored, and nothing is left that none can open."""
+        rows = {key: (key[1].encode() + row.data, row.paranoid_token or "") for key, row in self.store.states.items()}
+        sent = {
+            (VEHICLES[vehicle_id], chr(code)): (message.removeprefix(b"EM" if token else b""), token)
+            for vehicle_id, model in self.models.items()
+            for code, (message, token, _) in model.stored.items()
+        }
+        assert rows == sent
+
+    def check_records(self) -> None:
+        """Each is there once, however often it was sent."""
+        rows = [(row.vehicle, row.record_number) for row in self.store.history.values() if row.record_type == "*-LOG"]
+        sent = [(VEHICLES[vehicle_id], number) for vehicle_id, model in self.models.items() for number in model.records]
+        assert sorted(rows) == sorted(sent)
+
+
+class ServiceMachine(StateMachine):
+    """The same with all else that anybody may say."""
+
+    @rule(seconds=st.sampled_from([1.0, 25.0, 50.0]))
+    def wait(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self.settle()
+
+    @rule(index=st.integers(0, 20), cut=st.integers(0, 500))
+    def ping(self, index: int, cut: int) -> None:
+        if self.clients:
+            client = self.clients[index % len(self.clients)]
+            client.expected.append(b"a")
+            client.send(b"A", cut)
+            self.settle()
+
+    # ---- what a car says
 
     @rule(vehicle_id=st.sampled_from(sorted(VEHICLES)), text=st.sampled_from([b"", b"IHello", b"AStopped, not charging"]))
     def notification(self, vehicle_id: str, text: bytes) -> None:
@@ -432,63 +536,9 @@ class ServiceMachine(RuleBasedStateMachine):
             client.send(b"x1,2", index)
         self.settle()
 
-    # ---- PostgreSQL
 
-    @precondition(lambda self: not self.is_stalled)
-    @rule()
-    def stall(self) -> None:
-        self.is_stalled = True
-        self.store.open.clear()
-
-    @precondition(lambda self: self.is_stalled)
-    @rule()
-    def go_on(self) -> None:
-        self.is_stalled = False
-        self.store.open.set()
-        self.settle()
-
-    # ---- after every step
-
-    def from_car(self, vehicle_id: str, message: bytes, cut: int) -> None:
-        if (car := self.models[vehicle_id].car) is not None:
-            self.said_at = self.loop.time()
-            car.send(message, cut)
-
-    def settle(self) -> None:
-        if not self.is_stalled:
-            for model in self.models.values():
-                for message, cars in model.acknowledgements.items():
-                    for car in cars:
-                        car.expected.append(message)
-                model.acknowledgements.clear()
-        self.loop.run_until_complete(asyncio.sleep(MOMENT))
-        for client in self.clients:
-            assert in_any_order(client.heard()) == in_any_order(client.expected), client
-            assert not client.transport.is_closed
-            client.expected.clear()
-        for connection in self.server.connections - {client.connection for client in self.clients}:
-            cast("Connection", connection).connection_lost(None)
-
-    def teardown(self) -> None:
-        try:
-            self.go_on()
-            self.check_records()
-            while self.clients:
-                self.go(0)
-            assert not self.server.connections
-            assert not len(self.server.hub)
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            self.loop.run_until_complete(asyncio.gather(*self.tasks, return_exceptions=True))
-            self.loop.close()
-
-    def check_records(self) -> None:
-        """Each is there once, however often it was sent."""
-        rows = [(row.vehicle, row.record_number) for row in self.store.history.values() if row.record_type == "*-LOG"]
-        sent = [(VEHICLES[vehicle_id], number) for vehicle_id, model in self.models.items() for number in model.records]
-        assert sorted(rows) == sorted(sent)
-
+TestState = StateMachine.TestCase
+TestState.settings = hypothesis.settings(max_examples=100, stateful_step_count=30, deadline=None)
 
 TestService = ServiceMachine.TestCase
-TestService.settings = hypothesis.settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestService.settings = hypothesis.settings(max_examples=120, stateful_step_count=50, deadline=None)

@@ -6,7 +6,7 @@ from fixtures.cars import PASSWORD, add_vehicles
 from ovms.db.engine import Pool
 from ovms.db.logins import StoredMessage, find_messages, find_vehicles
 from ovms.db.sealing import Sealer
-from ovms.db.writer import StateRow, write_states, write_tokens
+from ovms.db.writer import StateRow, TokenRow, write_states, write_tokens
 
 
 async def test_vehicles_are_found_by_their_folded_ids_and_keep_their_spelling(pool: Pool, secret_keys: str) -> None:
@@ -32,14 +32,14 @@ async def test_messages_are_found_by_vehicle_and_code(pool: Pool, secret_keys: s
         pool,
         [
             StateRow(demo, "S", b"1", now, 1, None),
-            StateRow(demo, "\xe4", b"\x00\xff", now - 5, 1, None),
-            StateRow(other, "S", b"", now, 1, None),
+            StateRow(demo, "\xe4", b"\x00\xff", now - 5, 2, None),
+            StateRow(other, "S", b"", now, 3, None),
         ],
     )
     found = await find_messages(pool, [demo, other, silent])
     assert found == {
-        demo: {0x53: StoredMessage(b"S1", now), 0xE4: StoredMessage(b"\xe4\x00\xff", now - 5)},
-        other: {0x53: StoredMessage(b"S", now)},
+        demo: {0x53: StoredMessage(b"S1", now, epoch=1), 0xE4: StoredMessage(b"\xe4\x00\xff", now - 5, epoch=2)},
+        other: {0x53: StoredMessage(b"S", now, epoch=3)},
         silent: {},
     }
 
@@ -48,6 +48,6 @@ async def test_sealed_messages_are_told_and_those_of_an_old_key_left_out(pool: P
     [demo] = await add_vehicles(pool, secret_keys, "DEMO")
     now = round(time.time(), 3)
     await write_states(pool, [StateRow(demo, "S", b"old", now, 1, "old"), StateRow(demo, "D", b"new", now, 1, "new")])
-    await write_tokens(pool, {demo: "new"})
-    assert await find_messages(pool, [demo]) == {demo: {0x44: StoredMessage(b"Dnew", now, is_sealed=True)}}
+    await write_tokens(pool, [TokenRow(demo, "new", 1)])
+    assert await find_messages(pool, [demo]) == {demo: {0x44: StoredMessage(b"Dnew", now, "new", 1)}}
     assert (await find_vehicles(pool, ["DEMO"]))["DEMO"].paranoid_token == "new"

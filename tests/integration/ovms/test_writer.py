@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fixtures.cars import add_vehicles
 from ovms.db.engine import Pool
-from ovms.db.writer import HistoryRow, StateRow, write_history, write_states, write_tokens
+from ovms.db.writer import HistoryRow, StateRow, TokenRow, write_history, write_states, write_tokens
 
 NOW = int(time.time())
 
@@ -81,10 +81,42 @@ async def test_any_bytes_are_kept(pool: Pool, keys: Sequence[int], data: bytes, 
 async def test_a_new_key_makes_what_was_sealed_with_others_invalid(pool: Pool, keys: Sequence[int]) -> None:
     demo, _ = keys
     await write_states(pool, [state(demo, "S", token="old"), state(demo, "D", token="new"), state(demo, "V")])
-    await write_tokens(pool, {demo: "new"})
-    rows = await pool.fetch("SELECT code, valid FROM messages")
-    assert dict(rows) == {"S": False, "D": True, "V": True}
-    assert await pool.fetchval("SELECT paranoid_token FROM vehicles WHERE id = $1", demo) == "new"
+    await write_tokens(pool, [TokenRow(demo, "new", 1)])
+    assert await validities(pool) == {"S": False, "D": True, "V": True}
+    assert await key_of(pool, demo) == "new"
+
+
+async def test_keys_of_many_vehicles_are_named_at_once(pool: Pool, keys: Sequence[int]) -> None:
+    demo, other = keys
+    await write_states(pool, [state(demo, "S", token="one"), state(other, "D", token="one")])
+    await write_tokens(pool, [TokenRow(demo, "one", 1), TokenRow(other, "two", 1), TokenRow(999_999, "gone", 1)])
+    assert await validities(pool) == {"S": True, "D": False}
+    assert [await key_of(pool, key) for key in keys] == ["one", "two"]
+
+
+async def test_a_key_that_a_later_session_has_replaced_elsewhere_is_refused(pool: Pool, keys: Sequence[int]) -> None:
+    demo, other = keys
+    await write_tokens(pool, [TokenRow(demo, "newer", 2)])
+    await write_states(pool, [state(demo, "S", epoch=2, token="newer"), state(demo, "V", epoch=1)])
+    await write_tokens(pool, [TokenRow(demo, "older", 1), TokenRow(other, "older", 1)])
+    assert await validities(pool) == {"S": True, "V": True}
+    assert [await key_of(pool, key) for key in keys] == ["newer", "older"]
+
+
+async def test_a_key_that_a_later_session_seals_with_is_not_too_late(pool: Pool, keys: Sequence[int]) -> None:
+    demo, _ = keys
+    await write_states(pool, [state(demo, "S", token="old"), state(demo, "D", epoch=2, token="new"), state(demo, "V", epoch=3)])
+    await write_tokens(pool, [TokenRow(demo, "new", 1)])
+    assert await validities(pool) == {"S": False, "D": True, "V": True}
+    assert await key_of(pool, demo) == "new"
+
+
+async def validities(pool: Pool) -> dict[str, bool]:
+    return dict(await pool.fetch("SELECT code, valid FROM messages"))
+
+
+async def key_of(pool: Pool, vehicle: int) -> str:
+    return str(await pool.fetchval("SELECT paranoid_token FROM vehicles WHERE id = $1", vehicle))
 
 
 # ---- history

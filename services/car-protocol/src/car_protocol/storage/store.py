@@ -1,12 +1,13 @@
 """The recorder's rows, into PostgreSQL."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ovms.db.engine import Pool
 from ovms.db.writer import (
     HistoryRow,
     NotificationRow,
     StateRow,
+    TokenRow,
     write_history,
     write_notifications,
     write_states,
@@ -29,9 +30,9 @@ class PostgresStore:
         """Write newest messages, all or none."""
         await write_states(self._pool, rows)
 
-    async def write_tokens(self, tokens: Mapping[int, str]) -> None:
-        """Name the keys of paranoid mode, by vehicle."""
-        await write_tokens(self._pool, tokens)
+    async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
+        """Name keys of paranoid mode, all or none."""
+        await write_tokens(self._pool, rows)
 
     async def write_history(self, rows: Sequence[HistoryRow]) -> None:
         """Write history records, all or none."""
