@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
 from car_protocol.connections.listener import Door, Listener
-from car_protocol.drain import PARTS_BY, Drain
+from car_protocol.drain import LEASE_BY, PARTS_BY, Drain
 from car_protocol.health import HealthPort, ServerCollector
 from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
@@ -225,8 +225,8 @@ async def _end(running: Running, keeper: PresenceKeeper) -> None:
     server.loop.call_at(drain.at(PARTS_BY), running.pool.terminate)
     if not await drain.run():
         running.pool.terminate()
-    await drain.end(server.archive.close, server.users.close, server.outbox.close, server.subscriptions.close)
-    await keeper.end()
+    await drain.end(PARTS_BY, server.archive.close, server.users.close, server.outbox.close, server.subscriptions.close)
+    await drain.end(LEASE_BY, keeper.end)
 
 
 def _checks(pool: Pool, client: redis.asyncio.Redis, listener: Listener) -> dict[str, Any]:

@@ -27,6 +27,7 @@ LOGINS_BY: Final = 0.25
 SESSIONS_BY: Final = 0.7
 WRITTEN_BY: Final = 0.8
 PARTS_BY: Final = 0.85
+LEASE_BY: Final = 0.9
 _ONE_WRITE: Final = 0.1
 
 Part = Callable[[], Awaitable[None]]
@@ -82,10 +83,10 @@ class Drain:
         self._log.info("stopped", seconds=round(self._server.loop.time() - self._began, 3))
         return is_all_written
 
-    async def end(self, *parts: Part) -> None:
-        """End parts that have something to finish, together."""
+    async def end(self, by: float, *parts: Part) -> None:
+        """End parts that have something to finish, together, by a share of the time there is."""
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(self.at(PARTS_BY)):
+            async with asyncio.timeout_at(self.at(by)):
                 await asyncio.gather(*(part() for part in parts))
 
     def at(self, share: float) -> float:
