@@ -4,15 +4,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
 
 from fixtures.gateway import Gateway
-from fixtures.outages import Fragile
+from fixtures.outages import Fragile, end_others
 from fixtures.waiting import until
-from ovms.db.engine import Pool
 
 LOGIN = {"username": "demo", "password": "secret"}
 WITHIN = 8.0
@@ -43,17 +41,6 @@ async def owner(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def disconnect(pool: Pool) -> None:
-    """End all connections but the one that asks."""
-    others = "datname = current_database() AND pid <> pg_backend_pid()"
-    await pool.execute(f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE {others}")
-
-
-def away(fragile: Fragile, how: str) -> AbstractAsyncContextManager[None]:
-    outages = {"killed": fragile.killed, "paused": fragile.paused, "full": fragile.full}
-    return outages[how]()
-
-
 @pytest.mark.parametrize("how", ["killed", "paused", "full"])
 async def test_every_call_says_soon_to_come_again(
     fragile: Fragile, gateway: Gateway, owner: httpx.AsyncClient, how: str
@@ -61,11 +48,8 @@ async def test_every_call_says_soon_to_come_again(
     async def call(client: httpx.AsyncClient, method: str, path: str, **options: object) -> httpx.Response:
         return await client.request(method, path, timeout=30, **options)
 
-    if how == "full":
-        # It has no connection of before, which would serve it.
-        await disconnect(gateway.pool)
     async with gateway.client() as stranger:
-        async with away(fragile, how):
+        async with fragile.away(how, gateway.pool):
             began = time.monotonic()
             ready, *answers = await asyncio.gather(
                 call(stranger, "GET", "/readyz"),
@@ -99,7 +83,7 @@ async def test_a_full_server_serves_the_connections_that_it_has(
 async def test_a_standby_that_has_not_taken_over_yet_is_no_fault_of_ours(gateway: Gateway, owner: httpx.AsyncClient) -> None:
     database = await gateway.pool.fetchval("SELECT current_database()")
     await gateway.pool.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-    await disconnect(gateway.pool)
+    await end_others(gateway.pool)
     assert (await owner.get("/api/token")).status_code == 200
     assert (await owner.post("/api/token")).status_code == 503
 

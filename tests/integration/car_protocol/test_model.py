@@ -22,7 +22,9 @@ from car_protocol.connections.connection import Connection
 from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.greeter import NEVER, Greeter
+from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
+from car_protocol.logins.register import Register
 from car_protocol.rooms.follower import Learnt
 from car_protocol.rooms.hub import Elsewhere, Room
 from car_protocol.server import Server
@@ -255,6 +257,7 @@ class StateMachine(RuleBasedStateMachine):
         greeter = Greeter(cast("Any", pool), server.recorder, cast("Any", self.presence))
         server.desk = LoginDesk(
             cast("Any", pool),
+            Register(cast("Any", pool), KnownVehicles(0), self.loop.time),
             pool.sealer,
             cast("Any", self.presence),
             server.hub,

@@ -24,7 +24,9 @@ from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
 from car_protocol.logins.greeter import Greeter
+from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
+from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN, Register
 from car_protocol.logins.users import UserDesk
 from car_protocol.notifications.error_codes import ErrorCodes
 from car_protocol.notifications.notifier import Notifier
@@ -89,15 +91,22 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
         stack.push_async_callback(_close_pool, pool)
+        login_pool = await open_pool(
+            settings.database_url.get_secret_value(),
+            size=settings.login_connections,
+            acquire_within=ACQUIRE_WITHIN,
+            answer_within=ANSWER_WITHIN,
+        )
+        stack.push_async_callback(_close_pool, login_pool)
         client = open_redis(settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None)
         stack.push_async_callback(client.aclose)
         passwords = PasswordChecks(verify_password)
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
-        sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
-        running, keeper, tasks = _make(settings, pool, client, sign_in, tls)
+        sign_in = SignIn(login_pool, passwords, Remembered(time.monotonic), nobody)
+        running, keeper, tasks = _make(settings, pool, login_pool, client, sign_in, tls)
         server = running.server
-        health = await HealthPort(ServerCollector(server), _checks(pool, client, running.listener)).open(
+        health = await HealthPort(ServerCollector(server), _checks(login_pool, client, running.listener)).open(
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
@@ -108,7 +117,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 
 def _make(
-    settings: Settings, pool: Pool, client: redis.asyncio.Redis, sign_in: SignIn, tls: Tls | None
+    settings: Settings, pool: Pool, login_pool: Pool, client: redis.asyncio.Redis, sign_in: SignIn, tls: Tls | None
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
@@ -153,8 +162,10 @@ def _make(
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
-    greeter = Greeter(pool, recorder, follower)
-    desk = LoginDesk(pool, sealer, keeper, hub, recorder, follower, greeter, LoginNotices(notifier.notify), LoginDelays())
+    greeter = Greeter(login_pool, recorder, follower)
+    register = Register(login_pool, KnownVehicles(settings.known_vehicles), loop.time)
+    notices = LoginNotices(notifier.notify)
+    desk = LoginDesk(login_pool, register, sealer, keeper, hub, recorder, follower, greeter, notices, LoginDelays())
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
@@ -166,7 +177,7 @@ def _make(
         recorder=recorder,
         publisher=publisher,
         desk=desk,
-        users=UserDesk(pool, sign_in, desk, LoginDelays()),
+        users=UserDesk(login_pool, sign_in, desk, LoginDelays()),
         archive=Archive(pool),
         notifier=notifier,
         subscriptions=SubscriptionDesk(pool, sealer),
@@ -178,7 +189,15 @@ def _make(
     listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
     server.connections_changed = listener.connections_changed
     on_redis: list[Work] = [publisher.run, subscriptions.run, follower.run, keeper.run]
-    on_postgresql: list[Work] = [recorder.run, desk.run, greeter.run, outbox.run, server.traffic.run, Maintenance(pool).run]
+    on_postgresql: list[Work] = [
+        recorder.run,
+        register.run,
+        desk.run,
+        greeter.run,
+        outbox.run,
+        server.traffic.run,
+        Maintenance(pool).run,
+    ]
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *([tls.watch] if tls is not None else [])]
 
 

@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     state_tick: float = Field(0.03, description="how often what cars sent is written")
     publish_tick: float = Field(0.02, description="how often what cars sent is published")
     database_connections: int = Field(4, description="connections to PostgreSQL")
+    login_connections: int = Field(2, ge=1, description="more of them, for logins alone: whatever holds the others up")
+    known_vehicles: int = Field(20_000, ge=0, description="vehicles remembered, to log in while PostgreSQL is away")
     write_buffer: int = Field(256 * 1024, description="unread bytes after which a slow reader is closed")
     pending_bytes: int = Field(256 * 1024 * 1024, description="unwritten bytes after which cars are read no more")
     publish_bytes: int = Field(16 * 1024 * 1024, description="unpublished bytes after which new ones are dropped")

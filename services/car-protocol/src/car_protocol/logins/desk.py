@@ -1,7 +1,6 @@
-"""Answers logins, many at once: one query finds all their vehicles, one round trip to Redis numbers the cars' sessions.
+"""Answers logins: lets in whose credentials are right, many at once. One round trip to Redis numbers the cars' sessions.
 
-While PostgreSQL is away logins wait here, and their connections stay open: newer firmware takes a close before `MP-S` for
-wrong credentials and does not come back before its owner has looked after it.
+Before `MP-S` nobody is closed but for wrong credentials (see `credentials`): the others wait, and their connections stay open.
 """
 
 import asyncio
@@ -12,44 +11,28 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-import asyncpg
 import structlog
 from redis.exceptions import RedisError
 
+from car_protocol.logins.credentials import Caller, Credentials
 from car_protocol.logins.delays import LoginDelays
-from car_protocol.logins.greeter import Greeted, Greeter
+from car_protocol.logins.greeter import Greeter
 from car_protocol.logins.notices import LoginNotices
+from car_protocol.logins.register import AWAY, Register
 from car_protocol.rooms.follower import Follower
-from car_protocol.rooms.hub import Hub, Peer, Room
+from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.storage.recorder import Recorder
 from ovms.bus.presence import Claim
 from ovms.db.autoprovision import find_configurations
-from ovms.db.engine import UNAVAILABLE, Pool
-from ovms.db.logins import Vehicle, find_vehicles
+from ovms.db.engine import Pool
+from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
-from ovms.identity import Role, fold_vehicle_id
+from ovms.identity import Role
 from ovms.protocol import Login
 
 BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
-
-
-class Caller(Peer, Greeted, Protocol):
-    """A connection that asks to be let in."""
-
-    @property
-    def address(self) -> str:
-        """Where it comes from."""
-
-    def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
-        """It is let in: answer the welcome of scheme 0."""
-
-    def enter_user(self, room: Room, user: str, vehicle_ids: Sequence[str]) -> None:
-        """It is let in: answer the welcome of scheme 1."""
-
-    def refuse(self) -> None:
-        """It is not: close."""
 
 
 class Unprovisioned(Protocol):
@@ -83,6 +66,7 @@ class LoginDesk:
 
     Args:
         pool: PostgreSQL.
+        register: knows the vehicles.
         sealer: opens the vehicles' passwords.
         presence: numbers the sessions of cars.
         hub: the rooms that callers are let in to.
@@ -96,6 +80,7 @@ class LoginDesk:
     def __init__(
         self,
         pool: Pool,
+        register: Register,
         sealer: Sealer,
         presence: PresenceKeeper,
         hub: Hub,
@@ -106,97 +91,58 @@ class LoginDesk:
         delays: LoginDelays,
     ) -> None:
         self._pool = pool
+        self._credentials = Credentials(register, sealer, notices, delays, self._proven)
         self._sealer = sealer
         self._presence = presence
         self._hub = hub
         self._recorder = recorder
         self._follower = follower
         self._greeter = greeter
-        self._notices = notices
-        self._delays = delays
-        self._asking: list[tuple[Caller, Login]] = []
         self._admitted: list[Admission] = []
         self._to_provision: list[tuple[Unprovisioned, str]] = []
         self._waiting_again: set[Admission] = set()
-        self._work = asyncio.Event()
+        self._has_admitted, self._has_to_provision = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._log = structlog.get_logger("login")
 
     @property
     def waiting(self) -> int:
         """Logins that have no answer yet."""
-        return len(self._asking) + len(self._admitted) + len(self._waiting_again) + len(self._to_provision)
+        return self._credentials.waiting + len(self._admitted) + len(self._waiting_again) + len(self._to_provision)
 
     def ask(self, caller: Caller, login: Login) -> None:
-        """Answer a login, soon; later where its vehicle's logins from the same network have failed."""
-        wait = self._delays.wait(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
-        if wait:
-            self._loop.call_later(wait, self._look_at, caller, login)
-        else:
-            self._look_at(caller, login)
+        """Answer a login, soon."""
+        self._credentials.ask(caller, login)
 
-    def _look_at(self, caller: Caller, login: Login) -> None:
-        self._asking.append((caller, login))
-        self._work.set()
+    def _proven(self, caller: Caller, vehicle: Vehicle, secret: bytes) -> None:
+        self.admit(Admission(caller, vehicle, partial(caller.enter, secret=secret, server_token=_new_token())))
 
     def admit(self, admission: Admission) -> None:
         """Let somebody in whose credentials were checked elsewhere, soon."""
         self._admitted.append(admission)
-        self._work.set()
+        self._has_admitted.set()
 
     def ask_for_configuration(self, module: Unprovisioned, key: str) -> None:
         """Answer a request for a configuration, soon."""
         self._to_provision.append((module, key))
-        self._work.set()
+        self._has_to_provision.set()
 
     async def run(self) -> None:
         """Answer until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            # Each by itself: who waits for PostgreSQL holds up nobody else.
+            tasks.create_task(self._credentials.run())
+            tasks.create_task(self._let_all_in())
+            tasks.create_task(self._provision_all())
+
+    # ---- let in
+
+    async def _let_all_in(self) -> None:
         while True:
-            await self._work.wait()
-            try:
-                await self._answer(self._asking[:BATCH])
-                await self._let_in(self._admitted[:BATCH])
-                await self._provision(self._to_provision[:BATCH])
-            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-                self._log.warning("PostgreSQL does not answer; logins wait", waiting=self.waiting, reason=type(error).__name__)
-                await asyncio.sleep(RETRY_AFTER)
-            if not (self._asking or self._admitted or self._to_provision):
-                self._work.clear()
-
-    # ---- let in or refuse
-
-    async def _answer(self, asking: Sequence[tuple[Caller, Login]]) -> None:
-        if not asking:
-            return
-        vehicles = await find_vehicles(self._pool, [fold_vehicle_id(login.vehicle_id) for _, login in asking])
-        del self._asking[: len(asking)]
-        for caller, login in asking:
-            if not caller.is_gone:
-                self._check(caller, login, vehicles.get(fold_vehicle_id(login.vehicle_id)))
-
-    def _check(self, caller: Caller, login: Login, vehicle: Vehicle | None) -> None:
-        if vehicle is None:
-            self._refuse(caller, login)
-            return
-        try:
-            secret = self._sealer.open(vehicle.password_key_id, vehicle.password, context=fold_vehicle_id(vehicle.vehicle_id))
-        except SealingError as error:
-            # Our fault, not the car's: it is neither let in nor closed, and tries again by itself after a minute.
-            self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.key, reason=str(error))
-            return
-        is_proven = login.proves(secret)
-        if caller.role is Role.CAR:
-            tell_owner = self._notices.succeeded if is_proven else self._notices.failed
-            tell_owner(vehicle.key, caller.address, self._loop.time())
-        if is_proven:
-            self._delays.succeeded(fold_vehicle_id(login.vehicle_id), caller.address)
-            self.admit(Admission(caller, vehicle, partial(caller.enter, secret=secret, server_token=_new_token())))
-        else:
-            self._refuse(caller, login)
-
-    def _refuse(self, caller: Caller, login: Login) -> None:
-        self._delays.failed(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
-        caller.refuse()
+            await self._has_admitted.wait()
+            await self._let_in(self._admitted[:BATCH])
+            if not self._admitted:
+                self._has_admitted.clear()
 
     async def _let_in(self, admitted: Sequence[Admission]) -> None:
         claims = await self._claim([admission for admission in admitted if admission.caller.role is Role.CAR])
@@ -251,9 +197,18 @@ class LoginDesk:
 
     # ---- provision
 
+    async def _provision_all(self) -> None:
+        while True:
+            await self._has_to_provision.wait()
+            try:
+                await self._provision(self._to_provision[:BATCH])
+            except AWAY as error:
+                self._log.warning("requests for a configuration wait for PostgreSQL", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+            if not self._to_provision:
+                self._has_to_provision.clear()
+
     async def _provision(self, asking: Sequence[tuple[Unprovisioned, str]]) -> None:
-        if not asking:
-            return
         found = await find_configurations(self._pool, [key for _, key in asking])
         del self._to_provision[: len(asking)]
         for module, key in asking:

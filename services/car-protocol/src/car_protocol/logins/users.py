@@ -1,6 +1,7 @@
 """Answers logins of scheme 1: a user's name with his password or an API token.
 
 Checking a password takes a core for milliseconds: each login is a task of its own, and a bounded pool of threads does the work.
+While PostgreSQL is away they wait: whose a password is, and which vehicles are his, nobody else knows.
 """
 
 import asyncio
@@ -9,13 +10,15 @@ from typing import Final
 
 import structlog
 
+from car_protocol.logins.credentials import Caller
 from car_protocol.logins.delays import LoginDelays
-from car_protocol.logins.desk import Admission, Caller, LoginDesk
+from car_protocol.logins.desk import Admission, LoginDesk
+from car_protocol.logins.register import AWAY
 from ovms.auth.credentials import Password
 from ovms.auth.passwords import Overloaded
 from ovms.auth.rights import permits
 from ovms.auth.sign_in import SignIn
-from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.engine import Pool
 from ovms.db.logins import Vehicle, find_vehicles_of
 from ovms.identity import fold_vehicle_id
 from ovms.protocol import ANY_VEHICLE, UserLogin
@@ -58,14 +61,16 @@ class UserDesk:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _answer(self, caller: Caller, login: UserLogin) -> None:
-        name, loop = login.user.lower(), asyncio.get_running_loop()
+        name, loop, has_waited = login.user.lower(), asyncio.get_running_loop(), False
         await asyncio.sleep(self._delays.wait(name, caller.address, loop.time()))
         while not caller.is_gone:
             try:
                 admission = await self._check(caller, login)
-            except (Overloaded, *UNAVAILABLE) as error:
+            except (Overloaded, *AWAY) as error:
                 # Not the peer's fault, so it is not closed: it waits, as long as it likes to.
-                self._log.warning("a user's login waits", reason=type(error).__name__)
+                if not has_waited:
+                    self._log.warning("a user's login waits", reason=type(error).__name__)
+                has_waited = True
                 await asyncio.sleep(RETRY_AFTER)
                 continue
             if admission is not None:
