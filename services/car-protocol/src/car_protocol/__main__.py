@@ -25,7 +25,7 @@ from ovms.workers import run_workers
 
 async def serve(settings: Settings, has_started: Callable[[], None]) -> None:
     """Serve until a signal asks to stop."""
-    stop = asyncio.Event()
+    stop, log = asyncio.Event(), structlog.get_logger("service")
     asyncio.get_running_loop().set_exception_handler(_log_crash)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -34,6 +34,8 @@ async def serve(settings: Settings, has_started: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload_certificate)
         has_started()
         await stop.wait()
+        log.info("stopping", connections=len(running.server.connections))
+    log.info("stopped")
 
 
 def _log_crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -75,13 +75,10 @@ class Drain:
         Returns:
             Whether all has been written; otherwise PostgreSQL did not answer for as long as could be waited.
         """
-        self._log.info("stopping", connections=len(self._server.connections))
         await self._listener.end()
         await self._close_sessions()
         await self._close_others()
-        is_all_written = await self._write_everything()
-        self._log.info("stopped", seconds=round(self._server.loop.time() - self._began, 3))
-        return is_all_written
+        return await self._write_everything()
 
     async def end(self, by: float, *parts: Part) -> None:
         """End parts that have something to finish, together, by a share of the time there is."""
