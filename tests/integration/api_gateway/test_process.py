@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from ovms.local.ports import free_ports
 
 
 @asynccontextmanager
@@ -97,3 +100,42 @@ async def test_metrics_have_a_port_of_their_own(environment: dict[str, str]) -> 
         assert (await client.get(f"http://127.0.0.1:{public}/metrics")).status_code == 404
         metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     assert 'ovms_gateway_request_seconds_count{method="GET",route="/api/status/{vehicle_id}",status="401"} 1.0' in metrics
+
+
+async def test_several_workers_serve_one_port(environment: dict[str, str]) -> None:
+    metrics_port = free_ports(2)
+    settings = {"OVMS_WORKERS": "2", "OVMS_GATEWAY_METRICS_PORT": str(metrics_port)}
+    async with started({**environment, **settings}) as process:
+        port = await listening(process)
+        assert await listening(process) == port
+        async with httpx.AsyncClient(headers={"connection": "close"}) as client:
+            # So many that no worker is left out by chance: the kernel draws one for each.
+            for _ in range(40):
+                assert (await client.get(f"http://127.0.0.1:{port}/livez")).text == "ok\n"
+            answered = [await counted(client, metrics_port + worker) for worker in range(2)]
+        assert sum(answered) == 40
+        assert min(answered) > 0
+        async with started({**environment, "OVMS_WORKERS": "2", "OVMS_HTTP_PORT": str(port)}) as second:
+            output, errors = await asyncio.wait_for(second.communicate(), 30)
+            assert (second.returncode, output) == (1, b"")
+            assert errors.decode() == f"api-gateway: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+        process.terminate()
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert errors == b""
+
+
+async def counted(client: httpx.AsyncClient, port: int) -> int:
+    """Requests that a worker has answered."""
+    metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    found = re.search(r'seconds_count\{.*route="/livez".*\} (\d+)', metrics)
+    return int(found[1]) if found else 0
+
+
+async def test_a_metrics_port_in_use_is_one_line(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with started({**environment, "OVMS_GATEWAY_METRICS_PORT": str(port)}) as process:
+            _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert errors.decode() == f"api-gateway: cannot listen on 127.0.0.1 port {port}: Address already in use\n"

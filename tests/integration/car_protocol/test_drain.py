@@ -92,6 +92,22 @@ async def test_who_logs_in_meanwhile_is_let_in_and_all_that_was_sent_is_acknowle
     assert "what waits for it is lost" not in replica.log
 
 
+async def test_who_has_just_connected_is_let_in(replica: Replica, pool: Pool, secret_keys: str) -> None:
+    names = [f"CAR{number}" for number in range(30)]
+    await add_vehicles(pool, secret_keys, *names)
+    replica.pause()
+    # The kernel connects them meanwhile, and keeps what they send.
+    cars = [Peer(Role.CAR, name) for name in names]
+    for peer in cars:
+        await peer.connect(replica.port)
+    replica.process.terminate()
+    replica.resume()
+    for peer in cars:
+        await peer.closed()
+    assert [peer for peer in cars if not peer.is_welcome] == []
+    assert await ended(replica) == 0
+
+
 async def test_sessions_are_closed_at_the_rate(make_replica: MakeReplica, pool: Pool, secret_keys: str) -> None:
     rate, count = 400.0, 1000
     replica = make_replica(OVMS_DRAIN_RATE=rate)

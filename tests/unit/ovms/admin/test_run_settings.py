@@ -3,6 +3,7 @@
 import pytest
 
 from ovms.admin.errors import InputError
+from ovms.admin.run import programs_of_the_server
 from ovms.admin.run_settings import RunSettings
 
 
@@ -25,6 +26,12 @@ def test_without_variables_it_listens_on_this_machine_only() -> None:
         ({"OVMS_HTTP_PORT": "6867"}, "must be ports of their own"),
         ({"OVMS_HTTPS_PORT": "6870"}, "must be ports of their own"),
         ({"OVMS_DEMO": "no"}, "OVMS_DEMO=no: neither 0 nor 1"),
+        ({"OVMS_WORKERS": "0"}, "OVMS_WORKERS=0: not a number from 1 to 64"),
+        ({"OVMS_WORKERS": "two"}, "OVMS_WORKERS=two: not a number from 1 to 64"),
+        ({"OVMS_WORKERS": "2", "OVMS_HEALTH_PORT": "6866"}, "OVMS_HEALTH_PORT must be ports of their own"),
+        ({"OVMS_DRAIN_TIMEOUT": "long"}, "OVMS_DRAIN_TIMEOUT=long: not a number of seconds"),
+        ({"OVMS_DRAIN_TIMEOUT": "0"}, "OVMS_DRAIN_TIMEOUT=0: not a number of seconds"),
+        ({"OVMS_DRAIN_TIMEOUT": "inf"}, "OVMS_DRAIN_TIMEOUT=inf: not a number of seconds"),
     ],
 )
 def test_a_wrong_variable_is_named(environment: dict[str, str], message: str) -> None:
@@ -44,3 +51,15 @@ def test_the_address_to_show_is_one_that_answers(host: str, shown: str) -> None:
 def test_secrets_are_not_shown() -> None:
     environment = {"OVMS_DATABASE_URL": "secret", "OVMS_REDIS_URL": "secret", "OVMS_SECRET_KEYS": "secret"}
     assert "secret'" not in repr(RunSettings.from_environment(environment))
+
+
+def test_every_worker_has_an_internal_port() -> None:
+    settings = RunSettings.from_environment({"OVMS_WORKERS": "3", "OVMS_HEALTH_PORT": "7000"})
+    assert [port for name, port, _ in settings.ports() if name == "OVMS_HEALTH_PORT"] == [7000, 7001, 7002]
+    assert settings.for_services()["OVMS_HEALTH_PORT"] == "7000"
+
+
+def test_stopping_may_take_as_long_as_the_drain() -> None:
+    settings = RunSettings.from_environment({"OVMS_DRAIN_TIMEOUT": "90.5"})
+    [car_protocol, *_] = programs_of_the_server(settings, {}, demo_drives=False)
+    assert car_protocol.stop_timeout > 90.5

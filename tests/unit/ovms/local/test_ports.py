@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from ovms.local.errors import LocalError, PortBusy
-from ovms.local.ports import check_port, free_port
+from ovms.local.ports import check_port, free_port, free_ports
 
 
 def test_a_free_port_is_free() -> None:
@@ -20,3 +20,9 @@ def test_a_port_in_use_names_its_setting() -> None:
 def test_an_address_of_another_machine_is_said() -> None:
     with pytest.raises(LocalError, match=r"192\.0\.2\.1 port"):
         check_port("192.0.2.1", free_port(), "OVMS_V2_PORT")
+
+
+def test_free_ports_are_in_a_row() -> None:
+    first = free_ports(3)
+    for port in range(first, first + 3):
+        check_port("127.0.0.1", port, "OVMS_HEALTH_PORT")
