@@ -164,10 +164,12 @@ def test_a_database_that_ends_ends_everything(make_stack: Callable[..., Stack]) 
 
 
 def test_killed_it_takes_everything_along_and_starts_again(make_stack: Callable[..., Stack]) -> None:
-    stack = make_stack(OVMS_DEMO="0")
+    stack = make_stack(OVMS_DEMO="0", OVMS_WORKERS="2")
     stack.start()
     stack.await_ready()
     started = descendants(stack)
+    names = [" ".join(process.cmdline()) for process in started]
+    assert [sum(service in name for name in names) for service in ("-m car_protocol", "-m api_gateway")] == [3, 3]
 
     assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
 
