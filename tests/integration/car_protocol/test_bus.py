@@ -87,7 +87,7 @@ async def test_peer_counts_are_published_at_every_change(car_service: CarService
             async with asyncio.timeout(DEADLINE):
                 while True:
                     body = json.loads((await subscriber.take(1))[0])
-                    session, replicas = body.pop("session"), body.pop("replicas")
+                    session, replicas, _ = body.pop("session"), body.pop("replicas"), body.pop("at")
                     if body == expected:
                         break
             assert (session > 0) == car

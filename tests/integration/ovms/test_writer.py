@@ -1,5 +1,6 @@
 """The statements that write what cars send, against a real PostgreSQL."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.cars import add_vehicles
-from ovms.db.engine import Pool
+from ovms.db.engine import Pool, open_pool
 from ovms.db.writer import HistoryRow, StateRow, TokenRow, write_history, write_states, write_tokens
 
 NOW = int(time.time())
@@ -171,3 +172,14 @@ async def test_records_of_a_vehicle_that_has_gone_are_dropped_without_a_word(poo
 async def test_any_time_has_a_partition(pool: Pool, keys: Sequence[int], at: int) -> None:
     await write_history(pool, [record(keys[0], at=at, ack="1")])
     assert await records(pool) == [(1, at, b"x")]
+
+
+async def test_a_record_that_two_replicas_write_in_the_same_moment_is_kept_once(
+    pool: Pool, database_url: str, keys: Sequence[int]
+) -> None:
+    async with await open_pool(database_url, size=1) as another:
+        for number in range(100):
+            first = record(keys[0], number, ack=str(number))
+            again = first._replace(recorded_at=NOW - 1)
+            await asyncio.gather(write_history(pool, [first]), write_history(another, [again]))
+    assert [found[0] for found in await records(pool)] == list(range(100))

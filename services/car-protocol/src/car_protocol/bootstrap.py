@@ -155,6 +155,7 @@ def _make(
         hub,
         replicas,
         forward=lambda room, message, now: forward(server, room, message, now),
+        missed=lambda room: greeter.greet_again(room),  # noqa: PLW0108 (the greeter is made of the follower)
         monotonic=loop.time,
         wall=lambda: loop.time() + wall_offset,
     )

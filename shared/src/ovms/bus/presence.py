@@ -5,10 +5,11 @@ it has none, and how many apps and batch clients. The field counts while the rep
 died counts for nothing after `REPLICA_LEASE`; then any other one clears what it left. An HTTP session is a member of the
 vehicle's sorted set until its lease ends. Every change publishes who is connected now on the vehicle's peers channel:
 
-`{"vehicle": "DEMO", "car": 1, "apps": 3, "batch": 0, "http": 1, "http_until": 1700000000.5, "session": 1700000000123,
-"replicas": {"5f2c…": [1700000000123, 2, 0]}}`
+`{"vehicle": "DEMO", "at": "1700000000.123456", "car": 1, "apps": 3, "batch": 0, "http": 1, "http_until": 1700000000.5,
+"session": 1700000000123, "replicas": {"5f2c…": [1700000000123, 2, 0]}}`
 
-`car` is 0 or 1; `apps` counts HTTP sessions too; `session` is the epoch of the car's newest session.
+`at` is the Unix time of Redis, by which older news is told from newer; `car` is 0 or 1; `apps` counts HTTP sessions too;
+`session` is the epoch of the car's newest session.
 """
 
 import json
@@ -27,6 +28,7 @@ CLEAR_AT_ONCE: Final = 500
 _COMMON: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
+local at = string.format('%d.%06d', clock[1], clock[2])
 local function live_fields(key, names)
   local live, fields = {}, {}
   for replica in string.gmatch(names, '%S+') do live[replica] = true end
@@ -43,8 +45,8 @@ local function tell(channel, vehicle, fields, http, http_until)
     s, a, b = tonumber(s), tonumber(a), tonumber(b)
     session, apps, batch, replicas[fields[i]] = math.max(session, s), apps + a, batch + b, {s, a, b}
   end
-  redis.call('PUBLISH', channel, cjson.encode({vehicle = vehicle, car = session > 0 and 1 or 0, apps = apps, batch = batch,
-    http = http, http_until = tonumber(http_until), session = session, replicas = replicas}))
+  redis.call('PUBLISH', channel, cjson.encode({vehicle = vehicle, at = at, car = session > 0 and 1 or 0, apps = apps,
+    batch = batch, http = http, http_until = tonumber(http_until), session = session, replicas = replicas}))
 end
 """
 
@@ -72,7 +74,7 @@ local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then redis.call('EXPIREAT', KEYS[2], math.ceil(last[2]) + 1) end
 local fields = live_fields(KEYS[1], ARGV[3])
 if has_changed or http ~= before then tell(ARGV[2], ARGV[1], fields, http, first[2] or '0') end
-return {{before, http, first[2] or '0', fields, redis.call('HGET', KEYS[3], 'replica') or ''}}
+return {{at, http, first[2] or '0', fields, redis.call('HGET', KEYS[3], 'replica') or '', before}}
 """
 
 # KEYS: connections, http, session. ARGV: vehicle id, channel, replicas whose lease runs, the one that claims (none: it is
@@ -109,7 +111,7 @@ if delay == 0 then
 end
 local fields = live_fields(KEYS[1], ARGV[3])
 if delay == 0 and mine ~= '' then tell(ARGV[2], ARGV[1], fields, http, first[2] or '0') end
-return {{0, http, first[2] or '0', fields, mine, epoch, delay}}
+return {{at, http, first[2] or '0', fields, mine, epoch, delay}}
 """
 
 # KEYS: replicas. ARGV: replica, seconds. A lease that has run out is never renewed: others may be clearing what it stood for.
@@ -163,7 +165,7 @@ class Present:
     owner: str = ""
     """The replica that has or had the car's newest session, if it lives."""
     at: int = 0
-    """When that was so, as an epoch: later sessions have a later one."""
+    """When that was so, in microseconds of Redis' clock."""
 
     def peers(self) -> Peers:
         """The counts."""
@@ -214,7 +216,7 @@ class Presence:
         """Count an HTTP session as an app of the vehicle for `lifetime` seconds, or renew it."""
         [answer] = await self._run("connect", {vehicle_id: (member, str(lifetime))})
         peers = _present(answer).peers()
-        return Watching(peers, first=int(answer[0]) + peers.apps - peers.http == 0)
+        return Watching(peers, first=int(answer[5]) + peers.apps - peers.http == 0)
 
     async def disconnect(self, vehicle_id: str, member: str) -> Peers:
         """End an HTTP session's watch of a vehicle; one that is not there changes nothing."""
@@ -306,8 +308,7 @@ class Presence:
                 common = [vehicle_id, channels.peers_channel(vehicle_id), b" ".join(live)]
                 await script(keys=keys, args=[*common, *arguments], client=pipe)
             answers = await pipe.execute()
-        at = now[0] * 1000 + now[1] // 1000
-        return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:], at) for answer in answers]
+        return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
 
 
 def present_of(body: bytes) -> Present:
@@ -319,7 +320,7 @@ def present_of(body: bytes) -> Present:
     try:
         told = json.loads(body)
         replicas = {name: Connected(*map(int, counts)) for name, counts in told["replicas"].items()}
-        return Present(replicas, HttpWatchers(int(told["http"]), float(told["http_until"])))
+        return Present(replicas, HttpWatchers(int(told["http"]), float(told["http_until"])), at=_micros(told["at"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no message of a peers channel: {error!r}") from None
 
@@ -336,9 +337,14 @@ def _live(now: tuple[int, int], leases: Sequence[tuple[bytes, float]]) -> list[b
 
 
 def _present(answer: Sequence[Any]) -> Present:
-    """Of what `_evaluate` returns: HTTP sessions, the end of the first one's lease, names and values in turn, owner; time."""
-    _, http, until, fields, owner, *_, at = answer
+    """Of what `_evaluate` returns: time, HTTP sessions, the end of the first one's lease, names and values in turn, owner."""
+    at, http, until, fields, owner, *_ = answer
     replicas = {
         name.decode(): Connected(*map(int, counts.split())) for name, counts in zip(fields[::2], fields[1::2], strict=True)
     }
-    return Present(replicas, HttpWatchers(int(http), float(until)), owner.decode(), at)
+    return Present(replicas, HttpWatchers(int(http), float(until)), owner.decode(), _micros(at.decode()))
+
+
+def _micros(at: str) -> int:
+    seconds, micros = at.split(".")
+    return int(seconds) * 1_000_000 + int(micros)

@@ -21,8 +21,8 @@ SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.e
 WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
 """
 
-# What was sealed with another key can be opened by no app any more (manual, message 0x45). Where a later session has sealed with
-# another, elsewhere, this key's name comes too late.
+# What was sealed with another key can be opened by no app any more (manual, message 0x45). Where a later session has sealed
+# with another, elsewhere, this key's name comes too late.
 _TOKENS: Final = """
 WITH new AS (
   SELECT vehicle, token FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS new(vehicle, token, epoch)
@@ -50,6 +50,14 @@ WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle) AND (ack_cod
 ON CONFLICT (vehicle, record_type, record_number, recorded_at) DO UPDATE
 SET data = excluded.data, expires_at = excluded.expires_at, ack_code = excluded.ack_code
 """
+
+# What a replica kept while PostgreSQL was away the car may have sent again to another, and both write in the same moment: none
+# would see the other's row. A statement of its own, since the one after it sees what was committed before that began. Always in
+# the same order; the number is the second key's meaning, the first says whose locks they are.
+_LOCK_HISTORY: Final = "SELECT pg_advisory_xact_lock(6867, lock) FROM unnest($1::int[]) AS lock"
+
+HISTORY_LOCKS: Final = 256
+"""Vehicles share them: a batch has thousands of vehicles, and PostgreSQL's table of locks a few thousand places."""
 
 # One statement, so that a notification is in the history exactly when it is in the outbox. One that is in the history already
 # is a statement's that was given up here but not there: it is pushed already. A vehicle's outbox is bounded, and so is what
@@ -143,7 +151,11 @@ async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:
 
 async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:
     """Write history records, at most one a (vehicle, type, number, time), all or none."""
-    await pool.execute(_HISTORY, *zip(*rows, strict=True))
+    async with pool.acquire() as connection, connection.transaction():
+        locks = {row.vehicle % HISTORY_LOCKS for row in rows if row.ack_code is not None}
+        if locks:
+            await connection.execute(_LOCK_HISTORY, sorted(locks))
+        await connection.execute(_HISTORY, *zip(*rows, strict=True))
 
 
 async def write_notifications(pool: Pool, rows: Sequence[NotificationRow]) -> int:

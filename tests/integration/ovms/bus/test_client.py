@@ -1,5 +1,6 @@
 """The client of Redis, on a real Valkey."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ def test_a_transport_that_has_just_closed_is_a_lost_connection(redis_url: str) -
         client = open_redis(redis_url, socket_timeout=None)
         connection: Any = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
         connection._writer.transport.abort()
-        with pytest.raises(RedisError, match="closed"):
+        await asyncio.sleep(0)
+        with pytest.raises(RedisError):
             await connection.send_packed_command(b"*1\r\n$4\r\nPING\r\n", check_health=False)
         assert await client.ping()
         await connection.disconnect(nowait=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from car_protocol.rooms.hub import Elsewhere, Hub, Room
+from car_protocol.rooms.hub import CLOCK_STEP, Elsewhere, Hub, Room
 from fakes.peers import FakePeer, app, batch, car
 from fakes.rooms import FakePresence, publish_head, vehicle
 from ovms.bus.presence import HttpWatchers
@@ -236,3 +236,31 @@ def test_a_watcher_that_leaves_while_all_are_told_harms_nobody(hub: Hub, room: R
     room.tell_watchers(b"S1", NOW)
     assert other.take() == [b"S1"]
     assert room.connected() == (0, 1, 0)
+
+
+# ---- what is told late
+
+
+def test_what_is_older_than_what_is_known_changes_nothing(hub: Hub, room: Room, watching: FakePeer) -> None:
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other", at=2000), NOW)
+    assert watching.take() == [b"Z1"]
+    hub.changed_elsewhere(room, Elsewhere(at=1999), NOW)
+    assert (watching.take(), room.has_car) == ([], True)
+    hub.changed_elsewhere(room, Elsewhere(at=2000), NOW)
+    assert watching.take() == [b"Z0"]
+
+
+def test_what_is_much_older_is_news_after_a_clock_was_set_back(hub: Hub, room: Room, watching: FakePeer) -> None:
+    hub.changed_elsewhere(room, Elsewhere(session=5, replica="other", at=10**15), NOW)
+    hub.changed_elsewhere(room, Elsewhere(at=10**15 - CLOCK_STEP), NOW)
+    assert watching.take() == [b"Z1", b"Z0"]
+
+
+def test_a_car_whose_claim_was_answered_late_gives_way_at_once(hub: Hub, room: Room, watching: FakePeer) -> None:
+    hub.changed_elsewhere(room, Elsewhere(session=7, replica="other", at=2000), NOW)
+    watching.take()
+    module = car()
+    hub.join_car(room, module, NOW, epoch=6, elsewhere=Elsewhere(apps=9, at=1000))
+    assert module.closed == ["the car has logged in elsewhere"]
+    assert (room.car, room.has_car, room.elsewhere.session) == (None, True, 7)
+    assert watching.take() == [b"Z0", b"Z1", b"Z0", b"Z1"]

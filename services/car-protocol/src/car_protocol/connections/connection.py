@@ -257,6 +257,11 @@ class Connection(asyncio.Protocol):
             self._log("login refused")
             self._end()
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it waits to be greeted."""
+        return self._held is not None
+
     def hold_back(self) -> None:
         """Keep what is sent to it until `release`."""
         self._held = []

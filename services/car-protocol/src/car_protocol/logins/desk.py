@@ -150,7 +150,7 @@ class LoginDesk:
         for admission in admitted:
             if not admission.caller.is_gone:
                 self._enter(admission, claims.get(admission))
-            elif admission in claims:
+            elif admission.caller.role is Role.CAR:
                 self._hub.renounce(admission.vehicle)
 
     async def _claim(self, cars: Sequence[Admission]) -> dict[Admission, Claim]:
@@ -188,7 +188,6 @@ class LoginDesk:
             epoch, elsewhere = int(self._recorder.wall(now) * 1000), None
         else:
             epoch, elsewhere = claim.epoch, self._follower.elsewhere(claim.present)
-            room.announced = claim.present.replicas.get(claim.present.owner)
         self._hub.join_car(room, car, now, epoch=max(epoch, room.epoch + 1), elsewhere=elsewhere)
 
     def _admit_again(self, admission: Admission) -> None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import asyncpg
 import structlog
@@ -40,6 +40,10 @@ class Greeted(Protocol):
     @property
     def is_gone(self) -> bool:
         """Whether it has ended."""
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it waits to be greeted."""
 
     def hold_back(self) -> None:
         """Keep what is sent to it until `release`."""
@@ -82,6 +86,12 @@ class Greeter:
         else:
             self._follower.learn(room, partial(self._learnt, newcomer))
             self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, Learnt())
+
+    def greet_again(self, room: Room) -> None:
+        """Greet all who watch a car elsewhere: they may have missed some of what it said."""
+        for watcher in cast("Sequence[Greeted]", room.watchers):
+            if not watcher.is_held_back:
+                self.expect(watcher, room)
 
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
         if newcomer.learnt is not None:

@@ -42,6 +42,7 @@ class Follower:
 
     Args:
         forward: gives a car's message from elsewhere to those who watch here.
+        missed: called where Redis was away, so that those who watch here may have missed some.
         monotonic: the clock that messages are sent with.
         wall: the Unix time, against which leases end.
     """
@@ -54,6 +55,7 @@ class Follower:
         replicas: Replicas,
         *,
         forward: Callable[[Room, bytes, float], None],
+        missed: Callable[[Room], None],
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -62,6 +64,7 @@ class Follower:
         self._hub = hub
         self._replicas = replicas
         self._forward = forward
+        self._missed = missed
         self._monotonic = monotonic
         self._wall = wall
         self._rooms: dict[int, Room] = {}
@@ -120,7 +123,7 @@ class Follower:
         others = {name: connected for name, connected in present.replicas.items() if name != self._replicas.name}
         replica = max(others, key=lambda name: others[name].session, default="")
         session = others.get(replica, NOBODY).session
-        return Elsewhere(session, replica, sum(connected.apps for connected in others.values()), present.http)
+        return Elsewhere(session, replica, sum(connected.apps for connected in others.values()), present.http, present.at)
 
     # ---- what Redis tells
 
@@ -132,6 +135,8 @@ class Follower:
             self._forward(room, message, self._monotonic())
 
     def _hears_messages(self, room: Room) -> None:
+        if room.vehicle in self._hears:
+            self._missed(room)
         self._hears.add(room.vehicle)
         self._ask_about(room)
 
@@ -188,12 +193,13 @@ class Follower:
 
     def _ask_its_replica(self, room: Room, present: Present, answer: Answer) -> None:
         """What the car has said last may wait where it is or was connected."""
-        elsewhere = room.elsewhere
+        # Epochs are milliseconds; every session that has begun since is later.
+        elsewhere, before = room.elsewhere, present.at // 1000 - 1
         if elsewhere.session:
             replica, tell = elsewhere.replica, lambda told: answer(Learnt(elsewhere.session, told.at, told))
         else:
-            replica, tell = present.owner, lambda told: answer(Learnt(present.at, written=told))
+            replica, tell = present.owner, lambda told: answer(Learnt(before, written=told))
         if replica in ("", self._replicas.name):
-            answer(Learnt(present.at))
+            answer(Learnt(before))
         else:
             self._replicas.ask_for_unwritten(replica, room.vehicle, tell)

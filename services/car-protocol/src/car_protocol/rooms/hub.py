@@ -44,6 +44,8 @@ class Elsewhere:
     apps: int = 0
     http: HttpWatchers = NO_SESSIONS
     """HTTP sessions are at no replica of this service."""
+    at: int = 0
+    """When that was so, in microseconds of Redis' clock."""
 
     @property
     def watching(self) -> int:
@@ -52,13 +54,14 @@ class Elsewhere:
 
 
 NOBODY: Final = Connected(0, 0, 0)
+CLOCK_STEP: Final = 60_000_000
+"""Microseconds; what is told of a time before is taken for news after Redis' clock was set back."""
 
 
 class Room:
     """One vehicle, while somebody is connected to it or something of it waits to be written."""
 
     __slots__ = (
-        "announced",
         "apps",
         "batch",
         "car",
@@ -87,8 +90,6 @@ class Room:
         self.batch = 0
         self.epoch = 0
         """The session of the car that is or was here, as Redis numbered it."""
-        self.announced: Connected | None = NOBODY
-        """Who Redis knows to be connected here; None: that is not known."""
         self.elsewhere = Elsewhere()
         self.is_known = False
         """Whether the watchers here have been told whether the car is connected."""
@@ -151,9 +152,7 @@ class Hub:
 
     def renounce(self, vehicle: Vehicle) -> None:
         """A car has gone while it was let in: Redis believes that it is here."""
-        room = self._rooms.get(vehicle.key) or Room(vehicle, b"")
-        room.announced = None
-        self._changed(room)
+        self._changed(self._rooms.get(vehicle.key) or Room(vehicle, b""))
 
     def join_car(self, room: Room, car: Peer, now: float, *, epoch: int, elsewhere: Elsewhere | None = None) -> None:
         """A car has logged in, to a session of this epoch: it is told who watches; the watchers are told that it is here.
@@ -166,10 +165,12 @@ class Hub:
             room.tell_watchers(b"Z0", now)
         self._rooms.setdefault(room.vehicle, room)
         room.car, room.epoch, room.is_known = car, epoch, True
-        room.elsewhere = replace(elsewhere or room.elsewhere, session=0)
+        room.elsewhere = _without_former(_newer(room.elsewhere, elsewhere), epoch)
         room.tell_watchers(b"Z1", now)
         room.tell_car_the_count(now)
         self._changed(room)
+        if room.elsewhere.session:
+            self._give_way(room, car, now)
 
     def join_watcher(self, room: Room, watcher: Peer, now: float) -> None:
         """An app or a batch client has logged in: the car is told of an app, never of a batch client."""
@@ -203,17 +204,15 @@ class Hub:
     def changed_elsewhere(self, room: Room, elsewhere: Elsewhere, now: float) -> None:
         """Others have told who is connected to a vehicle there.
 
-        Where they have a newer session of the car, the one here ends; one that is not newer than the newest that was here has
-        ended too, and only its replica does not know it yet.
+        Where they have a newer session of the car, the one here ends.
         """
-        if elsewhere.session <= room.epoch:
-            elsewhere = replace(elsewhere, session=0)
-        former, room.elsewhere = room.elsewhere, elsewhere
+        if _newer(room.elsewhere, elsewhere) is room.elsewhere:
+            return
+        former, room.elsewhere = room.elsewhere, _without_former(elsewhere, room.epoch)
         if room.car is None:
             self._tell_of_the_car(room, former.session, now)
-        elif elsewhere.session:
-            self._throw_out(room, room.car, "the car has logged in elsewhere", now)
-            room.tell_watchers(b"Z1", now)
+        elif room.elsewhere.session:
+            self._give_way(room, room.car, now)
         elif elsewhere.watching != former.watching:
             room.tell_car_the_count(now)
 
@@ -226,6 +225,23 @@ class Hub:
         if session:
             room.tell_watchers(b"Z1", now)
 
+    def _give_way(self, room: Room, car: Peer, now: float) -> None:
+        self._throw_out(room, car, "the car has logged in elsewhere", now)
+        room.tell_watchers(b"Z1", now)
+
     def _throw_out(self, room: Room, car: Peer, reason: str, now: float) -> None:
         self.leave(room, car, now)
         car.close(reason)
+
+
+def _newer(known: Elsewhere, told: Elsewhere | None) -> Elsewhere:
+    """Answers and publications come by different ways, so what is told last may be older than what is known.
+
+    Unless Redis' clock was set back: then it is much older.
+    """
+    return known if told is None or 0 < known.at - told.at < CLOCK_STEP else told
+
+
+def _without_former(elsewhere: Elsewhere, epoch: int) -> Elsewhere:
+    """A session that is not newer than the newest that was here has ended, and only its replica does not know it yet."""
+    return replace(elsewhere, session=0) if elsewhere.session <= epoch else elsewhere

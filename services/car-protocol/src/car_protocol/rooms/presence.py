@@ -8,8 +8,8 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from car_protocol.rooms.hub import Hub, Room
-from ovms.bus.presence import REPLICA_LEASE, Claim, Presence
+from car_protocol.rooms.hub import NOBODY, Hub, Room
+from ovms.bus.presence import REPLICA_LEASE, Claim, Connected, Presence
 
 TICK: Final = 0.02
 RENEW_EVERY: Final = REPLICA_LEASE / 4
@@ -39,6 +39,8 @@ class PresenceKeeper:
         self._renamed = renamed
         self._replica: str | None = None
         self._changed: dict[str, Room] = {}
+        self._told: dict[str, Connected | None] = {}
+        """Who Redis knows to be connected here; None: it may know or not. Of other vehicles it knows that nobody is."""
         self._work = asyncio.Event()
         self._naming = asyncio.Lock()
         self._is_in_step = False
@@ -88,20 +90,23 @@ class PresenceKeeper:
 
     async def _announce(self, replica: str) -> None:
         changed, self._changed = self._changed, {}
-        connected = {room: room.connected() for room in changed.values() if room.connected() != room.announced}
-        if not connected:
+        connected = {name: room.connected() for name, room in changed.items()}
+        news = {name: counts for name, counts in connected.items() if counts != self._told.get(name, NOBODY)}
+        if not news:
             return
-        for room in connected:
-            room.announced = None
+        self._told |= dict.fromkeys(news)
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
-                await self._presence.announce(replica, {room.vehicle_id: counts for room, counts in connected.items()})
+                await self._presence.announce(replica, news)
         except BaseException:
             self._changed = changed | self._changed
             self._work.set()
             raise
-        for room, counts in connected.items():
-            room.announced = counts
+        for name, counts in news.items():
+            if counts == NOBODY:
+                del self._told[name]
+            else:
+                self._told[name] = counts
 
     async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
         """Make this replica the owner of some cars' newest sessions, in order; or be told to wait first.
@@ -112,8 +117,13 @@ class PresenceKeeper:
         Raises:
             RedisError, OSError: Redis is away.
         """
-        async with asyncio.timeout(CLAIM_TIMEOUT):
-            return await self._presence.claim(self._replica or "", cars)
+        # Not while something is announced: that must not come after it and say that the car is not here.
+        async with asyncio.timeout(CLAIM_TIMEOUT), self._naming:
+            self._told |= dict.fromkeys(name for name, _ in cars)
+            claims = await self._presence.claim(self._replica or "", cars)
+        for (name, _), claim in zip(cars, claims, strict=True):
+            self._told[name] = claim.present.replicas.get(claim.present.owner) if claim.epoch else None
+        return claims
 
     # ---- leases
 
@@ -124,7 +134,7 @@ class PresenceKeeper:
             if not self._is_in_step:
                 self._is_in_step = True
                 for room in self._hub:
-                    room.announced = None
+                    self._told[room.vehicle_id] = None
                     self.changed(room)
             for replica in await self._presence.ended_replicas():
                 cleared = await self._presence.clear_replica(replica)

@@ -5,8 +5,8 @@ all, a record with those who wait for its acknowledgement. On a tick all are wri
 batch. While PostgreSQL is away everything waits here: states never take more than one message a vehicle and code, and past
 `limit` bytes `is_full` asks the connections to read no more, so that the rest waits in the cars' own send buffers.
 
-A state is of the session that it came in, however late it is written: a car may have moved to another replica meanwhile, and come
-back. A key of paranoid mode is named after all that came before it was written: that ends what was sealed with another.
+A state is of the session that it came in, however late it is written: a car may have moved to another replica meanwhile, and
+come back. A key of paranoid mode is named after all that came before it was written: that ends what was sealed with another.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 
 Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow, TokenRow)
 Kept = tuple[bytes, float, str | None, int]
-"""The newest message of a vehicle and code, when it came, the name of the key that it is sealed with, and its session's epoch."""
+"""The newest message of a vehicle and code, when it came, the name of the key it is sealed with, and its session's epoch."""
 
 
 class Store(Protocol):
