@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from fixtures.cars import Peer
-from fixtures.replicas import Rig
+from fixtures.replicas import OWNER_PASSWORD, Rig
 from fixtures.visitors import NEVER, Visitors, becomes, heard, told
 
 A, B, C = range(3)
@@ -266,6 +266,34 @@ async def test_commands_of_two_apps_elsewhere_are_delivered_once_each(visitors: 
     assert car.heard == []
 
 
+async def test_an_answer_to_an_app_that_has_left_goes_nowhere(visitors: Visitors, vehicle: str) -> None:
+    car, app, batch = await scene(visitors, vehicle)
+    app.send(b"C20,1234")
+    await car.hears(b"C20,1234")
+    app.close()
+    await car.hears(b"Z0")
+    car.send(b"c20,0,for the one who left", b"c20,0,to all")
+    await batch.hears(b"c20,0,to all")
+
+
+async def test_users_who_sign_in_with_their_name_see_each_other(visitors: Visitors, vehicle: str) -> None:
+    """Scheme 1: lines in clear, and the id of the vehicle as it is stored."""
+    car = await visitors.car(vehicle, A)
+    reader, writer = await asyncio.open_connection("127.0.0.1", visitors.rig.replicas[B].port)
+    writer.write(f"MP-A 1 demo {OWNER_PASSWORD} {vehicle.lower()}\r\n".encode())
+    async with asyncio.timeout(SOON):
+        assert (await reader.readline()).startswith(f"MP-S 1 demo {vehicle} ".encode())
+        greeting = await reader.readuntil(NEVER + b"\r\n")
+        await car.until_hears(b"Z1")
+        car.send(b"S1,K")
+        writer.write(b"C20,1\r\n")
+        await car.until_hears(b"C20,1")
+        car.send(b"c20,0")
+        said = await reader.readuntil(b"c20,0\r\n")
+    assert (greeting + said).replace(b"Z0\r\n", b"") == b"Z1\r\n" + NEVER + b"\r\nS1,K\r\nT0\r\nc20,0\r\n"
+    writer.close()
+
+
 # ---- groups
 
 
@@ -454,6 +482,40 @@ async def test_a_replica_is_killed(visitors: Visitors, rig: Rig) -> None:
     car, app = await visitors.car(stays_away, A), apps[0]
     await app.until_hears(b"Z1")
     await car.until_hears(b"Z2")
+
+
+async def test_a_replica_hangs_for_longer_than_its_lease(visitors: Visitors, rig: Rig) -> None:
+    """It is taken for dead, and goes on as if it had just come: its cars stay, but for one that is elsewhere now."""
+    stays, moves = (OWNERS["demo"][next(_numbers)] for _ in range(2))
+    staying, former = await visitors.car(stays, A), await visitors.car(moves, A)
+    apps = [await visitors.app(name, B) for name in (stays, moves)]
+    app_beside = await visitors.app(stays, A)
+    caller = await visitors.caller()
+    await becomes(lambda: (told(staying), *map(told, apps)), (b"Z2", b"Z1", b"Z1"), SOON)
+    rig.replicas[A].pause()
+    try:
+        moved = await visitors.car(moves, C)
+        await becomes(lambda: told(apps[0]), b"Z0", CLEARED)
+        assert await caller.counts(stays) == (0, 1, 0)
+        staying.send(b"S1,while it hung")
+        apps[0].send(b"C9,to nobody")
+        await apps[0].until_hears(b"c9,1,Vehicle is not connected")
+    finally:
+        rig.replicas[A].resume()
+    async with asyncio.timeout(SOON):
+        await former.closed()
+    await becomes(lambda: (told(staying), *map(told, apps)), (b"Z2", b"Z1", b"Z1"), SOON)
+    await becomes(lambda: caller.counts(stays), (1, 2, 0), SOON)
+    assert await caller.counts(moves) == (1, 1, 0)
+    await becomes(lambda: visitors.state(stays), b"1,while it hung", SOON)
+    for car, app, number in ((staying, apps[0], 1), (moved, apps[1], 2), (staying, app_beside, 3)):
+        car.send(b"D%d" % number)
+        await app.until_hears(b"D%d" % number)
+        app.send(b"C%d" % number)
+        await car.until_hears(b"C%d" % number)
+        car.send(b"c%d,0" % number)
+        await app.until_hears(b"c%d,0" % number)
+    assert not [message for message in staying.heard if message.startswith(b"C9")]
 
 
 async def test_a_gateway_is_killed(visitors: Visitors, rig: Rig, vehicle: str) -> None:
