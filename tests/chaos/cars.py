@@ -95,9 +95,8 @@ class Car:
         if self.link is None or not self.is_in:
             return
         for code in codes:
-            message = self.module.state(code, self.link.number)
-            self.link.send(message)
-            self._journal.note(StateSent(self._journal.now(), self.link.number, code, self.module.newest[code]))
+            if self.link.send(self.module.state(code, self.link.number)):
+                self._journal.note(StateSent(self._journal.now(), self.link.number, code, self.module.newest[code]))
 
     async def _log_in(self, link: Link) -> None:
         until = self._journal.now() + self._welcome_patience

@@ -291,11 +291,11 @@ def counts_are_right(history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def last_states_are_heard(history: History, _: Evidence) -> Iterator[str]:
-    """Every app has heard what its car has sent last, since the faults ended."""
+    """Every app has heard what its car has sent last, in the session that is still open."""
     heard = {(event.socket, event.code): (event.number, event.car) for event in history.of(seen.StateHeard)}
     for (vehicle, code), event in history.last_states().items():
         for watcher in history.watchers.get(vehicle, ()):
-            if watcher.is_open and event.at >= history.settled_at:
+            if watcher.is_open and history.sockets[event.socket].is_open:
                 found = heard.get((watcher.number, code))
                 if found != (event.number, event.socket):
                     yield f"{watcher} heard {code} {found} last, sent was {(event.number, event.socket)} at {event.at:.2f}"

@@ -5,7 +5,9 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
+
+import asyncpg
 
 from chaos import plan
 from chaos.fleet import Fleet
@@ -14,6 +16,10 @@ from chaos.plan import Fault
 from fixtures.replicas import NotReady, Program, Rig, Store
 
 DRAIN_PATIENCE: Final = 30.0
+
+MOST_CONNECTIONS: Final = 50
+"""Of the PostgreSQL of a run."""
+_LOOK_AGAIN: Final = 0.05
 
 Tell = Callable[[str], None]
 
@@ -101,6 +107,8 @@ class Faults:
             await self._rig.aside(store.stop)
             await asyncio.sleep(fault.lasts)
             await self._rig.aside(store.start)
+        elif fault.kind == plan.FILL:
+            await _fill(store.url, fault.lasts)
         else:
             await self._rig.aside(store.kill)
             await asyncio.sleep(fault.lasts)
@@ -128,3 +136,18 @@ class Faults:
         if fault.target != plan.FLEET:
             self._tell(f"  {fault.target} is back after {now - began:.1f} s")
         self._journal.note(Faulted(began, now, fault.kind, fault.target))
+
+
+async def _fill(url: str, seconds: float) -> None:
+    """Take every connection that PostgreSQL has left, and whatever becomes free."""
+    taken: list[Any] = []
+    until = asyncio.get_running_loop().time() + seconds
+    try:
+        while asyncio.get_running_loop().time() < until:
+            try:
+                taken.append(await asyncpg.connect(url))
+            except (asyncpg.PostgresError, OSError):
+                await asyncio.sleep(_LOOK_AGAIN)
+    finally:
+        for connection in taken:
+            connection.terminate()

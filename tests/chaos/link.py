@@ -61,7 +61,7 @@ class Link(asyncio.Protocol):
 
     def send(self, *messages: bytes) -> bool:
         """Send messages; whether it was open, which is no promise that they arrive."""
-        if self.is_closed or not self.is_welcome:
+        if self.is_closed or not self.is_welcome or self._transport is None or self._transport.is_closing():
             return False
         for message in messages:
             self._session.send(message)

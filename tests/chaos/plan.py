@@ -8,6 +8,7 @@ KILL: Final = "kill"
 DRAIN: Final = "drain"
 PAUSE: Final = "pause"
 RESTART: Final = "restart"
+FILL: Final = "fill"
 TAKEOVER: Final = "takeover"
 TWINS: Final = "twins"
 CUT: Final = "cut"
@@ -58,6 +59,7 @@ KINDS: Final = (
     Kind(KILL, POSTGRES, 2, 0.0, 5.0),
     Kind(RESTART, POSTGRES, 1, 0.0, 2.0),
     Kind(PAUSE, POSTGRES, 2, 1.0, 10.0),
+    Kind(FILL, POSTGRES, 1, 1.0, 6.0),  # all its connections are taken
     Kind(KILL, GATEWAY, 1, 0.0, 3.0),
     Kind(DRAIN, GATEWAY, 1, 0.0, 2.0),
     Kind(TAKEOVER, FLEET, 4, 0.0, 0.5),

@@ -12,7 +12,7 @@ from typing import Final
 from chaos import journal as seen
 from chaos.checks import IN_THE_END, Violation, violations
 from chaos.evidence import Evidence, NoEvidence, gather
-from chaos.faults import Faults
+from chaos.faults import MOST_CONNECTIONS, Faults
 from chaos.fleet import Fleet, Size
 from chaos.journal import Journal, Settled
 from chaos.plan import draw
@@ -34,7 +34,7 @@ class Setting:
     gateways: int = 2
     size: Size = field(default_factory=Size)
     keep: Path | None = None
-    """A directory for the logs of the services."""
+    """A directory for the logs of the services and the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class Result:
 def run(seed: int, setting: Setting, tell: Callable[[str], None]) -> Result:
     """Run one seed."""
     size = setting.size
-    with Rig(replicas=setting.replicas, gateways=setting.gateways, owners=size.vehicles()) as rig:
+    settings = {"max_connections": str(MOST_CONNECTIONS)}
+    with Rig(replicas=setting.replicas, gateways=setting.gateways, owners=size.vehicles(), postgres_settings=settings) as rig:
         try:
             return asyncio.run(_run(seed, setting, rig, tell))
         finally:
             if setting.keep is not None:
-                setting.keep.mkdir(parents=True, exist_ok=True)
                 for program in rig.programs:
                     (setting.keep / f"{seed}-{program.name}.log").write_text(program.log)
 
@@ -79,6 +79,9 @@ async def _run(seed: int, setting: Setting, rig: Rig, tell: Callable[[str], None
         return Result(seed, violations(journal.events, evidence), figures(journal))
     finally:
         await fleet.stop()
+        if setting.keep is not None:
+            setting.keep.mkdir(parents=True, exist_ok=True)
+            (setting.keep / f"{seed}-journal.txt").write_text("".join(f"{event}\n" for event in journal.events))
 
 
 async def _await_everybody(fleet: Fleet) -> None:

@@ -51,6 +51,7 @@ def calm() -> list[Event]:
         Counted(2.1, APP, 1),
         Counted(2.1, CAR, 1),
         StateHeard(2.1, APP, "S", 2, CAR),
+        StateHeard(2.1, APP, "V", 1, CAR),
         SignedIn(3.0, "owner"),
         Called(3.0, 3.1, "owner", "gateway 1", "/api/vehicle/DEMO", 200, False),
         Watching(3.1, "owner", "DEMO"),
@@ -89,6 +90,7 @@ def moved(*, closed_after: float = 0.5, begun: float = 10.0) -> list[Event]:
         Welcomed(begun + 0.1, NEWER),
         Counted(begun + 0.1, NEWER, 2),
         StateSent(begun + 0.2, NEWER, "V", 10),
+        StateHeard(begun + 0.2, APP, "V", 10, NEWER),
         Lost(begun + 0.1 + closed_after, CAR, True, "closed"),
     ]
     return [
@@ -157,6 +159,7 @@ WRONG: dict[str, list[Event]] = {
     "records are acknowledged": before(Settled, RecordMade(9.0, "DEMO", 2)),
     "last commands are answered": without(CommandAnswered),
     "last states are heard": without(StateHeard),
+    "last states are heard ": [event for event in calm() if not (isinstance(event, StateHeard) and event.code == "V")],
     "everybody is in again": without(Settled),
     "counts are right": [*calm(), Counted(30.1, CAR, 1)],
     "counts are right ": [*calm(), Counted(30.1, APP, 0)],
