@@ -144,6 +144,39 @@ async def looked_up_in_vain(service: CarService) -> None:
     await until(lambda: service.running.server.desk._credentials._register.is_away, DEADLINE)
 
 
+# ---- apps
+
+
+@pytest.mark.parametrize("how", ["killed", "paused"])
+async def test_an_app_is_shown_what_is_known_and_the_rest_when_postgresql_is_back(
+    car_service: CarService, pool: Pool, fragile: Fragile, how: str
+) -> None:
+    car, other = await car_service.car(), await car_service.car("Other-1")
+    car.send(b"V4", b"S0")
+    other.send(b"W3")
+    await asyncio.gather(car.drain(), other.drain())
+    await car_service.written()
+    other.close()
+    async with fragile.away(how, pool):
+        car.send(b"S1")
+        await car.drain()
+        app, lonely = await car_service.app(), await car_service.app("Other-1")
+        await app.hears(b"Z1", b"S1", b"T*")
+        await lonely.hears(b"Z0")
+        car.send(b"D2")
+        await app.hears(b"D2", b"T0")
+        app.send(b"C7,lock")
+        await car.until_hears(b"C7,lock")
+        car.send(b"c7,0,locked")
+        await app.hears(b"c7,0,locked")
+        second = await car_service.batch()
+        await second.hears(b"Z1", b"S1", b"D2", b"T*")
+    for watcher in (app, second):
+        await watcher.hears(b"Z1", b"S1", b"D2", b"V4", b"T*")
+    await lonely.hears(b"Z0", b"W3", b"T*")
+    assert await app.drain() == []
+
+
 # ---- who waits
 
 

@@ -3,6 +3,10 @@
 From its login on a newcomer hears the car; what it hears waits until it has been greeted with what was before. Nothing may be
 missing between the two, or come twice in the wrong order, wherever the car is connected: what is not in PostgreSQL yet is asked
 of whoever has to write it, PostgreSQL is asked after that, and what it has of a later time is left to be heard.
+
+While PostgreSQL is away newcomers are greeted with what this replica knows, hear their car and may send it commands: an app
+that is shown little is better off than one that is shown nothing. When it is back they are greeted once more, as if they had
+just come.
 """
 
 import asyncio
@@ -72,6 +76,10 @@ class Greeter:
         self._recorder = recorder
         self._follower = follower
         self._ready: list[Newcomer] = []
+        self._is_away = False
+        """Whether PostgreSQL did not answer the last time it was asked."""
+        self._greeted_without: list[tuple[Greeted, Room]] = []
+        """Those who are greeted once more when it is back."""
         self._work = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._log = structlog.get_logger("login")
@@ -102,7 +110,10 @@ class Greeter:
             newcomer.unwritten = newest(newcomer.unwritten, elsewhere)
             if told.paranoid_token is not None:
                 newcomer.paranoid_token = newcomer.room.paranoid_token = told.paranoid_token
-        self._ready.append(newcomer)
+        if self._is_away:
+            self._greet_without([newcomer])
+        else:
+            self._ready.append(newcomer)
         self._work.set()
 
     async def run(self) -> None:
@@ -110,14 +121,22 @@ class Greeter:
         while True:
             await self._work.wait()
             try:
+                if self._is_away:
+                    await self._greet_once_more()
                 await self._greet(self._ready[:BATCH])
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-                self._log.warning("PostgreSQL does not answer; greetings wait", reason=type(error).__name__)
+                if not self._is_away:
+                    self._log.warning("PostgreSQL does not answer; greetings are not whole", reason=type(error).__name__)
+                self._is_away = True
+                waiting, self._ready = self._ready, []
+                self._greet_without(waiting)
                 await asyncio.sleep(RETRY_AFTER)
-            if not self._ready:
+            if not (self._ready or self._greeted_without):
                 self._work.clear()
 
     async def _greet(self, newcomers: Sequence[Newcomer]) -> None:
+        if not newcomers:
+            return
         stored = await find_messages(self._pool, {newcomer.room.vehicle for newcomer in newcomers})
         wall = self._recorder.wall(self._loop.time())
         del self._ready[: len(newcomers)]
@@ -125,6 +144,26 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 newcomer.caller.release(greeting(newcomer.room, newcomer.paranoid_token, messages, wall))
+
+    # ---- while PostgreSQL is away
+
+    def _greet_without(self, newcomers: Sequence[Newcomer]) -> None:
+        wall = self._recorder.wall(self._loop.time())
+        for newcomer in newcomers:
+            if not newcomer.caller.is_gone:
+                known = greeting(newcomer.room, newcomer.paranoid_token, newcomer.unwritten, wall)
+                # Where nothing is known, it is not known either that the car never sent anything.
+                newcomer.caller.release(known if known[-1] != b"T%d" % NEVER else known[:-1])
+                self._greeted_without.append((newcomer.caller, newcomer.room))
+        self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
+
+    async def _greet_once_more(self) -> None:
+        await find_messages(self._pool, ())
+        self._is_away = False
+        again, self._greeted_without = self._greeted_without, []
+        for caller, room in again:
+            if not (caller.is_gone or caller.is_held_back):
+                self.expect(caller, room)
 
 
 def until(stored: Messages, learnt: Learnt | None) -> Messages:
