@@ -1,7 +1,5 @@
 """What a message causes."""
 
-import asyncio
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,54 +9,14 @@ from car_protocol.actions.notification import notify
 from car_protocol.actions.ping import answer_ping, ignore
 from car_protocol.actions.relay import MOST_TO_A_CAR, to_car
 from car_protocol.actions.state import LONGEST_STORED, store_and_forward
-from car_protocol.rooms.hub import Room
-from car_protocol.server import Server
-from fakes.peers import FakePeer, app, batch, car
-from fakes.rooms import vehicle
-from fakes.servers import WALL_OFFSET, make_server
-from fakes.stores import FakeStore
+from fakes.servers import WALL_OFFSET
 from ovms.db.writer import HistoryRow
 from ovms.identity import Role
 from ovms.protocol import ServerSession, Timeouts
+from unit.car_protocol.actions.scenes import NOW, Scene
 from unit.ovms.protocol.sessions import SECRET, SERVER_TOKEN, welcome
 
-NOW = 5000.25
 WALL = int(WALL_OFFSET + NOW)
-
-
-class Scene:
-    """A car, an app and a batch client of one vehicle, who have forgotten their greeting."""
-
-    def __init__(self) -> None:
-        self.server: Server = make_server()
-        self.room: Room = self.server.hub.room(vehicle())
-        self.car, self.app, self.batch = car(), app(), batch()
-        self.server.hub.join_car(self.room, self.car, NOW, epoch=1)
-        for watcher in (self.app, self.batch):
-            self.server.hub.join_watcher(self.room, watcher, NOW)
-        self.car.take(), self.app.take()
-
-    def leave(self, peer: FakePeer) -> None:
-        self.server.hub.leave(self.room, peer, NOW)
-        self.car.take(), self.app.take(), self.batch.take()
-
-    @property
-    def published(self) -> list[tuple[str, bytes]]:
-        return self.server.publisher.messages  # type: ignore[return-value]
-
-    @property
-    def ignored(self) -> int:
-        return self.server.counters.ignored
-
-    def waiting(self) -> dict[str, bytes]:
-        return {chr(code): kept.message for code, kept in self.server.recorder.pending(self.room.vehicle).items()}
-
-    def rows(self) -> list[HistoryRow]:
-        """The records, after they have been written."""
-        asyncio.run(self.server.recorder.flush())
-        store = self.server.recorder._store
-        assert isinstance(store, FakeStore)
-        return list(store.history.values())
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Answers the commands about what is kept here: traffic (30), history summary (31) and history records (32).
 
-An answer can be long, and who asked may read slowly: it is sent piece by piece as it is read, by a task of its own.
+An answer can be long, and who asked may read slowly: it is sent line by line as it is read, by a task of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,8 +19,8 @@ from ovms.times import read_since, write_time
 SUMMARY: Final = 31
 RECORDS: Final = 32
 TRAFFIC_DAYS: Final = 90
-PIECE: Final = 100
-"""Lines that are sent before the reader must have caught up."""
+AT_ONCE: Final = 100
+"""Lines that are sent before everybody else has a turn."""
 
 
 class Archive:
@@ -60,9 +59,11 @@ class Archive:
             self._log.warning("a history command fails", command=number, reason=type(error).__name__)
             peer.send(b"c%d,1,Database is not available" % number, self._loop.time())
             return
-        async for piece in _pieces(peer, lines):
-            for line in piece:
-                peer.send(line, self._loop.time())
+        for number, line in enumerate(lines):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            await peer.has_read()
+            peer.send(line, self._loop.time())
 
     async def _read(self, room: Room, number: int, arguments: str) -> list[bytes]:
         if number == SUMMARY:
@@ -97,9 +98,3 @@ class Archive:
             for index, record in enumerate(found, 1)
         ]
         return lines or [b"c32,1,No historical data available"]
-
-
-async def _pieces(peer: Peer, lines: Sequence[bytes]) -> AsyncIterator[Sequence[bytes]]:
-    for start in range(0, len(lines), PIECE):
-        await peer.has_read()
-        yield lines[start : start + PIECE]
