@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := shared services/car-protocol services/api-gateway
-PYTHON_FILES := shared services tests
+PYTHON_FILES := shared services tests docs
 # The simulator, and the fixtures that scripts share with the tests.
 WITH_TESTS := env PYTHONPATH="$(CURDIR)/tests" MYPYPATH="$(CURDIR)/tests"
 

@@ -24,6 +24,7 @@ COMMANDS = [line for block in re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL
 
 RUN = "make run"
 ASK = "curl 'http://127.0.0.1:6868/api/status/DEMO?username=demo&password=demo'"
+LISTEN = "OVMS_REDIS_URL=unix://$PWD/.ovms/valkey/valkey.sock .venv/bin/python docs/examples/subscriber.py DEMO"
 RUN_FOR_OTHERS = "OVMS_DEMO=0 OVMS_HOST=0.0.0.0 make run"
 ADD_OWNER = ".venv/bin/ovms owner add alice"
 ADD_VEHICLE = ".venv/bin/ovms vehicle add MYCAR --owner alice"
@@ -106,7 +107,7 @@ def make(*arguments: str) -> str:
 
 
 def test_every_command_is_tried_below() -> None:
-    assert COMMANDS == [RUN, ASK, RUN_FOR_OTHERS, ADD_OWNER, ADD_VEHICLE, TEST]
+    assert COMMANDS == [RUN, ASK, LISTEN, RUN_FOR_OTHERS, ADD_OWNER, ADD_VEHICLE, TEST]
 
 
 def test_the_demo_car_is_asked_for_its_state(demo: Stack) -> None:
@@ -123,6 +124,17 @@ def test_the_manual_is_where_the_readme_says(demo: Stack) -> None:
     [address] = re.findall(r"<http://127\.0\.0\.1:6868(/[^>]*)>", README)
     with urllib.request.urlopen(demo.http_url + address, timeout=10) as answer:
         assert answer.status == 200
+
+
+def test_a_program_hears_the_demo_car(demo: Stack) -> None:
+    command = LISTEN.replace("$PWD/.ovms", str(demo.data_directory))
+    program = subprocess.Popen(["sh", "-c", f"exec env {command}"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout is not None
+        assert any(re.match(r"ovms:{DEMO}:messages \w ", line) for line in program.stdout)
+    finally:
+        program.kill()
+        program.communicate()
 
 
 def test_an_owner_and_a_vehicle_are_made(for_others: Stack) -> None:

@@ -1,18 +1,13 @@
-"""The channels of Redis, their bodies and the keys beside them: what other programs may rely on.
+"""The names of the channels of Redis, which `interface` declares, and of the keys beside them, which are the server's own.
 
-All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot. One
-subscribes to channels by their exact names, never by a pattern.
+All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot.
 
-| name | kind | body |
+| key | kind | what is in it |
 |---|---|---|
-| `ovms:{DEMO}:messages` | channel | what apps hear from the car: one byte of code, then the data |
-| `ovms:{DEMO}:peers` | channel | JSON: who is connected, at every change; see `presence` |
 | `ovms:{DEMO}:connections` | hash | per replica of car-protocol: `<session> <apps> <batch>` connected there |
 | `ovms:{DEMO}:http` | sorted set | an HTTP session that watches the car, scored by the Unix time at which its lease ends |
 | `ovms:{DEMO}:session` | hash | the car's newest session, and how often it was thrown out lately; see `presence.claim` |
-| `ovms:group:<NAME>` | channel | cars of a group and who asks for them; see `groups` |
 | `ovms:replicas` | sorted set | a replica of car-protocol, scored by the Unix time at which its lease ends |
-| `ovms:replica:<id>` | channel | for one replica; see `replicas` |
 | `ovms:replica:<id>:vehicles` | set | the vehicles that a replica has announced |
 | `ovms:session:<sha256>` | hash | an HTTP session, by the SHA-256 of its id |
 """

@@ -1,10 +1,4 @@
-"""What goes over a group's channel.
-
-| body | meaning |
-|---|---|
-| `update <replica> <message>` | the newest update of a car at `replica`, as subscribers get it: `g<vehicle>,<GROUP>,<data>` |
-| `ask <replica> <peer>` | a peer at `replica` wants the newest updates: every other replica sends it those of its cars |
-"""
+"""What goes over a group's channel: updates of cars, and questions for the newest ones. `interface` declares them."""
 
 from typing import Final, NamedTuple, TypeAlias
 

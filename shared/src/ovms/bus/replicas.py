@@ -1,18 +1,7 @@
-"""What goes over a replica's own channel: words that one replica has for one other.
+"""What goes over a replica's own channel: words that one replica has for one other. `interface` declares them.
 
-A body is a word, then fields with a space after each; the last field is the rest of the body and may be any bytes.
-
-| body | meaning |
-|---|---|
-| `car <session> <vehicle> <replica> <peer> <message>` | a peer at `replica` says this to the car whose session this is |
-| `peer <peer> <message>` | for a peer connected here |
-| `unwritten <vehicle> <replica> <question>` | what of this car's state is not in PostgreSQL yet? |
-| `written <question> <JSON>` | the answer: `{"at": …, "token": …, "messages": [[message, time, sealed with, session], …]}` |
-
-`vehicle` is the key in PostgreSQL. In JSON a message is Latin-1, a time is a Unix time, `token` names the car's key of paranoid
-mode (null: it is not known there), `sealed with` that of a message (null: it is not sealed). A message to a car names the
-session that it is for: of two replicas that both believe to have the car only one has that session, so nothing is delivered
-twice.
+A message to a car names the session that it is for: of two replicas that both believe to have the car only one has that
+session, so nothing is delivered twice.
 """
 
 import json

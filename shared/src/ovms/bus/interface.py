@@ -1,0 +1,199 @@
+"""The channels of Redis and what is published on them, declared once; docs/asyncapi.yaml is made from it."""
+
+from typing import Final
+
+from ovms.bus.declaration import (
+    BYTES,
+    COUNT,
+    NAME,
+    Channel,
+    Field,
+    Json,
+    Message,
+    Parameter,
+    Schema,
+    Service,
+    Words,
+    json_object,
+)
+
+VERSION: Final = "1.0.0"
+"""Of the public channels: the first number changes where a subscriber has to."""
+
+_CAR, _GATEWAY = Service.CAR_PROTOCOL, Service.API_GATEWAY
+
+# ---- values
+
+_TIME: Final[Schema] = {"type": "number", "minimum": 0}
+_MICROSECONDS: Final[Schema] = {"type": "string", "pattern": r"^[0-9]+\.[0-9]{6}$"}
+_FLAG: Final[Schema] = {"type": "integer", "enum": [0, 1]}
+_NAME_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+_CONNECTED: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": {"type": "array", "items": COUNT, "minItems": 3, "maxItems": 3},
+}
+
+_SESSION: Final = Field("session", COUNT, "the number of the car's session that it is for", 1785747907123)
+_KEY: Final = Field("vehicle", COUNT, "the vehicle's key in PostgreSQL", 17)
+_REPLICA: Final = Field("replica", NAME, "the replica that says this, and to which an answer goes", "5f2c8e0a91b3d764")
+_PEER: Final = Field("peer", COUNT, "the number of a peer at its replica", 42)
+_QUESTION: Final = Field("question", COUNT, "the number that the question and its answer have", 43)
+
+# What has not been written yet of a code.
+_KEPT: Final[Schema] = {
+    "type": "array",
+    "items": [
+        {**BYTES, "minLength": 1, "description": "the message, in Latin-1"},
+        {**_TIME, "description": "the Unix time at which it came"},
+        {**_NAME_OR_NULL, "description": "the name of the key that it is sealed with; null: it is not sealed"},
+        {**COUNT, "description": "the number of the car's session"},
+    ],
+    "minItems": 4,
+    "maxItems": 4,
+}
+_UNWRITTEN: Final = json_object(
+    Field("at", _TIME, "the Unix time until which it tells; what came later is published after it", 0),
+    Field("token", _NAME_OR_NULL, "the name of the car's key of paranoid mode, empty outside it; null: not known there", ""),
+    Field("messages", {"type": "array", "items": _KEPT}, "the newest message of each code", []),
+)
+_UNWRITTEN_EXAMPLE: Final = '{"at": 1785747907.5, "token": "", "messages": [["S75.5,K", 1785747907.25, null, 1785747907123]]}'
+
+# ---- channels
+
+_VEHICLE: Final = Parameter("vehicle", "The vehicle's id in upper case.", "DEMO")
+
+MESSAGES: Final = Channel(
+    "messages",
+    "ovms:{{vehicle}}:messages",
+    "What a car says to all who watch it, as apps get it.",
+    _VEHICLE,
+    (
+        Message(
+            "state",
+            "A record of the car's state, by its code; the known ones are in records.md.",
+            r"^[^ACEGHPacghp][\s\S]*$",
+            "S75.5,K,230,16,charging,standard",
+        ),
+        Message(
+            "notification",
+            "`P`, the type (`A` alert, `E` error, `I` information), then the text.",
+            r"^P[\s\S]*$",
+            "PACharging has been interrupted",
+        ),
+        Message("answer", "An answer to a command of nobody who is known: `c<number>,<result>`.", r"^c[\s\S]*$", "c7,0,done"),
+        Message("key", "`ET<token>`: the name of the key that car and apps seal with.", r"^ET[\s\S]+$", "ETq3nXvB"),
+        Message(
+            "sealed",
+            "`EM<code><data>`: a message that only its code tells of.",
+            r"^EM[^ACEGHPTZafghp][\s\S]+$",
+            "EMDr7YkQw==",
+        ),
+    ),
+    publishers=(_CAR,),
+    subscribers=(_CAR,),
+    is_public=True,
+)
+
+PEERS: Final = Channel(
+    "peers",
+    "ovms:{{vehicle}}:peers",
+    "Who is connected to a vehicle, at every change.",
+    _VEHICLE,
+    (
+        Json(
+            "peers",
+            "How many of each kind are connected now, at all replicas.",
+            (
+                Field("vehicle", BYTES, "the vehicle's id; upper and lower case do not matter", "DEMO"),
+                Field(
+                    "at",
+                    _MICROSECONDS,
+                    "the Unix time of Redis at which this was so; of two the later one holds",
+                    "1785747907.123456",
+                ),
+                Field("car", _FLAG, "1: the car is connected", 1),
+                Field("apps", COUNT, "interactive apps, HTTP sessions among them", 3),
+                Field("batch", COUNT, "batch clients", 0),
+                Field("http", COUNT, "HTTP sessions", 1),
+                Field(
+                    "session", COUNT, "the number of the car's newest session, greater than all before; 0: none", 1785747907123
+                ),
+                Field(
+                    "http_until",
+                    _TIME,
+                    "the Unix time at which the first of the HTTP sessions' leases ends; 0: none",
+                    1785748207.5,
+                    is_internal=True,
+                ),
+                Field(
+                    "replicas",
+                    _CONNECTED,
+                    "by replica: the car's session there (0: none), apps, batch clients",
+                    {"5f2c8e0a91b3d764": [1785747907123, 2, 0]},
+                    is_internal=True,
+                ),
+            ),
+        ),
+    ),
+    publishers=(_CAR, _GATEWAY),
+    subscribers=(_CAR,),
+    is_public=True,
+)
+
+REPLICA: Final = Channel(
+    "replica",
+    "ovms:replica:{replica}",
+    "For one replica, from the others.",
+    Parameter("replica", "The replica's name, new at every start.", "5f2c8e0a91b3d764"),
+    (
+        Words(
+            "car",
+            # Of two replicas that both believe to have the car only one has that session.
+            "A peer elsewhere says this to the car; delivered at most once, since it names the session that it is for.",
+            (
+                _SESSION,
+                _KEY,
+                _REPLICA,
+                _PEER,
+                Field("message", BYTES, "the message: one byte of code, then the data", "C7,SYSTEM"),
+            ),
+        ),
+        Words(
+            "peer",
+            "For a peer that is connected here.",
+            (_PEER, Field("message", BYTES, "the message: one byte of code, then the data", "c7,0,done")),
+        ),
+        Words("unwritten", "What of this car's state is not in PostgreSQL yet?", (_KEY, _REPLICA, _QUESTION)),
+        Words(
+            "written",
+            "The answer: all that was not in it; what else had come is in PostgreSQL now.",
+            (_QUESTION, Field("told", _UNWRITTEN, "JSON", _UNWRITTEN_EXAMPLE)),
+        ),
+    ),
+    publishers=(_CAR,),
+    subscribers=(_CAR,),
+)
+
+GROUP: Final = Channel(
+    "group",
+    "ovms:group:{group}",
+    "Cars of a group, and those who ask for them.",
+    Parameter("group", "The group's name in upper case; it may be any bytes.", "FRIENDS"),
+    (
+        Words(
+            "update",
+            "The newest update of a car.",
+            (
+                _REPLICA,
+                Field(
+                    "message", BYTES, "as subscribers get it: `g<vehicle>,<GROUP>,<data>`", "gDEMO,FRIENDS,75.5,22.27,114.18"
+                ),
+            ),
+        ),
+        Words("ask", "A peer wants the newest updates: every other replica sends it those of its cars.", (_REPLICA, _PEER)),
+    ),
+    publishers=(_CAR,),
+    subscribers=(_CAR,),
+)
+
+CHANNELS: Final = (MESSAGES, PEERS, REPLICA, GROUP)

@@ -1,0 +1,69 @@
+"""Names of channels and keys."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovms.bus import channels
+from ovms.bus.declaration import Channel
+from ovms.bus.interface import CHANNELS
+from ovms.bus.sessions import session_key
+from ovms.identity import fold_vehicle_id
+
+VEHICLE_IDS = st.from_regex(r"[A-Za-z0-9._-]{1,32}", fullmatch=True)
+
+# A channel's parameter, and the function that makes its name of it.
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "vehicle": VEHICLE_IDS.map(fold_vehicle_id),
+    "replica": st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
+    "group": st.binary(max_size=64).map(lambda name: name.decode("latin-1")),
+}
+NAMES: dict[str, Callable[[str], str]] = {
+    "messages": channels.messages_channel,
+    "peers": channels.peers_channel,
+    "replica": channels.replica_channel,
+    "group": lambda name: channels.group_channel(name.encode("latin-1")).decode("latin-1"),
+}
+OF_A_VEHICLE = (
+    channels.messages_channel,
+    channels.peers_channel,
+    channels.connections_key,
+    channels.http_key,
+    channels.session_key,
+)
+
+
+@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.name)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_a_name_is_the_declared_address_filled_in(channel: Channel, data: st.DataObject) -> None:
+    value = data.draw(VALUES[channel.parameter.name])
+    assert NAMES[channel.name](value) == channel.filled_in(value)
+
+
+def test_the_examples_are_what_one_types_at_a_command_line() -> None:
+    names = [channel.filled_in(channel.parameter.example) for channel in CHANNELS]
+    assert names == ["ovms:{DEMO}:messages", "ovms:{DEMO}:peers", "ovms:replica:5f2c8e0a91b3d764", "ovms:group:FRIENDS"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(vehicle_id=VEHICLE_IDS)
+def test_all_names_of_a_vehicle_have_one_tag_however_it_is_spelled(vehicle_id: str) -> None:
+    for name_of in OF_A_VEHICLE:
+        # Redis Cluster looks for the first opening brace and the first closing one after it.
+        tag = name_of(vehicle_id).split("{", 1)[1].split("}", 1)[0]
+        assert tag == vehicle_id.upper()
+        assert name_of(vehicle_id) == name_of(vehicle_id.upper())
+
+
+def test_names_differ() -> None:
+    assert len({name_of("DEMO") for name_of in OF_A_VEHICLE}) == len(OF_A_VEHICLE)
+
+
+def test_the_keys_are_listed() -> None:
+    keys = [name_of("DEMO") for name_of in OF_A_VEHICLE if name_of.__name__.endswith("_key")]
+    keys += [channels.REPLICAS, channels.replica_vehicles_key("<id>"), session_key("")[:-64] + "<sha256>"]
+    rows = [line.split("`")[1] for line in (channels.__doc__ or "").splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(keys)
