@@ -3,13 +3,8 @@
 A replica of car-protocol writes one field a vehicle, `<session> <apps> <batch>`: the epoch of the car's session there, 0 where
 it has none, and how many apps and batch clients. The field counts while the replica's own lease runs, so that a replica that
 died counts for nothing after `REPLICA_LEASE`; then any other one clears what it left. An HTTP session is a member of the
-vehicle's sorted set until its lease ends. Every change publishes who is connected now on the vehicle's peers channel:
-
-`{"vehicle": "DEMO", "at": "1700000000.123456", "car": 1, "apps": 3, "batch": 0, "http": 1, "http_until": 1700000000.5,
-"session": 1700000000123, "replicas": {"5f2c…": [1700000000123, 2, 0]}}`
-
-`at` is the Unix time of Redis, by which older news is told from newer; `car` is 0 or 1; `apps` counts HTTP sessions too;
-`session` is the epoch of the car's newest session.
+vehicle's sorted set until its lease ends. Every change publishes who is connected now on the vehicle's peers channel, as
+`interface` declares it.
 """
 
 import json
@@ -38,24 +33,25 @@ local function live_fields(key, names)
   end
   return fields
 end
-local function tell(channel, vehicle, fields, http, http_until)
+local function tell(fields, http, http_until)
   local session, apps, batch, replicas = 0, http, 0, {}
   for i = 1, #fields, 2 do
     local s, a, b = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
     s, a, b = tonumber(s), tonumber(a), tonumber(b)
     session, apps, batch, replicas[fields[i]] = math.max(session, s), apps + a, batch + b, {s, a, b}
   end
-  redis.call('PUBLISH', channel, cjson.encode({vehicle = vehicle, at = at, car = session > 0 and 1 or 0, apps = apps,
+  local channel = string.gsub(KEYS[1], ':connections$', ':peers')
+  redis.call('PUBLISH', channel, cjson.encode({vehicle = ARGV[1], at = at, car = session > 0 and 1 or 0, apps = apps,
     batch = batch, http = http, http_until = tonumber(http_until), session = session, replicas = replicas}))
 end
 """
 
-# KEYS: connections, http, session. ARGV: vehicle id, channel, replicas whose lease runs, what to do with which member. One
+# KEYS: connections, http, session. ARGV: vehicle id, replicas whose lease runs, what to do with which member. One
 # script, so that a change, the counts after it and their publication are one step: two that come at once are told 1 and 2,
 # never 2 and 2.
 _CHANGE: Final = f"""{_COMMON}
 local ended = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local verb, member, value = ARGV[4], ARGV[5], ARGV[6]
+local verb, member, value = ARGV[3], ARGV[4], ARGV[5]
 local before = redis.call('ZCARD', KEYS[2])
 local has_changed = ended > 0
 if verb == 'connect' then
@@ -72,26 +68,26 @@ local http = redis.call('ZCARD', KEYS[2])
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then redis.call('EXPIREAT', KEYS[2], math.ceil(last[2]) + 1) end
-local fields = live_fields(KEYS[1], ARGV[3])
-if has_changed or http ~= before then tell(ARGV[2], ARGV[1], fields, http, first[2] or '0') end
+local fields = live_fields(KEYS[1], ARGV[2])
+if has_changed or http ~= before then tell(fields, http, first[2] or '0') end
 return {{at, http, first[2] or '0', fields, redis.call('HGET', KEYS[3], 'replica') or '', before}}
 """
 
-# KEYS: connections, http, session. ARGV: vehicle id, channel, replicas whose lease runs, the one that claims (none: it is
+# KEYS: connections, http, session. ARGV: vehicle id, replicas whose lease runs, the one that claims (none: it is
 # announced later), whether the car has waited already. An epoch never falls, even where Redis has lost its memory: it is at
 # least the time in milliseconds. A car that throws another session of itself out, again and again, is told to wait before it
 # may: two modules with one id would otherwise keep each other and us busy without an end.
 _CLAIM: Final = f"""{_COMMON}
 local ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local known = redis.call('HMGET', KEYS[3], 'epoch', 'thrown', 'thrown_at')
-local mine = ARGV[4]
+local mine = ARGV[3]
 local is_taken, delay, epoch = false, 0, 0
 for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
   if string.sub(value, 1, 2) ~= '0 ' then is_taken = true end
 end
 if is_taken then
   local thrown = ms - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
-  if thrown >= 3 and ARGV[5] == '0' then
+  if thrown >= 3 and ARGV[4] == '0' then
     delay = math.min(30, 2 ^ (thrown - 3))
   else
     redis.call('HSET', KEYS[3], 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', ms))
@@ -109,8 +105,8 @@ if delay == 0 then
     redis.call('HSET', KEYS[1], mine, epoch .. others)
   end
 end
-local fields = live_fields(KEYS[1], ARGV[3])
-if delay == 0 and mine ~= '' then tell(ARGV[2], ARGV[1], fields, http, first[2] or '0') end
+local fields = live_fields(KEYS[1], ARGV[2])
+if delay == 0 and mine ~= '' then tell(fields, http, first[2] or '0') end
 return {{at, http, first[2] or '0', fields, mine, epoch, delay}}
 """
 
@@ -303,10 +299,10 @@ class Presence:
             _ask_for_leases(pipe)
             now, leases = await pipe.execute()
             live = _live(now, leases)
+            names = b" ".join(live)
             for vehicle_id, arguments in changes:
                 keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
-                common = [vehicle_id, channels.peers_channel(vehicle_id), b" ".join(live)]
-                await script(keys=keys, args=[*common, *arguments], client=pipe)
+                await script(keys=keys, args=[vehicle_id, names, *arguments], client=pipe)
             answers = await pipe.execute()
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
 

@@ -1,8 +1,9 @@
 """State: kept as the newest message of its code, published, and sent on."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from car_protocol.rooms.hub import Peer, Room
+from car_protocol.rooms.hub import Hearer, Peer, Room
 from car_protocol.server import Server
 
 LONGEST_STORED: Final = 64 * 1024
@@ -24,12 +25,12 @@ def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, no
         server.counters.unstored += 1
     server.publisher.publish(room, message)
     if room.watchers:
-        tell_state(server, room, code, message, now)
+        tell_state(server, room.watchers, code, message, now)
 
 
-def tell_state(server: Server, room: Room, code: int, message: bytes, now: float) -> None:
-    """Send a state of this code to those who watch here, then its age, and after `F` the server's version."""
-    for watcher in room.watchers:
+def tell_state(server: Server, watchers: Iterable[Hearer], code: int, message: bytes, now: float) -> None:
+    """Send a state of this code to some who watch, then its age, and after `F` the server's version."""
+    for watcher in watchers:
         watcher.send(message, now)
         if code == _FIRMWARE:
             watcher.send(b"f" + server.version, now)

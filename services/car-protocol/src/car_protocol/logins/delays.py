@@ -5,6 +5,7 @@ a car out. The connection stays open meanwhile: newer firmware takes a close bef
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 FREE: Final = 3
@@ -43,6 +44,7 @@ class LoginDelays:
         self._failures.pop((name, network(address)), None)
 
 
+@lru_cache(maxsize=4096)
 def network(address: str) -> str:
     """The network that an address is in, as far as one peer can choose among its addresses: /24 of IPv4, /64 of IPv6."""
     try:

@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from car_protocol.rooms.follower import Follower, Learnt
-from car_protocol.rooms.hub import Room
+from car_protocol.rooms.hub import Peer, Room, Unheard
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
@@ -38,7 +38,7 @@ Messages = Mapping[int, StoredMessage]
 """The newest message of each code."""
 
 
-class Greeted(Protocol):
+class Greeted(Peer, Protocol):
     """A connection that has been let in."""
 
     @property
@@ -65,6 +65,8 @@ class Newcomer:
     paranoid_token: str
     unwritten: Messages
     """What PostgreSQL may not have had yet."""
+    is_again: bool = False
+    """He has been greeted before, and hears his car until this is known:"""
     learnt: Learnt | None = None
 
 
@@ -87,23 +89,29 @@ class Greeter:
     def expect(self, caller: Greeted, room: Room) -> None:
         """Greet somebody who has just joined a room, soon."""
         caller.hold_back()
+        if room.car is None:
+            room.learning[caller] = Unheard()
+        self._learn(caller, room)
+
+    def greet_again(self, room: Room) -> None:
+        """Greet all who watch a car elsewhere: they may have missed some of what it said."""
+        for watcher in cast("Sequence[Greeted]", room.watchers):
+            if not watcher.is_held_back:
+                self._learn(watcher, room, is_again=True)
+
+    def _learn(self, caller: Greeted, room: Room, *, is_again: bool = False) -> None:
         # Taken now: it may be written, and forgotten here, before PostgreSQL is asked.
-        newcomer = Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room.vehicle))
+        newcomer = Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room.vehicle), is_again)
         if room.car is not None:
             self._learnt(newcomer, Learnt(room.epoch, self._recorder.wall(self._loop.time())))
         else:
             self._follower.learn(room, partial(self._learnt, newcomer))
             self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, Learnt())
 
-    def greet_again(self, room: Room) -> None:
-        """Greet all who watch a car elsewhere: they may have missed some of what it said."""
-        for watcher in cast("Sequence[Greeted]", room.watchers):
-            if not watcher.is_held_back:
-                self.expect(watcher, room)
-
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
-        if newcomer.learnt is not None:
+        if newcomer.learnt is not None or (newcomer.is_again and newcomer.caller.is_held_back):
             return
+        self._hold_back(newcomer, learnt)
         newcomer.learnt, newcomer.room.is_known, told = learnt, True, learnt.written
         if told is not None:
             elsewhere = {kept.message[0]: StoredMessage(*kept) for kept in told.messages}
@@ -115,6 +123,16 @@ class Greeter:
         else:
             self._ready.append(newcomer)
         self._work.set()
+
+    def _hold_back(self, newcomer: Newcomer, learnt: Learnt) -> None:
+        """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
+        caller, unheard = newcomer.caller, newcomer.room.learning.pop(newcomer.caller, None)
+        if not caller.is_held_back:
+            caller.hold_back()
+        # What came before `written`, on the same connection, is in it or in PostgreSQL.
+        if unheard is not None and learnt.written is None:
+            for message in unheard.messages:
+                caller.send(message, self._loop.time())
 
     async def run(self) -> None:
         """Greet until cancelled."""

@@ -1,6 +1,6 @@
 """Who is connected to a vehicle: here, in a room with its car, its apps and its batch clients, and how many elsewhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -9,13 +9,17 @@ from ovms.db.logins import Vehicle
 from ovms.identity import Role
 
 
-class Peer(Protocol):
-    """Whoever has logged in: a connection here, or at another replica."""
-
-    role: Role
+class Hearer(Protocol):
+    """Who can be told something."""
 
     def send(self, message: bytes, now: float) -> None:
         """Send a message: one byte of code, then the data."""
+
+
+class Peer(Hearer, Protocol):
+    """Whoever has logged in: a connection here, or at another replica."""
+
+    role: Role
 
     async def has_read(self) -> None:
         """Wait until the peer has read most of what was sent, or has gone."""
@@ -31,6 +35,17 @@ class OpenCommand:
     number: int
     asker: Peer
     ends_at: float
+
+
+class Unheard:
+    """Keeps what a watcher may have to be told."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+
+    def send(self, message: bytes, now: float) -> None:  # noqa: ARG002
+        """Keep a message."""
+        self.messages.append(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,7 @@ class Room:
         "elsewhere",
         "epoch",
         "is_known",
+        "learning",
         "paranoid_token",
         "publish_head",
         "vehicle",
@@ -93,6 +109,8 @@ class Room:
         self.elsewhere = Elsewhere()
         self.is_known = False
         """Whether the watchers here have been told whether the car is connected."""
+        self.learning: dict[Peer, Unheard] = {}
+        """Watchers of a car elsewhere who may be told, by its replica, what it has said so far: then they need not hear it."""
         self.commands: list[OpenCommand] = []
         """Those that wait for an answer, the oldest first."""
 
@@ -105,6 +123,10 @@ class Room:
         """Send a message to every app and batch client here."""
         for watcher in self.watchers:
             watcher.send(message, now)
+
+    def hearing(self) -> Sequence[Hearer]:
+        """Who hears the states of a car elsewhere."""
+        return [self.learning.get(watcher, watcher) for watcher in self.watchers] if self.learning else self.watchers
 
     def tell_car_the_count(self, now: float) -> None:
         """Tell the car how many apps watch it, HTTP sessions among them (manual, message 0x5A)."""
