@@ -1,9 +1,11 @@
 """PostgreSQL is killed, paused or full: cars stay, known vehicles come in, all others wait, and nothing is lost."""
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from car_protocol import bootstrap
@@ -18,6 +20,7 @@ from ovms.identity import Role
 
 SLACK = 3.0
 WRITTEN_WITHIN = 5.0
+DRAIN = 4.0
 
 
 @pytest.fixture
@@ -85,8 +88,42 @@ async def test_a_car_is_not_held_up_for_long_by_a_server_that_hangs(car_service:
     await parked(car_service, "DEMO")
     async with fragile.paused():
         began = time.monotonic()
-        await car_service.car()
+        async with httpx.AsyncClient(timeout=DEADLINE) as client:
+            health = client.get(f"http://127.0.0.1:{car_service.settings.health_port}/readyz")
+            _, ready = await asyncio.gather(car_service.car(), health)
         assert time.monotonic() - began < ACQUIRE_WITHIN + ANSWER_WITHIN + SLACK
+        assert (ready.status_code, ready.json()) == (503, {"port": True, "postgresql": False, "redis": True})
+
+
+async def test_a_full_server_serves_the_connections_that_it_has(car_service: CarService, fragile: Fragile) -> None:
+    car = await car_service.car()
+    car.send(b"S1", b"h1,0,*-LOG-Trip,1,86400,data")
+    await car.until_hears(b"h1")
+    async with fragile.full():
+        car.send(b"S2", b"h2,0,*-LOG-Trip,2,86400,data")
+        await car.until_hears(b"h2")
+        await car_service.car("Other-1")
+    await car_service.written()
+    assert await car_service.states() == {"S": b"2"}
+
+
+async def test_a_service_stops_in_time_while_its_server_hangs(
+    car_settings: dict[str, Any], pool: Pool, secret_keys: str, fragile: Fragile
+) -> None:
+    await add_vehicles(pool, secret_keys, "DEMO", "Other-1")
+    async with contextlib.AsyncExitStack() as stack:
+        service = await stack.enter_async_context(car_service_on(Settings(**car_settings | {"drain_timeout": DRAIN}), pool))
+        car = await service.car()
+        async with fragile.paused():
+            car.send(b"S1", b"h1,0,*-LOG-Trip,1,86400,data")
+            await car.drain()
+            held_up = await service.connect(Role.CAR, "Other-1")
+            began = time.monotonic()
+            await stack.aclose()
+            assert time.monotonic() - began < DRAIN + SLACK
+        await car.closed()
+        assert b"h1" not in car.heard
+        assert not held_up.is_welcome
 
 
 async def test_a_restart_is_not_noticed(car_service: CarService, fragile: Fragile) -> None:
