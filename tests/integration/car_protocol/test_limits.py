@@ -9,7 +9,8 @@ import pytest
 from car_protocol.bootstrap import serving
 from car_protocol.connections.listener import Listener
 from car_protocol.settings import Settings
-from fixtures.cars import DEADLINE, add_vehicles, car_service_on
+from fixtures.cars import DEADLINE, Peer, add_vehicles, car_service_on
+from fixtures.processes import MakeReplica
 from fixtures.waiting import until
 from ovms.db.engine import Pool
 from ovms.identity import Role
@@ -58,6 +59,21 @@ async def test_connections_of_one_address_beyond_the_bound_wait_and_then_come_in
         for peer in waiting:
             await peer.hears(b"Z0", b"T3020399")
         assert not idle[1].is_closed
+
+
+@pytest.mark.usefixtures("vehicles")
+async def test_a_process_with_its_own_loop_keeps_the_bound_as_well(make_replica: MakeReplica) -> None:
+    replica = make_replica(OVMS_LOGINS_PER_ADDRESS=1)
+    replica.start()
+    peers = [Peer(Role.APP, "DEMO") for _ in range(20)]
+    replica.pause()
+    for peer in peers:  # the kernel connects them meanwhile: to the process they come all at once
+        await peer.connect(replica.port)
+    replica.resume()
+    for peer in peers:
+        await peer.welcomed()
+        peer.close()
+    assert replica.is_ready()
 
 
 @pytest.mark.usefixtures("vehicles")

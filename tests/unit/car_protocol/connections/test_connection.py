@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from car_protocol.connections.connection import HARD_BUFFER, SLOW_READER, Connection
+from car_protocol.connections.connection import HARD_BUFFER, MOST_UNREAD, SLOW_READER, Connection
 from car_protocol.server import Server
 from fakes.loops import FakeLoop
 from fakes.peers import app as fake_app
@@ -358,6 +358,32 @@ def test_one_that_is_gone_before_its_turn_takes_none(server: Server) -> None:
     first.lose()
     assert not third.transport.is_reading
     assert fourth.transport.is_reading
+
+
+def test_what_comes_before_its_turn_is_read_then(server: Server) -> None:
+    """uvloop reads once in spite of a transport that was paused in `connection_made`."""
+    first, _, waiting = Line(server), Line(server), Line(server)
+    waiting.transport.resume_reading()
+    welcome = waiting.client.data_to_send()
+    waiting.connection.data_received(welcome[:5])
+    assert not waiting.transport.is_reading
+    waiting.connection.data_received(welcome[5:])
+    asked = cast("FakeDesk", server.desk).asked
+    assert asked == []
+    first.lose()
+    assert waiting.transport.is_reading
+    assert [caller for caller, _ in asked] == [waiting.connection]
+
+
+def test_what_comes_before_its_turn_is_bounded(server: Server) -> None:
+    first, _, waiting = Line(server), Line(server), Line(server)
+    waiting.connection.data_received(b"x" * MOST_UNREAD)
+    assert not waiting.transport.is_closed
+    waiting.connection.data_received(b"x")
+    assert waiting.transport.is_closed
+    first.lose()
+    waiting.lose()
+    assert server.gate.inside == 1
 
 
 def test_one_that_never_gets_its_turn_is_closed_after_a_car_has_given_up(server: Server, loop: FakeLoop) -> None:

@@ -19,6 +19,8 @@ HARD_BUFFER: Final = 16
 """A reader is let go at once when this many times the write buffer waits for it."""
 MOST_HELD: Final = 10_000
 """Messages that may come between an app's login and its greeting, which waits for PostgreSQL."""
+MOST_UNREAD: Final = 16 * 1024
+"""Bytes of one who has to wait before he is read; what comes before a login is far less."""
 SLOW_READER: Final = 30.0
 """Seconds that more than the write buffer may wait for a reader."""
 
@@ -43,6 +45,7 @@ class Connection(asyncio.Protocol):
         "_session",
         "_slow_since",
         "_transport",
+        "_unread",
         "_websocket",
         "role",
     )
@@ -62,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._second_ends = 0.0
         self._slow_since: float | None = None
         self._is_fresh = True
+        self._unread = b""
         self._websocket: WebSocket | None = None
         self._is_read = True
 
@@ -98,12 +102,27 @@ class Connection(asyncio.Protocol):
     def admit(self) -> None:
         """Its address has fewer connections logging in now: it may be read."""
         self._admitted = True
+        if self._transport.is_closing():
+            return
         self._session = ServerSession(self._server.loop.time(), self._server.timeouts)
         self._arm()
         self._transport.resume_reading()
+        if self._unread:
+            unread, self._unread = self._unread, b""
+            self.data_received(unread)
+
+    def _wait_unread(self, data: bytes) -> None:
+        # uvloop begins to read after `connection_made`, whatever that has said: so once it reads in vain, and stops then.
+        self._transport.pause_reading()
+        self._unread += data
+        if len(self._unread) > MOST_UNREAD:
+            self.close("it says too much before it is read")
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: the path of every message of every car."""
+        if self._is_fresh and not self._admitted:
+            self._wait_unread(data)
+            return
         now = self._server.loop.time()
         if now >= self._second_ends:
             self._second_ends, self._in_this_second = now + 1.0, 0
