@@ -66,7 +66,9 @@ class Newcomer:
     unwritten: Messages
     """What PostgreSQL may not have had yet."""
     is_again: bool = False
-    """He has been greeted before, and hears his car until this is known:"""
+    """He has been greeted before, and hears his car until `learnt` is known."""
+    heard: frozenset[bytes] = frozenset()
+    """What he has heard already, where he is greeted again."""
     learnt: Learnt | None = None
 
 
@@ -127,6 +129,8 @@ class Greeter:
     def _hold_back(self, newcomer: Newcomer, learnt: Learnt) -> None:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
         caller, unheard = newcomer.caller, newcomer.room.learning.pop(newcomer.caller, None)
+        if newcomer.is_again:
+            newcomer.heard = frozenset(newcomer.room.heard.values())
         if not caller.is_held_back:
             caller.hold_back()
         # What came before `written`, on the same connection, is in it or in PostgreSQL.
@@ -161,7 +165,8 @@ class Greeter:
         for newcomer in newcomers:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
-                newcomer.caller.release(greeting(newcomer.room, newcomer.paranoid_token, messages, wall))
+                told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
+                newcomer.caller.release([message for message in told if message not in newcomer.heard])
 
     # ---- while PostgreSQL is away
 

@@ -83,6 +83,7 @@ class Room:
         "commands",
         "elsewhere",
         "epoch",
+        "heard",
         "is_known",
         "learning",
         "paranoid_token",
@@ -107,6 +108,8 @@ class Room:
         self.epoch = 0
         """The session of the car that is or was here, as Redis numbered it."""
         self.elsewhere = Elsewhere()
+        self.heard: dict[int, bytes] = {}
+        """The newest state of each code that a car elsewhere was heard to say."""
         self.is_known = False
         """Whether the watchers here have been told whether the car is connected."""
         self.learning: dict[Peer, Unheard] = {}
@@ -187,6 +190,7 @@ class Hub:
             room.tell_watchers(b"Z0", now)
         self._rooms.setdefault(room.vehicle, room)
         room.car, room.epoch, room.is_known = car, epoch, True
+        room.heard.clear()
         room.elsewhere = _without_former(_newer(room.elsewhere, elsewhere), epoch)
         room.tell_watchers(b"Z1", now)
         room.tell_car_the_count(now)
