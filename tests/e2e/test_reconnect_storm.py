@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from fixtures.cars import make_token
-from fixtures.replicas import HOST, VEHICLE_PASSWORD, Replica, Rig
+from fixtures.replicas import HOST, VEHICLE_PASSWORD, Rig
 from ovms.identity import Role
 from ovms.protocol import ClientSession, Welcomed
 
