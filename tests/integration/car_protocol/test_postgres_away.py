@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from car_protocol import bootstrap
-from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN
+from car_protocol.logins import register
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
 from fixtures.outages import Fragile
@@ -18,6 +18,8 @@ from ovms.db.engine import Pool, open_pool
 from ovms.db.sealing import Sealer
 from ovms.identity import Role
 
+ACQUIRE_WITHIN, ANSWER_WITHIN = 0.5, 0.7
+"""Shorter than they are, so that a server that hangs is found out sooner."""
 SLACK = 3.0
 WRITTEN_WITHIN = 5.0
 DRAIN = 4.0
@@ -26,6 +28,14 @@ DRAIN = 4.0
 @pytest.fixture
 def database_url(fragile_database_url: str) -> str:
     return fragile_database_url
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ACQUIRE_WITHIN <= register.ACQUIRE_WITHIN
+    assert ANSWER_WITHIN <= register.ANSWER_WITHIN
+    monkeypatch.setattr(bootstrap, "ACQUIRE_WITHIN", ACQUIRE_WITHIN)
+    monkeypatch.setattr(bootstrap, "ANSWER_WITHIN", ANSWER_WITHIN)
 
 
 async def parked(service: CarService, *vehicle_ids: str) -> None:
