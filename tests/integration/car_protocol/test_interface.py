@@ -1,0 +1,94 @@
+"""All that two replicas publish is declared, and all that is declared is published."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from car_protocol.settings import Settings
+from fixtures.bodies import kind_of
+from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
+from fixtures.waiting import until
+from ovms.bus.interface import CHANNELS, GROUP, MESSAGES, PEERS, REPLICA
+from ovms.db.engine import Pool
+from ovms.local.ports import free_port
+
+
+class Listener:
+    """Hears channels of all kinds, and keeps what kinds of bodies were published on each."""
+
+    def __init__(self, pubsub: redis.asyncio.client.PubSub) -> None:
+        self._pubsub = pubsub
+        self.kinds: dict[str, set[str]] = defaultdict(set)
+        self.bodies: list[bytes] = []
+
+    async def until_heard(self, *wanted: tuple[str, str]) -> None:
+        """Wait for bodies of these kinds: channel and body, as they are declared."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while missing := [(channel, body) for channel, body in wanted if body not in self.kinds[channel]]:
+                    await self._hear()
+        except TimeoutError:
+            raise AssertionError(f"not published: {missing}") from None
+
+    async def _hear(self) -> None:
+        event = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=DEADLINE)
+        assert event is not None
+        [channel] = [one for one in CHANNELS if _belongs(event["channel"].decode(), one.address)]
+        self.kinds[channel.name].add(kind_of(channel, event["data"]))
+        self.bodies.append(event["data"])
+
+
+def _belongs(name: str, address: str) -> bool:
+    start, _, end = address.replace("{{vehicle}}", "*").replace("{replica}", "*").replace("{group}", "*").partition("*")
+    return name.startswith(start) and name.endswith(end)
+
+
+@asynccontextmanager
+async def listening(client: redis.asyncio.Redis, *names: str) -> AsyncIterator[Listener]:
+    async with client.pubsub() as pubsub:
+        await pubsub.subscribe(*names)
+        for _ in names:
+            assert await pubsub.get_message(timeout=DEADLINE)
+        yield Listener(pubsub)
+
+
+@pytest.fixture
+async def replicas(car_settings: dict[str, Any], pool: Pool, secret_keys: str) -> AsyncIterator[tuple[CarService, CarService]]:
+    """Two, the first of which takes its time to write states."""
+    await add_vehicles(pool, secret_keys, "DEMO")
+    slow, other = Settings(**car_settings, state_tick=2.0), Settings(**car_settings | {"health_port": free_port()})
+    async with car_service_on(slow, pool) as here, car_service_on(other, pool) as there:
+        await until(lambda: here.running.server.replicas.name and there.running.server.replicas.name)
+        yield here, there
+
+
+async def test_what_is_published_is_what_is_declared(replicas: tuple[CarService, CarService]) -> None:
+    here, there = replicas
+    async with listening(
+        here.redis,
+        MESSAGES.filled_in("DEMO"),
+        PEERS.filled_in("DEMO"),
+        GROUP.filled_in("FRIENDS"),
+        *(REPLICA.filled_in(service.running.server.replicas.name) for service in replicas),
+    ) as listener:
+        car = await here.car("demo")
+        car.send(b"S75.5,K", b"x\x00\xff\r", b"PAalert", b"c7,0,for nobody", b"ETtoken", b"EMDsealed", b"gfriends,75.5")
+        await listener.until_heard(*(("messages", body.name) for body in MESSAGES.bodies), ("group", "update"))
+
+        app = await there.app()
+        await app.until_hears(b"S75.5,K")
+        app.send(b"C7,SYSTEM", b"Gfriends")
+        await car.until_hears(b"C7,SYSTEM")
+        car.send(b"c7,0,done")
+        await app.until_hears(b"c7,0,done")
+        await here.presence.connect("Demo", "session", 60)
+        await listener.until_heard(*((channel.name, body.name) for channel in CHANNELS for body in channel.bodies))
+
+        [written] = [body for body in listener.bodies if body.startswith(b"written ")]
+        assert b"S75.5,K" in written
+        assert b"\\u00ff" in written
