@@ -33,7 +33,7 @@ class App:
     @property
     def is_in(self) -> bool:
         """Whether it is connected and was let in."""
-        return self.link is not None and self.link.is_welcome and not self.link.is_closed
+        return self.link is not None and self.link.is_in_use
 
     async def run(self) -> None:
         """Stay connected until cancelled."""

@@ -43,6 +43,11 @@ class Link(asyncio.Protocol):
         token = b2a_base64(secrets.token_bytes(16))[:22]
         self._session = ClientSession(role, vehicle, VEHICLE_PASSWORD, token)
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it was let in, and its owner is still at it."""
+        return self.is_welcome and not (self.is_closed or self.is_deserted)
+
     async def open(self, port: int) -> bool:
         """Connect, and send the welcome; whether that was possible."""
         try:
