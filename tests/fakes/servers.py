@@ -13,7 +13,6 @@ from car_protocol.push.subscriptions import Subscription, read_subscription
 from car_protocol.rooms.groups import Groups
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.rooms.replicas import Replicas
-from car_protocol.rooms.subscriptions import Listener
 from car_protocol.routing import ROUTES
 from car_protocol.server import Server
 from car_protocol.settings import Settings
@@ -22,6 +21,7 @@ from car_protocol.wheel import Wheel
 from fakes.loops import FakeLoop
 from fakes.rooms import hub
 from fakes.stores import FakeStore
+from ovms.bus.subscriptions import Listener
 from ovms.identity import Role
 from ovms.protocol import Login, Timeouts
 

@@ -109,7 +109,7 @@ class FakePresence:
 
     epoch = 0
 
-    async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
+    async def claim(self, cars: Sequence[tuple[str, int]]) -> list[Claim]:
         self.epoch += 1
         return [Claim(self.epoch, Present())] * len(cars)
 

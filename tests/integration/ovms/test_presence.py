@@ -215,7 +215,7 @@ def test_what_is_no_publication_is_told_from_one(body: bytes) -> None:
 
 
 async def test_every_claim_is_newer_than_the_one_before(presence: Presence, client: redis.asyncio.Redis) -> None:
-    claims = [claim for _ in range(20) for claim in await presence.claim("", [("DEMO", False), ("demo", False)])]
+    claims = [claim for _ in range(20) for claim in await presence.claim("", [("DEMO", 0), ("demo", 0)])]
     epochs = [claim.epoch for claim in claims]
     assert epochs == sorted(set(epochs))
     seconds, _ = await client.time()
@@ -226,14 +226,14 @@ async def test_every_claim_is_newer_than_the_one_before(presence: Presence, clie
 async def test_an_epoch_does_not_fall_where_redis_has_forgotten_or_its_clock_goes_back(
     presence: Presence, client: redis.asyncio.Redis
 ) -> None:
-    [before] = await presence.claim("", [("DEMO", False)])
+    [before] = await presence.claim("", [("DEMO", 0)])
     await client.flushall()
     async with asyncio.timeout(DEADLINE):
-        while (await presence.claim("", [("DEMO", False)]))[0].epoch <= before.epoch:
+        while (await presence.claim("", [("DEMO", 0)]))[0].epoch <= before.epoch:
             pass
     future = before.epoch + 10**9
     await client.hset(channels.session_key("DEMO"), "epoch", future)
-    assert (await presence.claim("", [("DEMO", False)]))[0].epoch == future + 1
+    assert (await presence.claim("", [("DEMO", 0)]))[0].epoch == future + 1
 
 
 async def test_a_claim_tells_who_else_is_connected(presence: Presence, client: redis.asyncio.Redis) -> None:
@@ -242,7 +242,7 @@ async def test_a_claim_tells_who_else_is_connected(presence: Presence, client: r
         await presence.announce(replica, {"DEMO": Connected(0, 2, 1)})
     await expire(client, "dead")
     await presence.connect("DEMO", "one", 60)
-    demo, other = await presence.claim("", [("DEMO", False), ("OTHER", False)])
+    demo, other = await presence.claim("", [("DEMO", 0), ("OTHER", 0)])
     assert demo.present.replicas == {"r1": Connected(0, 2, 1)}
     assert (demo.present.http.count, other.present.replicas, other.present.http) == (1, {}, HttpWatchers())
     assert demo.present.http.until > demo.epoch / 1000
@@ -253,11 +253,11 @@ async def test_a_claim_announces_the_session(presence: Presence, client: redis.a
         await presence.begin_replica(replica)
     await presence.announce("r1", {"Demo": Connected(0, 2, 1)})
     async with publications(client, "DEMO") as pubsub:
-        [claim] = await presence.claim("r1", [("Demo", False)])
+        [claim] = await presence.claim("r1", [("Demo", 0)])
         told = await following(pubsub)
     assert (told["car"], told["session"], told["replicas"]) == (1, claim.epoch, {"r1": [claim.epoch, 2, 1]})
     assert (claim.present.owner, claim.present.replicas) == ("r1", {"r1": Connected(claim.epoch, 2, 1)})
-    [newer] = await presence.claim("r2", [("DEMO", False)])
+    [newer] = await presence.claim("r2", [("DEMO", 0)])
     [present] = await presence.present(["DEMO"])
     assert present.replicas == {"r1": Connected(claim.epoch, 2, 1), "r2": Connected(newer.epoch, 0, 0)}
     assert (present.owner, present.at // 1000 >= newer.epoch) == ("r2", True)
@@ -270,18 +270,21 @@ async def test_two_modules_with_one_id_are_slowed(presence: Presence, client: re
     await presence.begin_replica("r1")
     delays = []
     for _ in range(10):
-        [claim] = await presence.claim("", [("DEMO", False)])
+        [claim] = await presence.claim("", [("DEMO", 0)])
         delays.append(claim.delay)
         if claim.delay:
             assert claim.epoch == 0
-            [claim] = await presence.claim("", [("DEMO", True)])
+            [claim] = await presence.claim("", [("DEMO", claim.present.at // 1000)])
         assert claim.epoch > 0
         await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
     assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 16, 30]
+    # Who has waited while another came in waits again.
+    [again] = await presence.claim("", [("DEMO", claim.epoch - 1)])
+    assert (again.epoch, again.delay) == (0, 30)
     # One that logs in again after its session has ended throws nobody out.
     await presence.announce("r1", {"DEMO": Connected(0, 0, 0)})
-    assert (await presence.claim("", [("DEMO", False)]))[0].delay == 0
+    assert (await presence.claim("", [("DEMO", 0)]))[0].delay == 0
     # It is forgotten after two minutes.
     await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
     await client.hset(channels.session_key("DEMO"), "thrown_at", claim.epoch - 121_000)
-    assert (await presence.claim("", [("DEMO", False)]))[0].delay == 0
+    assert (await presence.claim("", [("DEMO", 0)]))[0].delay == 0

@@ -39,7 +39,6 @@ from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.rooms.replicas import Replicas
-from car_protocol.rooms.subscriptions import Subscriptions
 from car_protocol.routing import ROUTES
 from car_protocol.server import Server
 from car_protocol.settings import Settings
@@ -53,6 +52,7 @@ from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.client import open_redis
+from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer

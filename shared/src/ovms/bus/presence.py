@@ -74,9 +74,9 @@ return {{at, http, first[2] or '0', fields, redis.call('HGET', KEYS[3], 'replica
 """
 
 # KEYS: connections, http, session. ARGV: vehicle id, replicas whose lease runs, the one that claims (none: it is
-# announced later), whether the car has waited already. An epoch never falls, even where Redis has lost its memory: it is at
-# least the time in milliseconds. A car that throws another session of itself out, again and again, is told to wait before it
-# may: two modules with one id would otherwise keep each other and us busy without an end.
+# announced later), since when the car has waited (0: it has not). An epoch never falls, even where Redis has lost its
+# memory: it is at least the time in milliseconds. A car that throws another session of itself out, again and again, is told
+# to wait before it may: two modules with one id would otherwise keep each other and us busy without an end.
 _CLAIM: Final = f"""{_COMMON}
 local ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local known = redis.call('HMGET', KEYS[3], 'epoch', 'thrown', 'thrown_at')
@@ -87,7 +87,8 @@ for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
 end
 if is_taken then
   local thrown = ms - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
-  if thrown >= 3 and ARGV[4] == '0' then
+  local has_waited = tonumber(known[1] or '0') <= tonumber(ARGV[4])
+  if thrown >= 3 and not has_waited then
     delay = math.min(30, 2 ^ (thrown - 3))
   else
     redis.call('HSET', KEYS[3], 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', ms))
@@ -229,16 +230,17 @@ class Presence:
         """Who is connected to some vehicles, in their order. Ends the leases of HTTP sessions that have run out."""
         return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))]
 
-    async def claim(self, replica: str, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
+    async def claim(self, replica: str, cars: Sequence[tuple[str, int]]) -> list[Claim]:
         """Make a replica the owner of some cars' newest sessions, in order, and announce them; or tell it to wait first.
 
         Args:
             replica: empty where it has no lease yet; then it announces them later.
-            cars: vehicle ids, and whether each has waited already.
+            cars: vehicle ids, and since when each has waited, as an epoch; 0: it has not. Waiting is in vain where another
+                session has begun since.
         """
         if replica:
             await self._redis.sadd(channels.replica_vehicles_key(replica), *(vehicle_id for vehicle_id, _ in cars))
-        changes = [(vehicle_id, (replica, str(int(has_waited)))) for vehicle_id, has_waited in cars]
+        changes = [(vehicle_id, (replica, str(waits_since))) for vehicle_id, waits_since in cars]
         answers = await self._evaluate(self._claim, changes)
         return [Claim(int(answer[5]), _present(answer), float(answer[6])) for answer in answers]
 

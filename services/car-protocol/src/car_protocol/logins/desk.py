@@ -57,8 +57,8 @@ class Admission:
     vehicle: Vehicle
     answer: Callable[[Room], None]
     """Answers his welcome."""
-    has_waited: bool = False
-    """He throws another session of the same car out, and has waited before he does."""
+    waits_since: int = 0
+    """He throws another session of the same car out, and waits before he does: since this epoch."""
 
 
 class LoginDesk:
@@ -158,7 +158,7 @@ class LoginDesk:
         if not cars:
             return {}
         try:
-            claims = await self._presence.claim([(car.vehicle.vehicle_id, car.has_waited) for car in cars])
+            claims = await self._presence.claim([(car.vehicle.vehicle_id, car.waits_since) for car in cars])
         except (RedisError, OSError) as error:
             self._log.warning("Redis is away; cars come in without it", reason=type(error).__name__)
             return {}
@@ -169,7 +169,7 @@ class LoginDesk:
         if claim is not None and claim.delay:
             # Two modules with one id: none of them is closed, which it would take for wrong credentials.
             self._waiting_again.add(admission)
-            self._loop.call_later(claim.delay, self._admit_again, admission)
+            self._loop.call_later(claim.delay, self._admit_again, admission, claim.present.at // 1000)
             return
         room = self._hub.room(vehicle)
         if room.car is None:
@@ -190,9 +190,9 @@ class LoginDesk:
             epoch, elsewhere = claim.epoch, self._follower.elsewhere(claim.present)
         self._hub.join_car(room, car, now, epoch=max(epoch, room.epoch + 1), elsewhere=elsewhere)
 
-    def _admit_again(self, admission: Admission) -> None:
+    def _admit_again(self, admission: Admission, waits_since: int) -> None:
         self._waiting_again.discard(admission)
-        self.admit(replace(admission, has_waited=True))
+        self.admit(replace(admission, waits_since=waits_since))
 
     # ---- provision
 

@@ -34,6 +34,8 @@ NEVER: Final = 3020399
 
 _FIRST: Final = b"SF"
 
+NOTHING: Final = Learnt()
+
 Messages = Mapping[int, StoredMessage]
 """The newest message of each code."""
 
@@ -52,8 +54,8 @@ class Greeted(Peer, Protocol):
     def hold_back(self) -> None:
         """Keep what is sent to it until `release`."""
 
-    def release(self, greeting: Sequence[bytes]) -> None:
-        """Send the greeting, then what was kept."""
+    def release(self, greeting: Sequence[bytes], *, may_be_newer: bool = False) -> None:
+        """Send the greeting, then what was kept; where that may be older, the greeting without what else would go back."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +110,7 @@ class Greeter:
             self._learnt(newcomer, Learnt(room.epoch, self._recorder.wall(self._loop.time())))
         else:
             self._follower.learn(room, partial(self._learnt, newcomer))
-            self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, Learnt())
+            self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, NOTHING)
 
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
         if newcomer.learnt is not None or (newcomer.is_again and newcomer.caller.is_held_back):
@@ -166,7 +168,8 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
-                newcomer.caller.release([message for message in told if message not in newcomer.heard])
+                told = [message for message in told if message not in newcomer.heard]
+                newcomer.caller.release(told, may_be_newer=newcomer.learnt == NOTHING)
 
     # ---- while PostgreSQL is away
 
@@ -191,7 +194,7 @@ class Greeter:
 
 def until(stored: Messages, learnt: Learnt | None) -> Messages:
     """What came before the newcomer heard everything."""
-    session, at, _ = learnt or Learnt()
+    session, at, _ = learnt or NOTHING
     return {code: kept for code, kept in stored.items() if (kept.epoch, kept.received_at) <= (session, at)}
 
 

@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import NOBODY, Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
-from car_protocol.rooms.subscriptions import Listener, Subscriptions
 from ovms.bus.channels import messages_channel, peers_channel
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
+from ovms.bus.subscriptions import Listener, Subscriptions
 
 LOOK_EVERY: Final = 1.0
 """Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""

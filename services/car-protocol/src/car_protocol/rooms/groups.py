@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 from car_protocol.rooms.hub import Peer
 from car_protocol.rooms.publisher import Publisher
 from car_protocol.rooms.replicas import Replicas
-from car_protocol.rooms.subscriptions import Listener, Subscriptions
 from ovms.bus import groups as words
 from ovms.bus.channels import group_channel
+from ovms.bus.subscriptions import Listener, Subscriptions
 
 Value = TypeVar("Value")
 

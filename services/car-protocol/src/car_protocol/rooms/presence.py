@@ -108,11 +108,11 @@ class PresenceKeeper:
             else:
                 self._told[name] = counts
 
-    async def claim(self, cars: Sequence[tuple[str, bool]]) -> list[Claim]:
+    async def claim(self, cars: Sequence[tuple[str, int]]) -> list[Claim]:
         """Make this replica the owner of some cars' newest sessions, in order; or be told to wait first.
 
         Args:
-            cars: vehicle ids, and whether each has waited already.
+            cars: vehicle ids, and since when each has waited (`ovms.bus.presence`).
 
         Raises:
             RedisError, OSError: Redis is away.

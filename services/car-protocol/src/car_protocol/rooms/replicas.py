@@ -7,9 +7,9 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from car_protocol.rooms.hub import Hub, Peer, Room
 from car_protocol.rooms.publisher import Publisher
-from car_protocol.rooms.subscriptions import Listener, Subscriptions
 from ovms.bus.channels import replica_channel
 from ovms.bus.replicas import Address, Kept, ToCar, ToPeer, Unwritten, Written, read_word, to_car, to_peer, unwritten, written
+from ovms.bus.subscriptions import Listener, Subscriptions
 from ovms.db.logins import StoredMessage
 from ovms.identity import Role
 

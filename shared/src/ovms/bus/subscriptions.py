@@ -1,4 +1,4 @@
-"""The channels of Redis that this replica hears: one connection for all, subscribed to by exact names, as parts ask for them.
+"""The channels of Redis that this process hears: one connection for all, subscribed to by exact names, as parts ask for them.
 
 It is a bare connection, not redis-py's PubSub: that one keeps a list of channels of its own, and two tasks that find the
 connection broken at once would both subscribe anew.
@@ -59,7 +59,7 @@ class Subscriptions:
                 await self._run_connected()
             except* (RedisError, OSError) as errors:
                 reason = type(errors.exceptions[0]).__name__
-                self._log.warning("Redis is away; nothing is heard of other replicas", reason=reason)
+                self._log.warning("Redis is away; nothing is heard from it", reason=reason)
             await asyncio.sleep(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
