@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from api_gateway import health
-from api_gateway.answers import error_answer
 from api_gateway.documentation.pages import add_pages
 from api_gateway.edge.cors import CrossOrigin, Origins
 from api_gateway.edge.paths import LegacyPaths
@@ -21,8 +20,11 @@ from api_gateway.errors import ApiError, NotFound, ServiceUnavailable, UnknownCa
 from api_gateway.legacy import cookie, history, state, token, unimplemented, vehicles
 from api_gateway.metrics import Metrics
 from api_gateway.mqapi import routes as mqapi
+from api_gateway.refusals import refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
+from api_gateway.v1 import state as typed_state
+from api_gateway.v1 import vehicles as typed_vehicles
 from ovms.auth.passwords import Overloaded
 
 DISTRIBUTION: Final = "ovms-api-gateway"
@@ -66,24 +68,27 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(history.router)
     app.include_router(token.router)
     app.include_router(mqapi.router)
+    app.include_router(typed_state.router)
+    app.include_router(typed_vehicles.router)
     app.include_router(unimplemented.make_router())
     app.include_router(health.router)
     add_pages(app)
 
 
 def _add_error_handlers(app: FastAPI, log: Any) -> None:
-    async def refuse(_: Request, error: Exception) -> Response:
+    async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
-        return error_answer(error)
+        return refusal(request.scope, error)
 
-    async def away(_: Request, error: Exception) -> Response:
+    async def away(request: Request, error: Exception) -> Response:
         log.warning("a call cannot be answered now", error=type(error).__name__)
-        return error_answer(ServiceUnavailable)
+        return refusal(request.scope, ServiceUnavailable)
 
     async def unknown(request: Request, _: Exception) -> Response:
         # No such path, or no such method at this path: the reference tells neither from the other.
         path = request.scope["path"]
-        return error_answer(UnknownCall if path == "/api" or path.startswith(("/api/", "/mqapi/")) else NotFound)
+        known = path == "/api" or path.startswith(("/api/", "/mqapi/"))
+        return refusal(request.scope, UnknownCall if known else NotFound)
 
     app.add_exception_handler(ApiError, refuse)
     app.add_exception_handler(HTTPException, unknown)

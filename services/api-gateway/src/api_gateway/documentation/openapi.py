@@ -32,6 +32,7 @@ TAGS: Final = (
     {"name": "tokens", "description": "API tokens: keys for programs, that may permit less than the password."},
     {"name": "vehicles", "description": "Your vehicles, and connecting to one."},
     {"name": "state", "description": "What a vehicle sent last."},
+    {"name": "typed state", "description": "`/api/v1`: numbers with units, RFC 3339 times, refusals as problems (RFC 9457)."},
     {"name": "history", "description": "What a vehicle recorded over time."},
     {"name": "mqtt", "description": "For an MQTT broker that asks this server who its users are."},
     {"name": "health", "description": "For those who run the server."},

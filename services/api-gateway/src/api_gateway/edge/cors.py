@@ -6,8 +6,9 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.answers import Plain, error_answer
+from api_gateway.answers import Plain
 from api_gateway.errors import MethodNotImplemented
+from api_gateway.refusals import refusal
 
 METHODS: Final = b"GET, PUT, POST, DELETE"
 _HEADERS: Final = b"Authorization, Content-Type"
@@ -78,5 +79,5 @@ class CrossOrigin:
         headers = Headers(scope=scope)
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
         allowed = asks and self._origins.allow(headers.get("origin"))
-        answer = preflight() if allowed else error_answer(MethodNotImplemented)
+        answer = preflight() if allowed else refusal(scope, MethodNotImplemented)
         await answer(scope, receive, send)

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.answers import error_answer
 from api_gateway.errors import InternalError, ServiceUnavailable
 from api_gateway.metrics import Metrics
+from api_gateway.refusals import refusal
 
 DEADLINE: Final = 25.0
 UNKNOWN_ROUTE: Final = "-"
@@ -45,11 +45,11 @@ class Requests:
                 await self._app(scope, receive, watch)
         except TimeoutError:
             if not status:
-                await error_answer(ServiceUnavailable)(scope, receive, watch)
+                await refusal(scope, ServiceUnavailable)(scope, receive, watch)
         except Exception as error:  # noqa: BLE001  the edge: nothing that fails behind it may reach the server
             self._log.error("request failed", route=_route(scope), exc_info=error)
             if not status:
-                await error_answer(InternalError)(scope, receive, watch)
+                await refusal(scope, InternalError)(scope, receive, watch)
         finally:
             self._note(scope, status, time.perf_counter() - began)
 

@@ -1,0 +1,51 @@
+"""What the OpenAPI document says of every call of the typed API, and the vehicle that calls are about."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Path
+
+from api_gateway.errors import ApiError, AuthenticationFailed, ServiceUnavailable
+from api_gateway.refusals import PROBLEM, problem, slug
+from api_gateway.v1.errors import VehicleUnknown
+from ovms.identity import VEHICLE_ID
+
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "description": "Which problem; it never changes"},
+        "title": {"type": "string", "description": "The problem in a few words"},
+        "status": {"type": "integer", "description": "The HTTP status"},
+        "detail": {"type": "string", "description": "What it means"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+# Every call of a signed-in caller may be refused with these.
+COMMON: Final[tuple[type[ApiError], ...]] = (AuthenticationFailed, ServiceUnavailable)
+
+VehicleId = Annotated[str, Path(description="The vehicle's id; case does not matter", examples=["DEMO"])]
+
+
+def check_possible(vehicle_id: str) -> None:
+    """Raise `VehicleUnknown` for an id that no vehicle can have, as for one that is not the caller's."""
+    if not VEHICLE_ID.match(vehicle_id):
+        raise VehicleUnknown
+
+
+def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route as its `responses=`, those that every route has among them."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    found: tuple[type[ApiError], ...] = (*COMMON, *errors)
+    for error in found:
+        entry = declared.setdefault(
+            error.status,
+            {"description": "", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA, "examples": {}}}},
+        )
+        entry["description"] = f"{entry['description']} {error.meaning}".strip()
+        example = {"summary": error.meaning, "value": problem(error)}
+        entry["content"][PROBLEM]["examples"][slug(error)] = example
+        if error.headers:
+            entry["headers"] = {name: {"schema": {"type": "string"}} for name in error.headers}
+    return declared

@@ -1,0 +1,80 @@
+"""The caller's vehicles."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from api_gateway.dependencies import CallerDep, ResourcesDep
+from api_gateway.legacy.declared import SIGNED_IN
+from api_gateway.refusals import ROOT
+from api_gateway.v1.answers import json_answer
+from api_gateway.v1.declared import VehicleId, check_possible, problems
+from api_gateway.v1.errors import VehicleUnknown
+from ovms.bus.presence import Peers
+from ovms.db.accounts import find_vehicle, list_vehicles
+
+router = APIRouter(prefix=f"{ROOT}/vehicles", tags=["typed state"])
+
+_EXAMPLE: Final = {"id": "DEMO", "connected": True, "apps": 1, "batch_clients": 0}
+
+
+class Vehicle(BaseModel):
+    """A vehicle and who is connected to it."""
+
+    id: Annotated[str, Field(description="As its owner spells it")]
+    connected: Annotated[bool, Field(description="Whether the car is connected")]
+    apps: Annotated[int, Field(ge=0, description="Apps that are connected, HTTP sessions among them")]
+    batch_clients: Annotated[int, Field(ge=0, description="Batch clients that are connected")]
+
+
+class Vehicles(BaseModel):
+    """The caller's vehicles."""
+
+    items: Annotated[list[Vehicle], Field(description="In the order of their ids")]
+
+
+@router.get(
+    "",
+    summary="Your vehicles",
+    response_model=Vehicles,
+    response_description="The vehicles",
+    responses={200: {"content": {"application/json": {"example": {"items": [_EXAMPLE]}}}}, **problems()},
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_vehicles",
+)
+async def list_all(caller: CallerDep, resources: ResourcesDep) -> Response:
+    """Return your vehicles and who is connected to each.
+
+    `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles`
+    """
+    vehicle_ids = await list_vehicles(resources.pool, caller.owner_id)
+    counts = await resources.presence.counts(vehicle_ids)
+    return json_answer({"items": [_render(*vehicle) for vehicle in zip(vehicle_ids, counts, strict=True)]})
+
+
+@router.get(
+    "/{vehicle_id}",
+    summary="One vehicle",
+    response_model=Vehicle,
+    response_description="The vehicle",
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}, **problems(VehicleUnknown)},
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_vehicle",
+)
+async def read_one(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+    """Return one of your vehicles and who is connected to it. This does not connect you: cars report no faster for it.
+
+    `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO`
+    """
+    check_possible(vehicle_id)
+    vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
+    if vehicle is None:
+        raise VehicleUnknown
+    (peers,) = await resources.presence.counts([vehicle.vehicle_id])
+    return json_answer(_render(vehicle.vehicle_id, peers))
+
+
+def _render(vehicle_id: str, peers: Peers) -> dict[str, object]:
+    return {"id": vehicle_id, "connected": bool(peers.car), "apps": peers.apps, "batch_clients": peers.batch}
