@@ -6,7 +6,7 @@ session, so nothing is delivered twice.
 
 import json
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 
 class Address(NamedTuple):
@@ -109,10 +109,24 @@ def read_word(body: bytes) -> Word:
         return Unwritten(int(vehicle), replica.decode(), int(question))
     if word == _WRITTEN:
         question, told = rest.split(b" ", 1)
-        return _written(int(question), json.loads(told))
+        return _written(int(question), told)
     raise ValueError(f"no word between replicas: {word[:20]!r}")
 
 
-def _written(question: int, told: dict[str, Any]) -> Written:
-    kept = (Kept(text.encode("latin-1"), *others) for text, *others in told["messages"])
-    return Written(question, told["at"], told["token"], tuple(kept))
+def _written(question: int, told: bytes) -> Written:
+    try:
+        answer = json.loads(told)
+        kept = tuple(_kept(*fields) for fields in answer["messages"])
+        at, token = answer["at"], answer["token"]
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no answer of a replica: {error!r}") from None
+    if not isinstance(at, int | float) or not isinstance(token, str | None):
+        raise ValueError("no answer of a replica: the time or the token is none")
+    return Written(question, at, token, kept)
+
+
+def _kept(text: str, received_at: float, sealed_with: str | None, session: int) -> Kept:
+    types = isinstance(received_at, int | float), isinstance(sealed_with, str | None), isinstance(session, int)
+    if not text or not all(types):
+        raise ValueError("no answer of a replica: a message is none")
+    return Kept(text.encode("latin-1"), received_at, sealed_with, session)

@@ -20,5 +20,4 @@ def forward(server: Server, room: Room, message: bytes, now: float) -> None:
     if kind == b"ET" or code in _NO_STATE:
         room.tell_watchers(message, now)
     else:
-        room.heard[code] = message
-        tell_state(server, room.hearing(), code, message, now)
+        tell_state(server, room, room.hearing(), code, message, now)

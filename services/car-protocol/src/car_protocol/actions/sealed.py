@@ -63,4 +63,4 @@ def _store_and_forward(server: Server, room: Room, message: bytes, now: float) -
     server.recorder.put_state(room, message[2:], now, room.paranoid_token)
     server.publisher.publish(room, message)
     if room.watchers:
-        tell_state(server, room.watchers, message[2], message, now)
+        tell_state(server, room, room.watchers, message[2], message, now)

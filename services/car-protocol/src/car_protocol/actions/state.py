@@ -25,11 +25,12 @@ def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, no
         server.counters.unstored += 1
     server.publisher.publish(room, message)
     if room.watchers:
-        tell_state(server, room.watchers, code, message, now)
+        tell_state(server, room, room.watchers, code, message, now)
 
 
-def tell_state(server: Server, watchers: Iterable[Hearer], code: int, message: bytes, now: float) -> None:
-    """Send a state of this code to some who watch, then its age, and after `F` the server's version."""
+def tell_state(server: Server, room: Room, watchers: Iterable[Hearer], code: int, message: bytes, now: float) -> None:
+    """Send a state of this code to who watches, then its age, and after `F` the server's version."""
+    room.heard[code] = message
     for watcher in watchers:
         watcher.send(message, now)
         if code == _FIRMWARE:

@@ -168,8 +168,7 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
-                told = [message for message in told if message not in newcomer.heard]
-                newcomer.caller.release(told, may_be_newer=newcomer.learnt == NOTHING)
+                newcomer.caller.release(news(newcomer, told), may_be_newer=newcomer.learnt == NOTHING)
 
     # ---- while PostgreSQL is away
 
@@ -190,6 +189,16 @@ class Greeter:
         for caller, room in again:
             if not (caller.is_gone or caller.is_held_back):
                 self.expect(caller, room)
+
+
+def news(newcomer: Newcomer, greeting: Sequence[bytes]) -> Sequence[bytes]:
+    """What he does not know yet of a greeting: all of it, or the states that he has not heard and their age."""
+    if newcomer.is_again:
+        states = [message for message in greeting[1:-1] if message not in newcomer.heard]
+        return [*states, greeting[-1]] if states else []
+    for message in greeting[1:-1]:
+        newcomer.room.heard.setdefault(message[2 if message[:2] == b"EM" else 0], message)
+    return greeting
 
 
 def until(stored: Messages, learnt: Learnt | None) -> Messages:

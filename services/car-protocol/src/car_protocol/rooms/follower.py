@@ -42,7 +42,7 @@ class Follower:
 
     Args:
         forward: gives a car's message from elsewhere to those who watch here.
-        missed: called where Redis was away, so that those who watch here may have missed some.
+        missed: called where those who watch a car elsewhere may have missed some of what it said.
         monotonic: the clock that messages are sent with.
         wall: the Unix time, against which leases end.
     """
@@ -72,6 +72,7 @@ class Follower:
         """Vehicles whose messages are subscribed to, or soon will be."""
         self._hears: set[int] = set()
         """Those of them whose every message is heard by now."""
+        self._may_have_missed: set[int] = set()
         self._learning: dict[int, list[Answer]] = {}
         self._to_ask: dict[str, Room] = {}
         self._work = asyncio.Event()
@@ -104,6 +105,7 @@ class Follower:
         if room.vehicle in self._heard:
             self._heard.remove(room.vehicle)
             self._hears.discard(room.vehicle)
+            self._may_have_missed.discard(room.vehicle)
             self._subscriptions.leave(messages_channel(room.vehicle_id).encode())
         for answer in self._learning.pop(room.vehicle, ()):
             # The car is here now, or nobody is any more.
@@ -135,8 +137,8 @@ class Follower:
             self._forward(room, message, self._monotonic())
 
     def _hears_messages(self, room: Room) -> None:
-        if room.vehicle in self._hears:
-            self._missed(room)
+        # At first: the car may have left here and said something there meanwhile. Again: Redis was away.
+        self._may_have_missed.add(room.vehicle)
         self._hears.add(room.vehicle)
         self._ask_about(room)
 
@@ -184,7 +186,14 @@ class Follower:
         for room, present in zip(asked.values(), answers, strict=True):
             if self._rooms.get(room.vehicle) is room:
                 self._hub.changed_elsewhere(room, self.elsewhere(present), self._monotonic())
+                self._make_up(room)
                 self._teach(room, present)
+
+    def _make_up(self, room: Room) -> None:
+        if room.vehicle in self._may_have_missed:
+            self._may_have_missed.remove(room.vehicle)
+            if room.elsewhere.session:
+                self._missed(room)
 
     def _teach(self, room: Room, present: Present) -> None:
         if room.vehicle in self._hears:

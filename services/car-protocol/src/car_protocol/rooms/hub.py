@@ -109,7 +109,7 @@ class Room:
         """The session of the car that is or was here, as Redis numbered it."""
         self.elsewhere = Elsewhere()
         self.heard: dict[int, bytes] = {}
-        """The newest state of each code that a car elsewhere was heard to say."""
+        """The newest state of each code that all who watch here have been told."""
         self.is_known = False
         """Whether the watchers here have been told whether the car is connected."""
         self.learning: dict[Peer, Unheard] = {}
@@ -190,7 +190,6 @@ class Hub:
             room.tell_watchers(b"Z0", now)
         self._rooms.setdefault(room.vehicle, room)
         room.car, room.epoch, room.is_known = car, epoch, True
-        room.heard.clear()
         room.elsewhere = _without_former(_newer(room.elsewhere, elsewhere), epoch)
         room.tell_watchers(b"Z1", now)
         room.tell_car_the_count(now)
@@ -221,6 +220,8 @@ class Hub:
                 room.tell_car_the_count(now)
             else:
                 room.batch -= 1
+            if not room.watchers:
+                room.heard.clear()
         else:
             return
         if room.is_empty():
