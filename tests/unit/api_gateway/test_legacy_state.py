@@ -15,7 +15,7 @@ def messages(*texts: str, paranoid: str = "") -> dict[str, Message]:
 
 
 def test_nothing_received_is_an_empty_object() -> None:
-    assert [render(call, {}, NOW) for call in CALLS] == [{}, {}, {}, {}]
+    assert [render(call, {}, NOW) for call in CALLS] == [{}] * len(CALLS)
 
 
 def test_times_and_ages_stand_beside_the_members() -> None:

@@ -17,7 +17,7 @@ from api_gateway.edge.cors import CrossOrigin, Origins
 from api_gateway.edge.paths import LegacyPaths
 from api_gateway.edge.requests import Requests
 from api_gateway.errors import ApiError, NotFound, ServiceUnavailable, UnknownCall
-from api_gateway.legacy import cookie, history, state, token, unimplemented, vehicles
+from api_gateway.legacy import control, cookie, history, state, token, vehicles
 from api_gateway.metrics import Metrics
 from api_gateway.mqapi import routes as mqapi
 from api_gateway.refusals import refusal
@@ -70,7 +70,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(mqapi.router)
     app.include_router(typed_state.router)
     app.include_router(typed_vehicles.router)
-    app.include_router(unimplemented.make_router())
+    app.include_router(control.make_router())
     app.include_router(health.router)
     add_pages(app)
 

@@ -8,11 +8,13 @@
     ├── UnknownCall             404   under /api and /mqapi
     ├── TokenMissing            404
     ├── NotFound                404   outside them
+    ├── InvalidArgument         422   of a command; says which, and what it may be
     ├── InternalError           500   our bug; logged
-    ├── NotImplementedYet       501
     ├── MethodNotImplemented    501   HEAD, OPTIONS and others: as the reference
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
-    └── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
+    ├── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
+    ├── VehicleNotConnected     503   a command for a car that is not there
+    └── VehicleSilent           504   the car did not answer a command
 
 Bodies are the reference's where it has the error. They carry no secret and nothing of the request.
 """
@@ -86,20 +88,24 @@ class NotFound(ApiError):
     meaning = "There is nothing at this path."
 
 
+class InvalidArgument(ApiError):
+    """An argument of a command is missing or impossible; its value is never repeated, since it may be a PIN."""
+
+    status = 422
+    detail = "Invalid argument"
+    meaning = "An argument is missing, or is not what it may be; the answer says which."
+
+    def __init__(self, name: str, wanted: str) -> None:
+        super().__init__(name)
+        self.detail = f"Invalid argument {name}: {wanted}"  # type: ignore[misc]
+
+
 class InternalError(ApiError):
     """A bug of ours."""
 
     status = 500
     detail = "Internal server error"
     meaning = "A fault of the server; it is logged."
-
-
-class NotImplementedYet(ApiError):
-    """A call that the API's manual announces and nobody has built."""
-
-    status = 501
-    detail = "Not yet implemented"
-    meaning = "The call is announced but not implemented."
 
 
 class MethodNotImplemented(ApiError):
@@ -126,6 +132,22 @@ class ServiceUnavailable(ApiError):
     detail = "Service unavailable"
     meaning = "The server cannot answer now; try again after Retry-After seconds."
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+
+
+class VehicleNotConnected(ApiError):
+    """The car is not connected to any replica."""
+
+    status = 503
+    detail = "Vehicle is not connected"
+    meaning = "The vehicle is not connected; it was told nothing."
+
+
+class VehicleSilent(ApiError):
+    """The car did not answer in time; whether it did what it was told is not known."""
+
+    status = 504
+    detail = "Vehicle did not answer"
+    meaning = "The vehicle did not answer in time; whether it did what it was told is not known."
 
 
 def answers(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:

@@ -18,9 +18,11 @@ from api_gateway.settings import Settings
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
+from ovms.bus.cars import Cars, TooManyQuestions
 from ovms.bus.client import open_redis
 from ovms.bus.presence import Presence
 from ovms.bus.sessions import Sessions
+from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
 from ovms.db.engine import Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
@@ -33,7 +35,12 @@ REDIS_CONNECT_TIMEOUT: Final = 2.0
 REDIS_TIMEOUT: Final = 3.0
 
 # What says that a store is away, as opposed to a fault of ours.
-UNAVAILABLE: Final = (*DATABASE_UNAVAILABLE, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+UNAVAILABLE: Final = (
+    *DATABASE_UNAVAILABLE,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    TooManyQuestions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,9 @@ class Resources:
     connections: Connections
     authenticator: Authenticator
     sign_in: SignIn
+    cars: Cars
+    answer_within: float
+    """Seconds that a call waits for a car."""
     clock: Callable[[], float]
     """Unix time."""
 
@@ -79,7 +89,25 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         presence = Presence(client)
         connections = Connections(pool, sessions, presence)
         authenticator = Authenticator(sessions, sign_in)
-        yield Resources(pool, client, sessions, presence, connections, authenticator, sign_in, time.time)
+        subscriptions = Subscriptions(client)
+        cars = Cars(client, presence, subscriptions)
+        listening = asyncio.create_task(subscriptions.run())
+        try:
+            yield Resources(
+                pool,
+                client,
+                sessions,
+                presence,
+                connections,
+                authenticator,
+                sign_in,
+                cars,
+                settings.timeout_answer,
+                time.time,
+            )
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
     finally:
         passwords.close()
         await client.aclose()

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     tls_certificate: str = Field("", description="A PEM file: the certificate, then those it rests on")
     tls_key: str = Field("", description="A PEM file: its private key, without a passphrase")
     api_session_timeout: float = Field(360, gt=0, description="Seconds that an HTTP session lives unless renewed")
+    timeout_answer: float = Field(
+        50, gt=0, description="Seconds that a call waits for a car; less than timeout_command of its replica"
+    )
     cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway_metrics_port: int | None = Field(

@@ -33,10 +33,10 @@ TAGS: Final = (
     {"name": "vehicles", "description": "Your vehicles, and connecting to one."},
     {"name": "state", "description": "What a vehicle sent last."},
     {"name": "typed state", "description": "`/api/v1`: numbers with units, RFC 3339 times, refusals as problems (RFC 9457)."},
+    {"name": "control", "description": "What a vehicle is told to do; it must be connected, and answers itself."},
     {"name": "history", "description": "What a vehicle recorded over time."},
     {"name": "mqtt", "description": "For an MQTT broker that asks this server who its users are."},
     {"name": "health", "description": "For those who run the server."},
-    {"name": "not yet implemented", "description": "Announced in the API's manual; they answer 501."},
 )
 
 

@@ -31,6 +31,13 @@ ARGUMENTS: Final[Mapping[str, int]] = {
     "parameter": 1,
     "reset": 1,
     "homelink": 1,
+    "wakeup": 1,
+    "cooldown": 1,
+    "climate": 1,
+    "command": 1,
+    "sms": 1,
+    "ussd": 1,
+    "at": 1,
 }
 
 # Calls that mean something else without their argument.

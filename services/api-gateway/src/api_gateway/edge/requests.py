@@ -16,6 +16,14 @@ from api_gateway.refusals import refusal
 
 DEADLINE: Final = 25.0
 UNKNOWN_ROUTE: Final = "-"
+LIMIT: Final = "ovms.limit"
+
+
+def allow_longer(scope: Scope, seconds: float) -> None:
+    """Let a request take so many seconds more than others may."""
+    limit: asyncio.Timeout = scope[LIMIT]
+    if (when := limit.when()) is not None:
+        limit.reschedule(when + seconds)
 
 
 class Requests:
@@ -41,7 +49,8 @@ class Requests:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self._deadline) as limit:
+                scope[LIMIT] = limit
                 await self._app(scope, receive, watch)
         except TimeoutError:
             if not status:

@@ -14,7 +14,7 @@ from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer
 from api_gateway.legacy.state_schema import EXAMPLES, view_schema
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.db.state import Message, read_all_messages, read_messages
-from ovms.records.views import CHARGE, LOCATION, STATUS, TPMS, View
+from ovms.records.views import CHARGE, LOCATION, LOCK, STATUS, TPMS, VALET, View
 from ovms.times import write_seconds
 
 Json = dict[str, str | int | float | None]
@@ -72,6 +72,22 @@ CALLS: Final = (
         frozenset("YW"),
         {"Y": ("y", "w"), "W": ("w",)},
         first_only=True,
+    ),
+    StateCall(
+        "lock",
+        "Lock status",
+        "Return whether the vehicle is locked (8) or not (0), from its newest D message.",
+        LOCK,
+        frozenset("D"),
+        {"D": ("d",)},
+    ),
+    StateCall(
+        "valet",
+        "Valet status",
+        "Return whether valet mode is on (16) or off (0), from the vehicle's newest D message.",
+        VALET,
+        frozenset("D"),
+        {"D": ("d",)},
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Commands to a car: how they are written from arguments, and what its answers mean. Pure."""

@@ -1,0 +1,124 @@
+"""Asks cars, from a process that has none: a question goes to the replica that has the car's newest session.
+
+The process has a channel of its own, as replicas of car-protocol have, and each open question is a peer there. A question is
+sent at most once: it names the session that it is for.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis.asyncio
+from redis.exceptions import ConnectionError as LostConnection
+
+from ovms.bus.channels import replica_channel
+from ovms.bus.presence import Presence
+from ovms.bus.replicas import Address, ToPeer, read_word, to_car
+from ovms.bus.subscriptions import Listener, Subscriptions
+
+MOST_QUESTIONS: Final = 10_000
+MOST_ANSWERS: Final = 4096
+"""To one question; what comes beyond is dropped."""
+HEARD_WITHIN: Final = 2.0
+
+IsLast = Callable[[bytes], bool]
+
+
+class NotConnected(Exception):
+    """The car is not connected; it was sent nothing."""
+
+
+class NoAnswer(Exception):
+    """The car, or its replica, did not answer in time; whether it did what it was told is not known."""
+
+
+class TooManyQuestions(Exception):
+    """So many are open that no more is asked; the car was sent nothing."""
+
+
+class Cars:
+    """Asks cars on behalf of this process, under a name that nobody else has.
+
+    Every method that waits raises `redis.exceptions.RedisError` where Redis does not answer.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, presence: Presence, subscriptions: Subscriptions) -> None:
+        self._redis: Any = client
+        self._presence = presence
+        self._name = secrets.token_hex(8)
+        self._channel = replica_channel(self._name)
+        self._numbers = itertools.count(1)
+        self._questions: dict[int, asyncio.Queue[bytes]] = {}
+        self._can_hear = asyncio.Event()
+        subscriptions.hear(self._channel.encode(), Listener(self._heard, self._can_hear.set))
+
+    @property
+    def open_questions(self) -> int:
+        """How many wait for an answer."""
+        return len(self._questions)
+
+    async def ask(self, vehicle: int, vehicle_id: str, message: bytes, *, is_last: IsLast, within: float) -> list[bytes]:
+        """Send a car a message and wait for its answers.
+
+        Args:
+            vehicle: the vehicle's key.
+            vehicle_id: its id.
+            message: code and data.
+            is_last: whether no other answer follows this one.
+            within: seconds for all of them.
+
+        Raises:
+            NotConnected: the car is not there.
+            NoAnswer: it did not answer in time.
+            TooManyQuestions: too many are open here.
+        """
+        if len(self._questions) >= MOST_QUESTIONS:
+            raise TooManyQuestions
+        number, answers = next(self._numbers), asyncio.Queue[bytes](MOST_ANSWERS)
+        self._questions[number] = answers
+        try:
+            await self._check_hearing()
+            await self._send(vehicle, vehicle_id, number, message)
+            return await _collect(answers, is_last, within)
+        finally:
+            del self._questions[number]
+
+    async def _check_hearing(self) -> None:
+        # Redis may have been away a moment ago: a car must not be told what to do where nobody would hear what it says of it.
+        try:
+            async with asyncio.timeout(HEARD_WITHIN):
+                await self._can_hear.wait()
+        except TimeoutError:
+            raise LostConnection("nothing is heard of Redis") from None
+        [(_, listeners)] = await self._redis.pubsub_numsub(self._channel)
+        if not listeners:
+            raise LostConnection("nothing is heard of Redis any more")
+
+    async def _send(self, vehicle: int, vehicle_id: str, number: int, message: bytes) -> None:
+        [present] = await self._presence.present([vehicle_id])
+        session, replica = max(((connected.session, name) for name, connected in present.replicas.items()), default=(0, ""))
+        if not session:
+            raise NotConnected
+        body = to_car(session, vehicle, Address(self._name, number), message)
+        # Nobody hears the channel of a replica that has just died.
+        if not await self._redis.publish(replica_channel(replica), body):
+            raise NotConnected
+
+    def _heard(self, body: bytes) -> None:
+        match read_word(body):
+            case ToPeer(number, message):
+                if (answers := self._questions.get(number)) is not None and not answers.full():
+                    answers.put_nowait(message)
+
+
+async def _collect(answers: asyncio.Queue[bytes], is_last: IsLast, within: float) -> list[bytes]:
+    try:
+        async with asyncio.timeout(within):
+            collected = [await answers.get()]
+            while not is_last(collected[-1]):
+                collected.append(await answers.get())
+            return collected
+    except TimeoutError:
+        raise NoAnswer from None

@@ -1,0 +1,175 @@
+"""Calls that a car answers: the gateway, a real car-protocol, and a car."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from api_gateway.legacy.control import ADMIN, CALLS
+from api_gateway.settings import Settings
+from car_protocol.settings import Settings as CarSettings
+from fixtures.cars import CarService, Peer, add_vehicles, car_service_on, car_settings
+from fixtures.gateway import Gateway, running, send_message
+from ovms.db.tokens import create_token
+
+__all__ = ["car_settings"]
+
+PIN = "918273"
+
+
+@pytest.fixture
+async def service(gateway: Gateway, car_settings: dict[str, Any], secret_keys: str) -> AsyncIterator[CarService]:
+    """A running car-protocol; the vehicle CAR is one of `demo`."""
+    await add_vehicles(gateway.pool, secret_keys, "CAR")
+    await gateway.pool.execute(
+        "UPDATE vehicles SET owner_id = (SELECT id FROM owners WHERE name = 'demo') WHERE vehicle_id = 'CAR'"
+    )
+    async with car_service_on(CarSettings(**car_settings), gateway.pool) as service:
+        yield service
+
+
+@pytest.fixture
+async def car(service: CarService) -> Peer:
+    peer = await service.car("CAR")
+    await peer.drain()
+    return peer
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with await gateway.signed_in() as client:
+        yield client
+
+
+async def exchange(car: Peer, call: Any, command: bytes, *said: bytes) -> httpx.Response:
+    """Make a call; the car is told a command, and says something."""
+    calling = asyncio.ensure_future(call)
+    await car.until_hears(command)
+    car.send(*said)
+    answer: httpx.Response = await calling
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "result", "text"),
+    [
+        (b"c20,0,Car locked", 200, 0, "Car locked"),
+        (b"c20,0", 200, 0, ""),
+        (b"c20,1,Wrong, try again", 409, 1, "Wrong, try again"),
+        (b"c20,2", 501, 2, ""),
+        (b"c20,3,Later", 501, 3, "Later"),
+    ],
+)
+async def test_the_car_answers(
+    gateway: Gateway, car: Peer, client: httpx.AsyncClient, said: bytes, status: int, result: int, text: str
+) -> None:
+    answer = await exchange(car, client.put("/api/lock/car", params={"pin": PIN}), b"C20," + PIN.encode(), said)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert answer.json() == {"vehicleid": "CAR", "command": 20, "result": result, "text": text}
+    assert PIN.encode() not in gateway.log.getvalue()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"params": {"action": "start"}},
+        {"data": {"action": "start"}},
+        {"json": {"action": "start"}},
+        {"files": {"action": (None, b"start")}},
+    ],
+)
+async def test_arguments_come_in_any_form(car: Peer, client: httpx.AsyncClient, given: dict[str, Any]) -> None:
+    answer = await exchange(car, client.put("/api/charge/CAR", **given), b"C11", b"c11,0")
+    assert answer.status_code == 200
+
+
+async def test_a_list_is_many_answers(car: Peer, client: httpx.AsyncClient) -> None:
+    answer = await exchange(car, client.get("/api/features/CAR"), b"C1", b"c1,0,0,3,a", b"c1,0,2,3,b,c")
+    assert answer.json() == {
+        "vehicleid": "CAR",
+        "command": 1,
+        "result": 0,
+        "items": [
+            {"number": 0, "value": "a", "available": True},
+            {"number": 1, "value": None, "available": False},
+            {"number": 2, "value": "b,c", "available": True},
+        ],
+    }
+
+
+async def test_a_wrong_argument_is_refused_and_not_repeated(car: Peer, client: httpx.AsyncClient) -> None:
+    answer = await client.put("/api/lock/CAR", params={"pin": "12x4"})
+    assert (answer.status_code, answer.text) == (422, "Invalid argument pin: digits\n")
+    assert await car.drain() == []
+
+
+async def test_an_absent_car(service: CarService, client: httpx.AsyncClient) -> None:
+    answer = await client.put("/api/wakeup/CAR")
+    assert (answer.status_code, answer.text) == (503, "Vehicle is not connected\n")
+
+
+async def test_a_paranoid_car_is_told_nothing(gateway: Gateway, car: Peer, client: httpx.AsyncClient) -> None:
+    await send_message(gateway.pool, "CAR", "Sabc", paranoid_token="token")
+    assert (await client.put("/api/lock/CAR")).status_code == 502
+    assert await car.drain() == []
+
+
+async def test_a_sealed_answer(car: Peer, client: httpx.AsyncClient) -> None:
+    answer = await exchange(car, client.put("/api/lock/CAR"), b"C20,", b"EMcYWJj")
+    assert answer.status_code == 502
+
+
+async def test_a_silent_car(gateway: Gateway, gateway_settings: Settings, car: Peer, client: httpx.AsyncClient) -> None:
+    hasty = gateway_settings.model_copy(update={"timeout_answer": 0.1})
+    async with running(hasty, gateway.log) as port:
+        answer = await client.put(f"http://127.0.0.1:{port}/api/lock/CAR")
+    assert (answer.status_code, answer.text) == (504, "Vehicle did not answer\n")
+
+
+async def test_two_gateways_at_once_each_hear_their_own(
+    gateway: Gateway, gateway_settings: Settings, car: Peer, client: httpx.AsyncClient
+) -> None:
+    async with running(gateway_settings, gateway.log) as port:
+        first = asyncio.ensure_future(client.put("/api/command/CAR", params={"command": "a"}))
+        await car.until_hears(b"C7,a")
+        second = asyncio.ensure_future(client.put(f"http://127.0.0.1:{port}/api/command/CAR", params={"command": "b"}))
+        await car.until_hears(b"C7,b")
+        car.send(b"c7,0,for a", b"c7,0,for b")
+        assert [(await call).json()["text"] for call in (first, second)] == ["for a", "for b"]
+
+
+@pytest.mark.parametrize("permit", ["auth", "", "v2,session"])
+async def test_older_tokens_gain_no_control(gateway: Gateway, car: Peer, permit: str) -> None:
+    owner = await gateway.pool.fetchval("SELECT id FROM owners WHERE name = 'demo'")
+    token = await create_token(gateway.pool, owner, application="a", purpose="p", permit=permit)
+    async with gateway.client(headers={"Authorization": f"Bearer {token}"}) as client:
+        for call in CALLS:
+            answer = await client.request(call.method, f"/api/{call.name}/CAR?{call.example}")
+            assert answer.status_code == (403 if permit else 401), call
+    assert await car.drain() == []
+
+
+async def test_control_is_less_than_admin(gateway: Gateway, car: Peer) -> None:
+    owner = await gateway.pool.fetchval("SELECT id FROM owners WHERE name = 'demo'")
+    token = await create_token(gateway.pool, owner, application="a", purpose="p", permit="control")
+    async with gateway.client(headers={"Authorization": f"Bearer {token}"}) as client:
+        for call in CALLS:
+            if call.rights == ADMIN:
+                assert (await client.request(call.method, f"/api/{call.name}/CAR?{call.example}")).status_code == 403
+        assert (await exchange(car, client.delete("/api/lock/CAR"), b"C22,", b"c22,0")).status_code == 200
+
+
+async def test_another_owners_car(car: Peer, gateway: Gateway) -> None:
+    async with await gateway.signed_in("other") as other:
+        assert (await other.put("/api/lock/CAR")).status_code == 403
+    assert await car.drain() == []
+
+
+async def test_lock_and_valet_are_read_from_state(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    await send_message(gateway.pool, "DEMO", "D84,24,4")
+    lock, valet = (await client.get("/api/lock/DEMO")).json(), (await client.get("/api/valet/DEMO")).json()
+    assert (lock["carlocked"], valet["valetmode"]) == (8, 16)
+    assert set(lock) == {"carlocked", "m_msgtime_d", "m_msgage_d"}
