@@ -11,7 +11,7 @@ import pytest
 
 from car_protocol.connections.connection import Connection
 from car_protocol.settings import Settings
-from car_protocol.storage.archive import AT_ONCE, Archive
+from car_protocol.storage.archive import AT_ONCE
 from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
 from fixtures.waiting import until
 from ovms.db.engine import Pool
@@ -248,15 +248,3 @@ async def test_the_asker_is_told_where_postgresql_fails(car_service: CarService,
         for pid in await waiting_for_a_lock(pool, 1):
             await pool.execute("SELECT pg_terminate_backend($1)", pid)
         await app.hears(b"c%b,1,Database is not available" % command[1:3])
-
-
-async def test_a_service_that_stops_answers_no_more(car_settings: dict[str, Any], pool: Pool, secret_keys: str) -> None:
-    await add_vehicles(pool, secret_keys, "DEMO")
-    async with history_locked(pool):
-        async with car_service_on(Settings(**car_settings | {"drain_timeout": 0.5}), pool) as service:
-            app = await service.app()
-            await app.until_hears(b"T3020399")
-            app.send(b"C31")
-            await waiting_for_a_lock(pool, 1)
-            archive: Archive = service.running.server.archive
-        assert not archive._tasks

@@ -59,8 +59,8 @@ class Archive:
             self._log.warning("a history command fails", command=number, reason=type(error).__name__)
             peer.send(b"c%d,1,Database is not available" % number, self._loop.time())
             return
-        for number, line in enumerate(lines):
-            if number % AT_ONCE == 0:
+        for index, line in enumerate(lines):
+            if index % AT_ONCE == 0:
                 await asyncio.sleep(0)
             await peer.has_read()
             peer.send(line, self._loop.time())

@@ -297,8 +297,6 @@ class Recorder:
 
     async def _write(self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
         """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""
-        if not rows:
-            return []
         try:
             await write(rows)
         except _REFUSED as error:
