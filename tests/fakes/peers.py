@@ -46,7 +46,7 @@ class FakePeer:
     def hold_back(self) -> None:
         self.is_held = True
 
-    def release(self, greeting: Sequence[bytes], *, may_be_newer: bool = False) -> None:
+    def release(self, greeting: Sequence[bytes]) -> None:
         self.is_held = False
         self.greeting = list(greeting)
 

@@ -25,9 +25,6 @@ SLOW_READER: Final = 30.0
 """Seconds that more than the write buffer may wait for a reader."""
 
 
-_NO_STATE: Final = frozenset((b"Z", b"T", b"EMc", b"ET"))
-
-
 class Connection(asyncio.Protocol):
     """A peer's connection, from its socket to its place in a room."""
 
@@ -288,13 +285,12 @@ class Connection(asyncio.Protocol):
         """Keep what is sent to it until `release`."""
         self._held = []
 
-    def release(self, greeting: Sequence[bytes], *, may_be_newer: bool = False) -> None:
-        """Send the greeting, then what was kept; where that may be older, the greeting without what else would go back."""
+    def release(self, greeting: Sequence[bytes]) -> None:
+        """Send the greeting, then what was kept."""
         held, self._held = self._held or [], None
         now = self._server.loop.time()
         if not self.is_gone:
-            coming = {_subject(message) for message in held} - _NO_STATE if may_be_newer else ()
-            for message in (*(message for message in greeting if _subject(message) not in coming), *held):
+            for message in (*greeting, *held):
                 self._session.send(message, now)
             self._flush()
 
@@ -388,10 +384,3 @@ class Connection(asyncio.Protocol):
     def _log(self, reason: str) -> None:
         vehicle = self._room.vehicle_id if self._room is not None else None
         structlog.get_logger("connection").info("closed", reason=reason, vehicle=vehicle)
-
-
-def _subject(message: bytes) -> bytes:
-    """The code; of what is sealed that of what is in it, of a token that it is one."""
-    if message[:1] != b"E":
-        return message[:1]
-    return message[:2] if message[1:2] == b"T" else message[:3]

@@ -28,6 +28,8 @@ BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
 LEARN_WITHIN: Final = 1.0
 """Seconds to learn of a car elsewhere; Redis or the car's replica may be away, and the app is greeted with what is known."""
+LEARN_AT_LAST: Final = 15.0
+"""Seconds after which nobody will tell: the car's replica is dead, and cleared."""
 
 # What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
 NEVER: Final = 3020399
@@ -54,8 +56,8 @@ class Greeted(Peer, Protocol):
     def hold_back(self) -> None:
         """Keep what is sent to it until `release`."""
 
-    def release(self, greeting: Sequence[bytes], *, may_be_newer: bool = False) -> None:
-        """Send the greeting, then what was kept; where that may be older, the greeting without what else would go back."""
+    def release(self, greeting: Sequence[bytes]) -> None:
+        """Send the greeting, then what was kept."""
 
 
 @dataclass(slots=True, eq=False)
@@ -95,27 +97,39 @@ class Greeter:
         caller.hold_back()
         if room.car is None:
             room.learning[caller] = Unheard()
-        self._learn(caller, room)
+        self._learn(self._newcomer(caller, room))
 
     def greet_again(self, room: Room) -> None:
         """Greet all who watch a car elsewhere: they may have missed some of what it said."""
         for watcher in cast("Sequence[Greeted]", room.watchers):
             if not watcher.is_held_back:
-                self._learn(watcher, room, is_again=True)
+                self._learn(self._newcomer(watcher, room, is_again=True))
 
-    def _learn(self, caller: Greeted, room: Room, *, is_again: bool = False) -> None:
-        # Taken now: it may be written, and forgotten here, before PostgreSQL is asked.
-        newcomer = Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room.vehicle), is_again)
+    def _learn(self, newcomer: Newcomer) -> None:
+        room = newcomer.room
         if room.car is not None:
             self._learnt(newcomer, Learnt(room.epoch, self._recorder.wall(self._loop.time())))
-        else:
-            self._follower.learn(room, partial(self._learnt, newcomer))
-            self._loop.call_later(LEARN_WITHIN, self._learnt, newcomer, NOTHING)
+            return
+        self._follower.learn(room, partial(self._learnt, newcomer))
+        if not newcomer.is_again:
+            self._loop.call_later(LEARN_WITHIN, self._not_learnt, newcomer)
+
+    def _newcomer(self, caller: Greeted, room: Room, *, is_again: bool = False) -> Newcomer:
+        # What waits is taken now: it may be written, and forgotten here, before PostgreSQL is asked.
+        return Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room.vehicle), is_again)
 
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
-        if newcomer.learnt is not None or (newcomer.is_again and newcomer.caller.is_held_back):
-            return
-        self._hold_back(newcomer, learnt)
+        if newcomer.caller.is_gone:
+            newcomer.room.learning.pop(newcomer.caller, None)
+        elif newcomer.learnt == NOTHING and not newcomer.caller.is_held_back:
+            # It comes late, and he has been greeted without.
+            self._learnt(self._newcomer(newcomer.caller, newcomer.room, is_again=True), learnt)
+        elif newcomer.learnt in (None, NOTHING) and not (newcomer.is_again and newcomer.caller.is_held_back):
+            self._hold_back(newcomer, learnt)
+            self._merge(newcomer, learnt)
+
+    def _merge(self, newcomer: Newcomer, learnt: Learnt) -> None:
+        is_waiting = newcomer.learnt is not None
         newcomer.learnt, newcomer.room.is_known, told = learnt, True, learnt.written
         if told is not None:
             elsewhere = {kept.message[0]: StoredMessage(*kept) for kept in told.messages}
@@ -124,21 +138,32 @@ class Greeter:
                 newcomer.paranoid_token = newcomer.room.paranoid_token = told.paranoid_token
         if self._is_away:
             self._greet_without([newcomer])
-        else:
+        elif not is_waiting:
             self._ready.append(newcomer)
         self._work.set()
 
+    def _not_learnt(self, newcomer: Newcomer) -> None:
+        """Nobody has told in time: he is greeted with what is known, and still not told what may be older."""
+        if newcomer.learnt is None and not newcomer.caller.is_gone:
+            self._merge(newcomer, NOTHING)
+            self._loop.call_later(LEARN_AT_LAST, self._tell_unheard, newcomer)
+
     def _hold_back(self, newcomer: Newcomer, learnt: Learnt) -> None:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
-        caller, unheard = newcomer.caller, newcomer.room.learning.pop(newcomer.caller, None)
         if newcomer.is_again:
             newcomer.heard = frozenset(newcomer.room.heard.values())
-        if not caller.is_held_back:
-            caller.hold_back()
-        # What came before `written`, on the same connection, is in it or in PostgreSQL.
-        if unheard is not None and learnt.written is None:
-            for message in unheard.messages:
-                caller.send(message, self._loop.time())
+        if not newcomer.caller.is_held_back:
+            newcomer.caller.hold_back()
+        if learnt.written is None:
+            self._tell_unheard(newcomer)
+        else:
+            # What came before it, on the same connection, is in it or in PostgreSQL.
+            newcomer.room.learning.pop(newcomer.caller, None)
+
+    def _tell_unheard(self, newcomer: Newcomer) -> None:
+        unheard = newcomer.room.learning.pop(newcomer.caller, None)
+        for message in unheard.messages if unheard is not None else ():
+            newcomer.caller.send(message, self._loop.time())
 
     async def run(self) -> None:
         """Greet until cancelled."""
@@ -168,7 +193,7 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
-                newcomer.caller.release(news(newcomer, told), may_be_newer=newcomer.learnt == NOTHING)
+                newcomer.caller.release(news(newcomer, told))
 
     # ---- while PostgreSQL is away
 

@@ -1,9 +1,11 @@
 """Answers the commands about what is kept here: traffic (30), history summary (31) and history records (32).
 
-An answer can be long, and who asked may read slowly: it is sent line by line as it is read, by a task of its own.
+An answer can be long, and who asked may read slowly: it is sent line by line as it is read, by a task of its own, and what has
+no bound, records, is read from PostgreSQL a page at a time.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +14,7 @@ import structlog
 
 from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE, Pool
-from ovms.db.history import read_records, summarise
+from ovms.db.history import count_records, read_page, summarise
 from ovms.db.traffic import read_traffic
 from ovms.times import read_since, write_time
 
@@ -54,24 +56,23 @@ class Archive:
 
     async def _answer(self, room: Room, peer: Peer, number: int, arguments: str) -> None:
         try:
-            lines = await self._read(room, number, arguments)
+            if number == RECORDS:
+                record_type, _, since = arguments.partition(",")
+                await self._send_records(room, peer, record_type, read_since(since))
+            elif number == SUMMARY:
+                await self._send(peer, await self._summary(room, read_since(arguments)))
+            else:
+                await self._send(peer, await self._traffic(room))
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             self._log.warning("a history command fails", command=number, reason=type(error).__name__)
             peer.send(b"c%d,1,Database is not available" % number, self._loop.time())
-            return
+
+    async def _send(self, peer: Peer, lines: Sequence[bytes]) -> None:
         for index, line in enumerate(lines):
             if index % AT_ONCE == 0:
                 await asyncio.sleep(0)
             await peer.has_read()
             peer.send(line, self._loop.time())
-
-    async def _read(self, room: Room, number: int, arguments: str) -> list[bytes]:
-        if number == SUMMARY:
-            return await self._summary(room, read_since(arguments))
-        if number == RECORDS:
-            record_type, _, since = arguments.partition(",")
-            return await self._records(room, record_type, read_since(since))
-        return await self._traffic(room)
 
     async def _traffic(self, room: Room) -> list[bytes]:
         days = await read_traffic(self._pool, room.vehicle, days=TRAFFIC_DAYS)
@@ -90,11 +91,18 @@ class Archive:
         ]
         return lines or [b"c31,1,No historical data available"]
 
-    async def _records(self, room: Room, record_type: str, since: datetime) -> list[bytes]:
-        found = await read_records(self._pool, room.vehicle, record_type, since)
-        head = f"{len(found)},{record_type}"
-        lines = [
-            f"c32,0,{index},{head},{write_time(record.recorded_at)},{record.number},".encode() + record.data
-            for index, record in enumerate(found, 1)
-        ]
-        return lines or [b"c32,1,No historical data available"]
+    async def _send_records(self, room: Room, peer: Peer, record_type: str, since: datetime) -> None:
+        count = await count_records(self._pool, room.vehicle, record_type, since)
+        if not count:
+            await self._send(peer, [b"c32,1,No historical data available"])
+        sent, last = 0, None
+        while sent < count and peer in room.watchers:
+            page = await read_page(self._pool, room.vehicle, record_type, since, last)
+            if not page:
+                return  # some have expired meanwhile
+            lines = [
+                f"c32,0,{index},{count},{record_type},{write_time(one.recorded_at)},{one.number},".encode() + one.data
+                for index, one in enumerate(page[: count - sent], sent + 1)
+            ]
+            await self._send(peer, lines)
+            sent, last = sent + len(page), page[-1]
