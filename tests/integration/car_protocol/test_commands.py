@@ -11,10 +11,13 @@ import pytest
 
 from car_protocol.connections.connection import Connection
 from car_protocol.settings import Settings
+from car_protocol.storage import archive
 from car_protocol.storage.archive import AT_ONCE
 from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
 from fixtures.waiting import until
+from ovms.db import history
 from ovms.db.engine import Pool
+from ovms.db.history import HistoryRecord
 from ovms.db.partitions import ensure_partitions
 from ovms.db.traffic import add_traffic
 from ovms.db.writer import HistoryRow, write_history
@@ -205,31 +208,60 @@ async def test_long_records_do_not_cost_a_good_reader_his_connection(car_service
     assert [hash(told[-500_000:]) for told in taken] == [hash(one) for one in data]
 
 
-async def test_who_goes_meanwhile_takes_his_answer_along(car_settings: dict[str, Any], pool: Pool, secret_keys: str) -> None:
+@pytest.mark.parametrize(("records", "size"), [(2, 10**9), (10**9, 25), (1, 1)])
+async def test_records_are_read_by_pages(
+    car_service: CarService, pool: Pool, monkeypatch: pytest.MonkeyPatch, records: int, size: int
+) -> None:
+    """Several of a moment, and one longer than a page may be; the last page ends with the last record, or is not full."""
+    demo = await key_of(pool)
+    data = [b"%d" % number * 10 for number in range(9)] + [b"x" * 100]
+    await write_history(pool, [record(demo, number, one, at=NOW + number // 3) for number, one in enumerate(data)])
+    monkeypatch.setattr(history, "PAGE_RECORDS", records)
+    monkeypatch.setattr(history, "PAGE_BYTES", size)
+    app = await car_service.app()
+    await app.until_hears(b"T3020399")
+    app.send(b"C32,*-LOG-Trip")
+    told = [line.split(b",", 7) for line in await app.take(len(data))]
+    assert [(int(line[2]), int(line[3]), int(line[6]), line[7]) for line in told] == [
+        (number + 1, len(data), number, one) for number, one in enumerate(data)
+    ]
+    assert await app.drain() == []
+
+
+async def test_who_goes_meanwhile_takes_his_answer_along(
+    car_settings: dict[str, Any], pool: Pool, secret_keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [demo] = await add_vehicles(pool, secret_keys, "DEMO")
     await write_history(pool, [record(demo, number, b"x" * 10_000) for number in range(1000)])
+    pages: list[HistoryRecord | None] = []
+
+    async def read_page(*arguments: Any) -> list[HistoryRecord]:
+        pages.append(arguments[-1])
+        return await history.read_page(*arguments)
+
+    monkeypatch.setattr(archive, "read_page", read_page)
     async with car_service_on(Settings(**car_settings, write_buffer=4096), pool) as service:
         app = await service.app()
         await app.until_hears(b"T3020399")
-        end, archive = ends_of(service, app), service.running.server.archive
+        end, tasks = ends_of(service, app), service.running.server.archive._tasks
         app.transport.pause_reading()
         app.send(b"C32,*-LOG-Trip")
         await until(lambda: end._slow_since is not None, DEADLINE)
-        assert len(archive._tasks) == 1
+        assert len(tasks) == 1
         app.transport.abort()
-        await until(lambda: not archive._tasks, DEADLINE)
+        await until(lambda: not tasks, DEADLINE)
+        assert 0 < len(pages) < 10, "all would be ten"
 
 
 async def test_so_many_are_answered_at_once_and_others_are_told_to_come_again(car_service: CarService, pool: Pool) -> None:
-    archive = car_service.running.server.archive
-    most = archive._most
+    most, tasks = car_service.running.server.archive._most, car_service.running.server.archive._tasks
     apps = [await car_service.app() for _ in range(most + 2)]
     for app in apps:
         await app.until_hears(b"T3020399")
     async with history_locked(pool):
         for app in apps[:most]:
             app.send(b"C31")
-        await until(lambda: len(archive._tasks) == most, DEADLINE)
+        await until(lambda: len(tasks) == most, DEADLINE)
         for app, number in zip(apps[most:], (31, 32), strict=True):
             app.send(b"C%d" % number)
             await app.hears(b"c%d,1,Server is busy" % number)
