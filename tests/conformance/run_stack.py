@@ -76,7 +76,7 @@ def play(way: Sequence[str], arguments: Sequence[str], output: Output) -> int:
         if provisioned.returncode != 0:
             output(provisioned.stderr)
             return provisioned.returncode
-        seen = compare(target, [word for word in way if word != REPLICAS], arguments, output)
+        seen = compare(target, way, arguments, output)
     return judge(seen, pending(), output)
 
 
@@ -99,9 +99,9 @@ def running_replicas() -> Iterator[Target]:
         yield Target((v2_port, http_port), (0, 0), Path(), rig.environment())
 
 
-def compare(target: Target, transport: Sequence[str], arguments: Sequence[str], output: Output) -> dict[str, bool]:
+def compare(target: Target, way: Sequence[str], arguments: Sequence[str], output: Output) -> dict[str, bool]:
     """Run the suite, pass on what it prints, and return whether each scenario was as the reference."""
-    command = [sys.executable, "-u", OUR_RUNNER if transport else SUITE / "run.py", *where(target, transport), *arguments]
+    command = [sys.executable, "-u", OUR_RUNNER if way else SUITE / "run.py", *where(target, way), *arguments]
     seen = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as runner:
         assert runner.stdout is not None
@@ -113,11 +113,11 @@ def compare(target: Target, transport: Sequence[str], arguments: Sequence[str], 
     return seen
 
 
-def where(target: Target, transport: Sequence[str]) -> list[str | Path]:
+def where(target: Target, way: Sequence[str]) -> list[str | Path]:
     """The arguments that say where the stack is found."""
-    v2_port, http_port = target.tls_ports if TLS in transport else target.ports
-    trusted = ["--ca", target.certificate] if TLS in transport else []
-    return [*transport, "--v2-port", str(v2_port), "--http-port", str(http_port), *trusted]
+    v2_port, http_port = target.tls_ports if TLS in way else target.ports
+    trusted = ["--ca", target.certificate] if TLS in way else []
+    return [*way, "--v2-port", str(v2_port), "--http-port", str(http_port), *trusted]
 
 
 def judge(seen: dict[str, bool], expected_to_differ: set[str], output: Output) -> int:
