@@ -319,7 +319,7 @@ def present_of(body: bytes) -> Present:
         told = json.loads(body)
         replicas = {name: Connected(*map(int, counts)) for name, counts in told["replicas"].items()}
         return Present(replicas, HttpWatchers(int(told["http"]), float(told["http_until"])), at=_micros(told["at"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"no message of a peers channel: {error!r}") from None
 
 

@@ -105,7 +105,6 @@ def test_a_car_that_has_just_gone_is_answered_for() -> None:
     assert (channel, read_word(body)) == (b"ovms:replica:far", ToPeer(7, b"c7,1,Vehicle is not connected"))
 
 
-@pytest.mark.xfail(strict=True, reason="the answer is for a peer that nobody holds any more")
 def test_a_command_for_a_car_that_has_gone_on_is_sent_after_it_and_its_answer_comes_back(scene: Scene) -> None:
     hear(scene, to_car(1, scene.room.vehicle, FAR, b"C7,SYSTEM"))
     [(channel, body)] = scene.told_elsewhere

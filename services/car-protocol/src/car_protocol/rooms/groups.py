@@ -40,7 +40,7 @@ class Groups:
         self._of_peer: dict[Peer, set[bytes]] = {}
         self._heard: set[bytes] = set()
         """Groups whose channel is heard by now."""
-        self._asking: dict[bytes, list[Peer]] = {}
+        self._asking: dict[bytes, dict[Peer, None]] = {}
 
     def update(self, car: Peer, group: bytes, message: bytes) -> None:
         """Keep a car's update, as subscribers get it, and tell them soon."""
@@ -64,16 +64,16 @@ class Groups:
             self._ask_others(peer, group)
         else:
             # First hear, then ask: what comes between the two would be missed otherwise.
-            self._asking.setdefault(group, []).append(peer)
+            self._asking.setdefault(group, {})[peer] = None
 
     def leave(self, peer: Peer) -> None:
         """Forget a car's updates or an app's subscriptions."""
         for group in self._of_peer.pop(peer, ()):
             _remove(self._updates, group, peer)
             _remove(self._subscribers, group, peer)
+            _remove(self._asking, group, peer)
             if group not in self._updates and group not in self._subscribers:
                 self._heard.discard(group)
-                self._asking.pop(group, None)
                 self._subscriptions.leave(group_channel(group))
 
     def _join(self, peer: Peer, group: bytes) -> bool:
@@ -106,8 +106,12 @@ class Groups:
     # ---- cars and apps elsewhere
 
     def _hears(self, group: bytes) -> None:
+        asking = self._asking.pop(group, {})
+        if group in self._heard:
+            # Redis was away, and nobody has heard what was said meanwhile.
+            asking = self._subscribers.get(group, {})
         self._heard.add(group)
-        for peer in self._asking.pop(group, ()):
+        for peer in asking:
             self._ask_others(peer, group)
 
     def _ask_others(self, peer: Peer, group: bytes) -> None:
