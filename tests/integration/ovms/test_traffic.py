@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from ovms.db.engine import Pool
-from ovms.db.traffic import Day, add_traffic, read_traffic
+from ovms.db.traffic import RECORD_TYPE, Day, add_traffic, read_traffic
+from ovms.db.writer import HistoryRow, write_history
 
 DAY = 86_400
 FIRST = 20_000 * DAY
@@ -35,3 +36,14 @@ async def test_a_vehicle_that_has_gone_leaves_nothing(pool: Pool, vehicle: int) 
 
 async def test_a_vehicle_without_traffic_has_no_days(pool: Pool, vehicle: int) -> None:
     assert await read_traffic(pool, vehicle, days=90) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"\xff\x00", b"-1", b"1.5", b" 7", b"9" * 19])
+async def test_what_a_car_has_put_in_the_place_of_a_sum_counts_nothing_and_holds_nobody_up(
+    pool: Pool, vehicle: int, data: bytes
+) -> None:
+    """A car may send records of any type, of this one too."""
+    await write_history(pool, [HistoryRow(vehicle, RECORD_TYPE, number, DAY, data, DAY + 86_400, None) for number in (0, 1)])
+    await add_traffic(pool, [(vehicle, DAY, 0, 5), (vehicle, DAY, 2, 7)], days=90)
+    [day] = await read_traffic(pool, vehicle, days=90)
+    assert (day.car_received, day.car_sent, day.apps_received, day.apps_sent) == (5, 0, 7, 0)

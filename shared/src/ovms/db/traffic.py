@@ -11,13 +11,15 @@ RECORD_TYPE: Final = "*-OVM-Utilisation"
 CAR_RECEIVED: Final = 0
 """The record number of what the car received; 1: what it sent, 2: what apps received, 3: what they sent."""
 
+# A car may send records of any type, of this one too: what is no number counts nothing, and holds up nobody's.
 _ADD: Final = """
 INSERT INTO history AS kept (vehicle, record_type, record_number, recorded_at, data, expires_at)
 SELECT vehicle, $5, number, to_timestamp(day), convert_to(size::text, 'UTF8'), to_timestamp(day + $6 * 86400)
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS new(vehicle, day, number, size)
 WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)
 ON CONFLICT (vehicle, record_type, record_number, recorded_at) DO UPDATE
-SET data = convert_to((convert_from(kept.data, 'UTF8')::bigint + convert_from(excluded.data, 'UTF8')::bigint)::text, 'UTF8'),
+SET data = convert_to((convert_from(excluded.data, 'UTF8')::bigint + CASE
+      WHEN encode(kept.data, 'escape') ~ '^[0-9]{1,12}$' THEN encode(kept.data, 'escape')::bigint ELSE 0 END)::text, 'UTF8'),
     expires_at = excluded.expires_at
 """
 
@@ -25,7 +27,8 @@ _DAYS: Final = """
 SELECT (recorded_at AT TIME ZONE 'UTC')::date AS day,
   sum(size) FILTER (WHERE record_number = 0)::bigint, sum(size) FILTER (WHERE record_number = 1)::bigint,
   sum(size) FILTER (WHERE record_number = 2)::bigint, sum(size) FILTER (WHERE record_number = 3)::bigint
-FROM history, LATERAL (SELECT convert_from(data, 'UTF8')::bigint AS size) AS carried
+FROM history, LATERAL (SELECT CASE
+  WHEN encode(data, 'escape') ~ '^[0-9]{1,12}$' THEN encode(data, 'escape')::bigint ELSE 0 END AS size) AS carried
 WHERE vehicle = $1 AND record_type = $2 GROUP BY day ORDER BY day DESC LIMIT $3
 """
 
