@@ -11,7 +11,7 @@ from typing import Final
 
 from chaos import journal as seen
 from chaos.evidence import Counts, Evidence
-from chaos.faults_seen import Faults
+from chaos.excuses import Excuses
 from chaos.journal import Event
 from chaos.plan import POSTGRES, REDIS
 from chaos.sockets import APP, BATCH, CAR, Socket, of_vehicles, sockets
@@ -42,9 +42,10 @@ class History:
         self.sockets = sockets(events)
         self.cars = of_vehicles(self.sockets.values(), CAR)
         self.watchers = of_vehicles(self.sockets.values(), APP + BATCH)
-        self.faults = Faults(events)
+        self.excuses = Excuses(events)
         self.ends_at = max((event.at for event in events), default=0.0)
         self.settled_at = next((event.at for event in self.of(seen.Settled)), seen.OPEN)
+        self.calm_at = next((event.at for event in self.of(seen.Calm)), seen.OPEN)
 
     def of(self, kind: type[seen.Kind]) -> Iterator[seen.Kind]:
         """The events of one kind, in order."""
@@ -99,7 +100,7 @@ def a_car_has_one_owner(history: History, _: Evidence) -> Iterator[str]:
         for one, other in combinations(sessions, 2):
             older, newer = sorted((one, other), key=lambda socket: socket.welcomed_at)
             both_until = min(older.lost_at, newer.lost_at, history.ends_at)
-            limit = history.faults.extend(
+            limit = history.excuses.extend(
                 newer.welcomed_at, TAKEOVER, (REDIS, older.replica, newer.replica), until=history.ends_at
             )
             if both_until > limit:
@@ -114,7 +115,7 @@ def nobody_is_closed_before_the_welcome(history: History, _: Evidence) -> Iterat
     for socket in history.sockets.values():
         if not socket.by_server or socket.was_let_in:
             continue
-        if not history.faults.killed(socket.replica, socket.connected_at, socket.lost_at):
+        if not history.excuses.killed(socket.replica, socket.connected_at, socket.lost_at):
             waited = socket.lost_at - socket.connected_at
             yield f"{socket}: {socket.how} at {socket.lost_at:.2f}, {waited:.2f} s after it connected"
 
@@ -122,7 +123,7 @@ def nobody_is_closed_before_the_welcome(history: History, _: Evidence) -> Iterat
 def sessions_end_for_a_cause(history: History, _: Evidence) -> Iterator[str]:
     """A session that was let in is closed where its replica ends, or its car logs in again."""
     for socket in history.sockets.values():
-        if not (socket.by_server and socket.was_let_in) or history.faults.ended(socket.replica, socket.lost_at):
+        if not (socket.by_server and socket.was_let_in) or history.excuses.ended(socket.replica, socket.lost_at):
             continue
         if not (socket.role == CAR and _logs_in_again(history, socket)):
             yield f"{socket}: {socket.how} at {socket.lost_at:.2f}, let in at {socket.welcomed_at:.2f}"
@@ -183,14 +184,14 @@ def calls_are_answered(history: History, _: Evidence) -> Iterator[str]:
 
 
 def _is_excused(history: History, call: seen.Called, signed_in: dict[str, float]) -> bool:
-    faults = history.faults
+    excuses = history.excuses
     match call.status:
         case 0:
-            return faults.ended(call.gateway, call.began) or faults.ended(call.gateway, call.at)
+            return excuses.ended(call.gateway, call.began) or excuses.ended(call.gateway, call.at)
         case 401:
-            return call.caller in signed_in and faults.emptied(signed_in[call.caller], call.at)
+            return call.caller in signed_in and excuses.emptied(signed_in[call.caller], call.at)
         case 503:
-            return call.has_retry_after and faults.away((REDIS, POSTGRES), call.began, call.at)
+            return call.has_retry_after and excuses.away((REDIS, POSTGRES), call.began, call.at)
         case _:
             return False
 
@@ -302,11 +303,11 @@ def last_states_are_heard(history: History, _: Evidence) -> Iterator[str]:
 
 
 def last_commands_are_answered(history: History, _: Evidence) -> Iterator[str]:
-    """Every command sent since the faults ended is answered to who sent it."""
+    """Every command is answered to who sent it, once Redis has been back for a while: before, it is delivered at most once."""
     answered = {(event.socket, event.command) for event in history.of(seen.CommandAnswered)}
     delivered = {event.command for event in history.of(seen.CommandDelivered)}
     for event in history.of(seen.CommandSent):
-        if event.at >= history.settled_at and (event.socket, event.command) not in answered:
+        if event.at >= history.calm_at and (event.socket, event.command) not in answered:
             reached = "reached the car" if event.command in delivered else "did not reach the car"
             yield f"{history.sockets[event.socket]}: command {event.command} of {event.at:.2f} has no answer; it {reached}"
 

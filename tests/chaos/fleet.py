@@ -148,10 +148,13 @@ class Fleet:
         for peer in self.peers:
             peer.is_quiet = True
 
-    def last_round(self) -> None:
-        """Every car sends its state, every app a command."""
+    def last_states(self) -> None:
+        """Every car sends its state."""
         for car in self.cars:
             car.send_state()
+
+    def last_commands(self) -> None:
+        """Every app sends a command."""
         for app in self.apps:
             app.command()
 

@@ -208,6 +208,13 @@ class Settled:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Redis has been back for so long that every replica has found it: from now on no command is lost."""
+
+    at: float
+
+
 Event = (
     Connected
     | Welcomed
@@ -230,6 +237,7 @@ Event = (
     | Ended
     | Held
     | Settled
+    | Calm
 )
 Kind = TypeVar("Kind", bound=Event)
 

@@ -12,9 +12,10 @@ from typing import Final
 from chaos import journal as seen
 from chaos.checks import IN_THE_END, Violation, violations
 from chaos.evidence import Evidence, NoEvidence, gather
+from chaos.excuses import Excuses
 from chaos.faults import MOST_CONNECTIONS, Faults
 from chaos.fleet import Fleet, Size
-from chaos.journal import Journal, Settled
+from chaos.journal import Calm, Journal, Settled
 from chaos.plan import draw
 from fixtures.replicas import Rig
 
@@ -97,8 +98,11 @@ async def _settle(rig: Rig, fleet: Fleet, journal: Journal, tell: Callable[[str]
     if fleet.is_in:
         journal.note(Settled(journal.now()))
         tell("everybody is in; the last round")
-    fleet.last_round()
     until = journal.now() + CONVERGE_WITHIN
+    fleet.last_states()
+    await asyncio.sleep(max(0.0, Excuses(journal.events).calm_from() - journal.now()))
+    journal.note(Calm(journal.now()))
+    fleet.last_commands()
     while True:
         fleet.check()
         try:

@@ -9,6 +9,7 @@ from chaos.checks import ALWAYS, IN_THE_END, record_data, state_data, violations
 from chaos.evidence import Counts, Evidence, crashes
 from chaos.journal import (
     Called,
+    Calm,
     CommandAnswered,
     CommandDelivered,
     CommandSent,
@@ -65,6 +66,7 @@ def calm() -> list[Event]:
         Settled(20.0),
         StateSent(20.1, CAR, "S", 3),
         StateHeard(20.2, APP, "S", 3, CAR),
+        Calm(20.3),
         CommandSent(20.3, APP, 2),
         CommandDelivered(20.4, CAR, 2),
         CommandAnswered(20.5, APP, 2),
@@ -344,3 +346,7 @@ def test_a_state_of_an_older_session_may_be_lost_but_not_be_made_up() -> None:
 def test_crashes_are_found_in_logs() -> None:
     log = "12 [info     ] closed\n13 [warning  ] Redis is away\n14 [error    ] a part of the service has died\nTraceback (most"
     assert len(crashes(log)) == 2
+
+
+def test_a_command_may_be_lost_while_replicas_find_redis_again() -> None:
+    assert found(before(Calm, CommandSent(20.2, APP, 7))) == set()

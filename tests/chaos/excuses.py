@@ -14,7 +14,7 @@ RESUME: Final = 1.0
 """Seconds after a pause within which a replica has caught up."""
 
 
-class Faults:
+class Excuses:
     """The faults of a journal."""
 
     def __init__(self, events: Iterable[Event]) -> None:
@@ -44,6 +44,10 @@ class Faults:
     def away(self, parts: Collection[str], began: float, until: float) -> bool:
         """Whether a part was away in this time, or had just come back."""
         return any(fault.target in parts and fault.began <= until and began <= fault.at + RECOVERY for fault in self._faults)
+
+    def calm_from(self) -> float:
+        """When everything must have recovered from what happened to Redis."""
+        return max((fault.at + RECOVERY for fault in self._faults if fault.target == REDIS), default=0.0)
 
     def extend(self, began: float, seconds: float, parts: Collection[str], *, until: float) -> float:
         """When something that takes so many seconds must be done, where the faults of these parts hold it up."""
