@@ -90,7 +90,8 @@ async def let_in_who_waits(listening: Sequence[Listening], within: float = HANDS
     for one in listening:
         with suppress(OSError):
             _answer_nobody_new(one)
-    while _is_somebody_waiting(listening) or _is_somebody_answered(listening):
+    # In this order: whoever answers our answer becomes one who waits.
+    while _is_somebody_answered(listening) or _is_somebody_waiting(listening):
         if time.monotonic() > ends_at:
             return
         await asyncio.sleep(0.001)

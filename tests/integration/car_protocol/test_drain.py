@@ -20,7 +20,7 @@ from ovms.local.postgres import Postgres
 from ovms.local.valkey import Valkey
 
 DRAIN_TIMEOUT = 4.0
-SLACK = 3.0
+SLACK = 10.0
 """What a busy machine takes to end a process."""
 
 
@@ -42,7 +42,7 @@ async def car(replica: Replica, vehicle_id: str = "DEMO") -> Peer:
 async def stop(replica: Replica) -> None:
     """Tell it to stop, and wait until it has begun to."""
     replica.process.terminate()
-    await until(lambda: '"stopping"' in replica.log)
+    await until(lambda: '"stopping"' in replica.log, 30)
 
 
 def readiness(replica: Replica) -> tuple[int, object]:
@@ -87,12 +87,14 @@ async def test_who_logs_in_meanwhile_is_let_in_and_all_that_was_sent_is_acknowle
     await early.closed()
     assert [message for message in early.heard if message[:1] == b"h"] == [b"h1", b"h2"]
     await late.closed()
-    assert await ended(replica, 20) == 0
+    assert await ended(replica, 40) == 0
     assert await stored(pool) == ({"S": b"1,2,3"}, [b"one", b"two"])
     assert "what waits for it is lost" not in replica.log
 
 
-async def test_who_has_just_connected_is_let_in(replica: Replica, pool: Pool, secret_keys: str) -> None:
+async def test_who_has_just_connected_is_let_in(make_replica: MakeReplica, pool: Pool, secret_keys: str) -> None:
+    replica = make_replica(OVMS_DRAIN_TIMEOUT=40)
+    replica.start()
     names = [f"CAR{number}" for number in range(30)]
     await add_vehicles(pool, secret_keys, *names)
     replica.pause()
@@ -105,7 +107,7 @@ async def test_who_has_just_connected_is_let_in(replica: Replica, pool: Pool, se
     for peer in cars:
         await peer.closed()
     assert [peer for peer in cars if not peer.is_welcome] == []
-    assert await ended(replica) == 0
+    assert await ended(replica, 40) == 0
 
 
 async def test_sessions_are_closed_at_the_rate(make_replica: MakeReplica, pool: Pool, secret_keys: str) -> None:
@@ -128,10 +130,10 @@ async def test_sessions_are_closed_at_the_rate(make_replica: MakeReplica, pool: 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, replica.port), timeout=5.0)
     gone = sorted(await asyncio.gather(*map(seconds_until_closed, cars)))
-    assert await ended(replica, 30) == 0
+    assert await ended(replica, 40) == 0
     # How many have gone at a time is what the rate says, within what a busy machine makes of it.
     for index in (count // 4, count // 2, count - 1):
-        assert 0.7 * index / rate <= gone[index] <= 2 * index / rate + SLACK
+        assert 0.7 * index / rate <= gone[index] <= 2 * index / rate + 3.0
     assert await pool.fetchval("SELECT count(*) FROM messages") == count
 
 
@@ -164,6 +166,6 @@ async def test_a_session_that_never_begins_holds_up_the_end_for_a_while_only(rep
 async def test_told_to_stop_before_it_serves_it_ends(make_replica: MakeReplica) -> None:
     replica = make_replica()
     replica.start(ready=False)
-    await until(lambda: replica.log)
+    await until(lambda: replica.log, 40)
     replica.process.terminate()
-    assert await ended(replica, 20) == 0
+    assert await ended(replica, 40) == 0

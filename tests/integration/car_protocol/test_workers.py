@@ -67,7 +67,7 @@ async def both_answer(replica: Replica) -> None:
         except (urllib.error.URLError, OSError):
             return False
 
-    await until(answer, 30)
+    await until(answer, 40)
 
 
 async def test_both_serve_and_one_that_is_killed_is_replaced(workers: Workers, pool: Pool) -> None:
@@ -87,7 +87,7 @@ async def test_both_serve_and_one_that_is_killed_is_replaced(workers: Workers, p
     for peer in workers.cars:
         peer.send(b"S1,2,3", b"h1,0,Test,1,86400,one")
     workers.replica.process.terminate()
-    await until(lambda: workers.replica.process.poll() is not None, 30)
+    await until(lambda: workers.replica.process.poll() is not None, 40)
     assert workers.replica.process.returncode == 0
     await asyncio.gather(*(peer.closed() for peer in workers.cars))
     acknowledged = sum(b"h1" in peer.heard for peer in workers.cars)
@@ -106,7 +106,7 @@ async def test_a_second_stack_on_the_port_is_refused(make_replica: MakeReplica, 
     running.start()
     refused.environment["OVMS_V2_PORT"] = str(running.port)
     refused.start(ready=False)
-    await until(lambda: not refused.is_running, 30)
+    await until(lambda: not refused.is_running, 40)
     assert refused.process.returncode == 1
     line = refused.log.splitlines()[-1]
     assert line.startswith("car-protocol cannot start: ")
@@ -119,7 +119,7 @@ async def test_a_port_that_one_worker_cannot_have_ends_all(make_replica: MakeRep
     replica = make_replica(OVMS_WORKERS=2)
     with socket.create_server((HOST, replica.health_port + 1)):
         replica.start(ready=False)
-        await until(lambda: not replica.is_running, 30)
+        await until(lambda: not replica.is_running, 40)
     assert replica.process.returncode == 1
     assert "address already in use" in replica.log.lower()
     assert "a worker cannot start; all end" in replica.log
@@ -128,6 +128,6 @@ async def test_a_port_that_one_worker_cannot_have_ends_all(make_replica: MakeRep
 async def test_a_wrong_setting_is_said_once(make_replica: MakeReplica) -> None:
     replica = make_replica(OVMS_WORKERS=0)
     replica.start(ready=False)
-    await until(lambda: not replica.is_running, 30)
+    await until(lambda: not replica.is_running, 40)
     assert replica.process.returncode == 2
     assert replica.log == "OVMS_WORKERS: Input should be greater than or equal to 1\n"
