@@ -129,6 +129,24 @@ async def test_traffic_is_told_by_day_the_newest_first(car_service: CarService, 
     assert await car.drain() == []
 
 
+async def test_traffic_is_what_was_carried(car_service: CarService) -> None:
+    """Every byte that a car and its apps were sent, and those that they sent; batch clients do not count."""
+    car, app, batch = await car_service.scene()
+    car.send(b"S" + b"x" * 1000)
+    for watcher in (app, batch):
+        await watcher.hears(b"S" + b"x" * 1000, b"T0")
+    await car_service.running.server.traffic.write()
+    received = car.received, app.received
+    batch.send(b"C30")
+    [told] = await batch.take(1)
+    car_received, car_sent, apps_received, apps_sent = map(int, told.split(b",")[5:])
+    assert (car_received, apps_received) == received
+    assert 1000 < apps_sent + 1000 < car_sent < 2000
+    await car_service.running.server.traffic.write()
+    batch.send(b"C30")
+    assert await batch.take(1) == [told]
+
+
 async def test_the_summary_has_a_line_a_type_and_keeps_to_since(car_service: CarService, pool: Pool) -> None:
     demo = await key_of(pool)
     rows = [record(demo, number, b"12345", at=NOW - 10 * number) for number in range(3)]

@@ -101,6 +101,12 @@ async def test_a_car_and_its_app_speak_in_clear(visit: Visit) -> None:
     await app.hears("S1,K", "T0", "c7,0,fine")
 
 
+async def test_names_and_passwords_are_utf_8(visit: Visit, pool: Pool) -> None:
+    password_hash = await asyncio.to_thread(hash_password, "grün,süß")
+    await pool.execute("UPDATE owners SET name = 'Jörg', password_hash = $1 WHERE name = 'Bert'", password_hash)
+    await (await visit("MP-A 1 jörg grün,süß SECRET")).hears("MP-S 1 Jörg SECRET SECRET")
+
+
 @pytest.mark.parametrize("permit", ["v2", "*", "auth, V2"])
 async def test_a_token_with_the_right_lets_in(visit: Visit, pool: Pool, permit: str) -> None:
     owner = await pool.fetchval("SELECT id FROM owners WHERE name = 'Anna'")
