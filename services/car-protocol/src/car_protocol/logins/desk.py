@@ -145,12 +145,14 @@ class LoginDesk:
                 self._has_admitted.clear()
 
     async def _let_in(self, admitted: Sequence[Admission]) -> None:
-        claims = await self._claim([admission for admission in admitted if admission.caller.role is Role.CAR])
+        # Who has gone meanwhile must not end the session of who has come instead.
+        cars = [admission for admission in admitted if admission.caller.role is Role.CAR and not admission.caller.is_gone]
+        claims = await self._claim(cars)
         del self._admitted[: len(admitted)]
         for admission in admitted:
             if not admission.caller.is_gone:
                 self._enter(admission, claims.get(admission))
-            elif admission.caller.role is Role.CAR:
+            elif admission in cars:
                 self._hub.renounce(admission.vehicle)
 
     async def _claim(self, cars: Sequence[Admission]) -> dict[Admission, Claim]:

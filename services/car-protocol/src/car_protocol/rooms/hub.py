@@ -191,6 +191,8 @@ class Hub:
         self._rooms.setdefault(room.vehicle, room)
         room.car, room.epoch, room.is_known = car, epoch, True
         room.elsewhere = _without_former(_newer(room.elsewhere, elsewhere), epoch)
+        for unheard in room.learning.values():
+            unheard.messages.clear()  # of the former session: it must not come after this one's
         room.tell_watchers(b"Z1", now)
         room.tell_car_the_count(now)
         self._changed(room)
