@@ -40,7 +40,7 @@ def create_app(settings: Settings, log: Any, metrics: Metrics | None = None) -> 
     """The whole service as one ASGI application."""
     app = FastAPI(
         version=version(DISTRIBUTION),
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, log),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -51,10 +51,10 @@ def create_app(settings: Settings, log: Any, metrics: Metrics | None = None) -> 
     return Requests(CrossOrigin(LegacyPaths(app), Origins(settings.cors_origins)), log, metrics)
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def _lifespan(settings: Settings, log: Any) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_resources(settings) as resources:
+        async with open_resources(settings, log) as resources:
             yield State(resources=resources)
 
     return lifespan

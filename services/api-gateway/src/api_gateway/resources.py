@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -72,7 +72,7 @@ def connect_redis(url: str) -> redis.asyncio.Redis:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, log: Any) -> AsyncIterator[Resources]:
     """Make the parts; neither PostgreSQL nor Redis need answer yet."""
     pool = await open_pool(
         settings.database_url.get_secret_value(),
@@ -89,7 +89,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         presence = Presence(client)
         connections = Connections(pool, sessions, presence)
         authenticator = Authenticator(sessions, sign_in)
-        subscriptions = Subscriptions(client)
+        subscriptions = Subscriptions(client, log)
         cars = Cars(client, presence, subscriptions)
         listening = asyncio.create_task(subscriptions.run())
         try:
@@ -107,7 +107,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             )
         finally:
             listening.cancel()
-            await asyncio.wait([listening])
+            await asyncio.wait([listening], timeout=1.0)
     finally:
         passwords.close()
         await client.aclose()

@@ -29,14 +29,18 @@ class Listener(NamedTuple):
 
 
 class Subscriptions:
-    """Subscribes in batches, listens, and begins again where Redis was away."""
+    """Subscribes in batches, listens, and begins again where Redis was away.
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    Args:
+        log: a structlog logger; None: the one that the service has configured.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, log: Any = None) -> None:
         self._pool = client.connection_pool
         self._listeners: dict[bytes, Listener] = {}
         self._changed: set[bytes] = set()
         self._work = asyncio.Event()
-        self._log = structlog.get_logger("subscriptions")
+        self._log = log or structlog.get_logger("subscriptions")
 
     def hear(self, channel: bytes, listener: Listener) -> None:
         """Call a listener for a channel from soon on, in place of any other; it is told when that is."""
