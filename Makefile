@@ -69,12 +69,15 @@ $(BIN)/python:
 		|| { echo "Python 3.11 or newer is needed, and $(PYTHON) is not it." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Without build isolation, since that would download what builds the packages without a look at its hash.
+# The lists name all that is needed, so pip looks for nothing itself (--no-deps): it would ask for `coverage[toml]` beside the
+# pinned `coverage`, and refuse what came without a hash. Without build isolation, since that would download what builds the
+# packages without a look at its hash.
+LISTED := $(PIP) install --require-hashes --no-deps -r
 $(VENV)/run.stamp: requirements/run.txt $(addsuffix /pyproject.toml,$(PACKAGES)) | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/run.txt
+	$(LISTED) requirements/run.txt
 	$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ./,$(PACKAGES))
 	@touch $@
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
-	$(PIP) install --require-hashes -r requirements/test.txt
+	$(LISTED) requirements/test.txt
 	@touch $@
