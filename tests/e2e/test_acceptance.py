@@ -31,12 +31,13 @@ TYRES = b"Y4,fl,fr,rl,rr,4,250,251.5,240,241,1,4,30,31,29,28,0,0,-1,4,0,1,2,0,1"
 
 @pytest.fixture
 async def api(
-    car_service: CarService, pool: Pool, database_url: str, redis_url: str, request: pytest.FixtureRequest
+    car_service: CarService, pool: Pool, database_url: str, redis_url: str, secret_keys: str, request: pytest.FixtureRequest
 ) -> AsyncIterator[str]:
     """The address of an API on the same stores; the owner of the vehicles is `demo`."""
     await pool.execute("UPDATE owners SET name = 'demo', password_hash = $1", hashed("secret"))
     lifetime = getattr(request, "param", 360.0)
-    settings = GatewaySettings(database_url=database_url, redis_url=redis_url, api_session_timeout=lifetime)
+    stores = {"database_url": database_url, "redis_url": redis_url, "secret_keys": secret_keys}
+    settings = GatewaySettings(**stores, api_session_timeout=lifetime)
     async with running(settings, io.BytesIO()) as port:
         yield f"http://127.0.0.1:{port}"
 

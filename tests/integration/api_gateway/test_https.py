@@ -85,11 +85,12 @@ async def started(environment: Mapping[str, str]) -> AsyncIterator[Process]:
 
 
 @pytest.fixture
-async def https(database_url: str, redis_url: str, pool: Pool, pair: Pair) -> AsyncIterator[HttpsGateway]:
+async def https(database_url: str, redis_url: str, secret_keys: str, pool: Pool, pair: Pair) -> AsyncIterator[HttpsGateway]:
     """A gateway with both ports, and the owners of the other tests; it ends when it is told to."""
     await provision(pool)
     ports = {"OVMS_HTTP_PORT": "0", "OVMS_HTTPS_PORT": "0"}
-    environment = {**pair.environment, "OVMS_DATABASE_URL": database_url, "OVMS_REDIS_URL": redis_url, **ports}
+    stores = {"OVMS_DATABASE_URL": database_url, "OVMS_REDIS_URL": redis_url, "OVMS_SECRET_KEYS": secret_keys}
+    environment = {**pair.environment, **stores, **ports}
     async with started(environment) as process:
         gateway = HttpsGateway(process, pair)
         await gateway.listening()
@@ -173,11 +174,12 @@ async def test_a_connection_that_is_kept_open_does_not_keep_it_from_ending(https
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> dict[str, str]:
+def stores(tmp_path: Path, secret_keys: str) -> dict[str, str]:
     """What a gateway needs; neither store is there."""
     return {
         "OVMS_DATABASE_URL": f"postgresql://u:hush@/d?host={tmp_path}",
         "OVMS_REDIS_URL": f"unix://{tmp_path}/none.sock",
+        "OVMS_SECRET_KEYS": secret_keys,
         "OVMS_HTTP_PORT": "0",
     }
 

@@ -44,11 +44,12 @@ async def listening(process: Process) -> int:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, secret_keys: str) -> dict[str, str]:
     """What a gateway needs; neither store is there."""
     return {
         "OVMS_DATABASE_URL": f"postgresql://u:hush@/d?host={tmp_path}",
         "OVMS_REDIS_URL": f"unix://{tmp_path}/none.sock",
+        "OVMS_SECRET_KEYS": secret_keys,
         "OVMS_HTTP_PORT": "0",
     }
 

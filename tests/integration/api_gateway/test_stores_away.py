@@ -16,10 +16,11 @@ LOGIN = {"username": "demo", "password": "secret"}
 
 
 @pytest.fixture
-async def lonely(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, io.BytesIO]]:
+async def lonely(tmp_path: Path, secret_keys: str) -> AsyncIterator[tuple[httpx.AsyncClient, io.BytesIO]]:
     """A caller of a gateway that has neither store, and the gateway's log."""
     log = io.BytesIO()
-    settings = Settings(database_url=f"postgresql://u:p@/d?host={tmp_path}", redis_url=f"unix://{tmp_path}/none.sock")
+    database_url, redis_url = f"postgresql://u:p@/d?host={tmp_path}", f"unix://{tmp_path}/none.sock"
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_keys=secret_keys)
     async with running(settings, log) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         yield client, log
 

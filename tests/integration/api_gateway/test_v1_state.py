@@ -20,7 +20,7 @@ async def test_vehicles_and_who_is_connected(gateway: Gateway) -> None:
         one = await client.get("/api/v1/vehicles/demo")
     Vehicles.model_validate(listed.json(), strict=True)
     assert [vehicle["id"] for vehicle in listed.json()["items"]] == ["DEMO", "Second"]
-    assert one.json() == {"id": "DEMO", "connected": False, "apps": 0, "batch_clients": 0}
+    assert one.json() == {"id": "DEMO", "owner": "demo", "connected": False, "apps": 0, "batch_clients": 0}
     assert listed.headers["cache-control"] == "private, no-cache"
 
 

@@ -118,8 +118,8 @@ class TestShortSessions:
     """With sessions of a second."""
 
     @pytest.fixture
-    def gateway_settings(self, database_url: str, redis_url: str) -> Settings:
-        return Settings(database_url=database_url, redis_url=redis_url, api_session_timeout=0.5)
+    def gateway_settings(self, database_url: str, redis_url: str, secret_keys: str) -> Settings:
+        return Settings(database_url=database_url, redis_url=redis_url, secret_keys=secret_keys, api_session_timeout=0.5)
 
     async def test_a_session_ends_and_its_connections_with_it(self, gateway: Gateway) -> None:
         async with await gateway.signed_in() as client:

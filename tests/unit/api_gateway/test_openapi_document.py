@@ -12,16 +12,18 @@ from api_gateway.app import create_app
 from api_gateway.documentation.openapi import SCHEMES, TAGS
 from api_gateway.logs import make_log
 from api_gateway.settings import Settings
+from ovms.db.sealing import Sealer
 from ovms.records.views import CHARGE, LOCATION, STATUS, TPMS
 
 METHODS = ("get", "put", "post", "delete")
 
 
 @pytest.fixture
-async def document() -> dict[str, Any]:
+async def document(secret_keys: str) -> dict[str, Any]:
     """The document as it is served; it needs neither PostgreSQL nor Redis."""
     log = make_log("error", io.BytesIO())
-    app = create_app(Settings(database_url="postgresql://", redis_url="redis://"), log)
+    settings = Settings(database_url="postgresql://", redis_url="redis://", secret_keys=secret_keys)
+    app = create_app(settings, Sealer.from_setting(secret_keys), log)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         answer = await client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"

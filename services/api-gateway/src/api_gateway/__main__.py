@@ -16,6 +16,7 @@ from api_gateway.edge.server import Https, listen, make_server
 from api_gateway.logs import ToStructlog, make_log
 from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
+from ovms.db.sealing import Sealer, SealingError
 from ovms.errors import OvmsError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
@@ -44,14 +45,15 @@ def main() -> int:
 def _work(settings: Settings, log: Any, number: int, has_started: Callable[[], None]) -> int:
     settings = settings.of_worker(number)
     try:
+        sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
         tls = open_tls(settings.tls_certificate, settings.tls_key, log)
         listener = _listen(settings, settings.http_port)
         https = Https(_listen(settings, settings.https_port), tls) if tls is not None else None
         metrics = _metrics(settings)
-    except (TlsError, CannotListen) as error:
+    except (SealingError, TlsError, CannotListen) as error:
         return _fail(str(error))
     logging.getLogger().addHandler(ToStructlog(log))
-    server = make_server(create_app(settings, log, metrics), https=https, has_started=has_started)
+    server = make_server(create_app(settings, sealer, log, metrics), https=https, has_started=has_started)
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
     if https is not None:
         log.info("listening with TLS", host=settings.host, port=https.listener.getsockname()[1])

@@ -26,6 +26,7 @@ from api_gateway.settings import Settings
 from api_gateway.v1 import state as typed_state
 from api_gateway.v1 import vehicles as typed_vehicles
 from ovms.auth.passwords import Overloaded
+from ovms.db.sealing import Sealer
 
 DISTRIBUTION: Final = "ovms-api-gateway"
 
@@ -36,11 +37,11 @@ class State(TypedDict):
     resources: Resources
 
 
-def create_app(settings: Settings, log: Any, metrics: Metrics | None = None) -> ASGIApp:
+def create_app(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None = None) -> ASGIApp:
     """The whole service as one ASGI application."""
     app = FastAPI(
         version=version(DISTRIBUTION),
-        lifespan=_lifespan(settings, log),
+        lifespan=_lifespan(settings, sealer, log),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -51,10 +52,10 @@ def create_app(settings: Settings, log: Any, metrics: Metrics | None = None) -> 
     return Requests(CrossOrigin(LegacyPaths(app), Origins(settings.cors_origins)), log, metrics)
 
 
-def _lifespan(settings: Settings, log: Any) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def _lifespan(settings: Settings, sealer: Sealer, log: Any) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_resources(settings, log) as resources:
+        async with open_resources(settings, sealer, log) as resources:
             yield State(resources=resources)
 
     return lifespan

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import InsufficientRights
 from api_gateway.resources import Resources
-from ovms.auth.rights import permits
+from ovms.auth.rights import ADMIN, CONTROL, HISTORY, READ, permits
 
 
 def resources_of(request: Request) -> Resources:
@@ -27,6 +27,23 @@ async def _caller(request: Request) -> Caller:
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 CallerDep = Annotated[Caller, Depends(_caller)]
+
+
+def allowed(*scopes: str) -> Callable[[Caller], Awaitable[Caller]]:
+    """The caller, whose credential must allow what each of these scopes stands for."""
+
+    async def check(caller: CallerDep) -> Caller:
+        if not all(caller.may(scope) for scope in scopes):
+            raise InsufficientRights
+        return caller
+
+    return check
+
+
+Reader = Annotated[Caller, Depends(allowed(READ))]
+HistoryReader = Annotated[Caller, Depends(allowed(HISTORY))]
+Controller = Annotated[Caller, Depends(allowed(CONTROL))]
+Admin = Annotated[Caller, Depends(allowed(ADMIN))]
 
 
 def holding(*rights: str) -> Callable[[Caller], Awaitable[Caller]]:

@@ -26,6 +26,7 @@ from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
 from ovms.db.engine import Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
+from ovms.db.sealing import Sealer
 
 DATABASE_CONNECTIONS: Final = 8
 ACQUIRE_WITHIN: Final = 2.0
@@ -55,6 +56,7 @@ class Resources:
     authenticator: Authenticator
     sign_in: SignIn
     cars: Cars
+    sealer: Sealer
     answer_within: float
     """Seconds that a call waits for a car."""
     clock: Callable[[], float]
@@ -72,7 +74,7 @@ def connect_redis(url: str) -> redis.asyncio.Redis:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, log: Any) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncIterator[Resources]:
     """Make the parts; neither PostgreSQL nor Redis need answer yet."""
     pool = await open_pool(
         settings.database_url.get_secret_value(),
@@ -102,6 +104,7 @@ async def open_resources(settings: Settings, log: Any) -> AsyncIterator[Resource
                 authenticator,
                 sign_in,
                 cars,
+                sealer,
                 settings.timeout_answer,
                 time.time,
             )

@@ -15,6 +15,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(description="PostgreSQL, postgresql://…")
     redis_url: SecretStr = Field(description="Redis or Valkey: redis://…, rediss://… or unix://…")
+    secret_keys: SecretStr = Field(
+        description="Keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
+    )
     host: str = Field("127.0.0.1", description="The address that the public ports bind to")
     http_port: int = Field(6868, ge=0, le=65535, description="The port of the API, plain HTTP")
     https_port: int = Field(6869, ge=0, le=65535, description="The same over TLS; open where there are certificate and key")

@@ -11,7 +11,7 @@ from ovms.auth.rights import EVERYTHING
 from ovms.bus.sessions import Login
 from ovms.db.accounts import credentials_stand, find_account
 from ovms.db.engine import Pool
-from ovms.db.tokens import looks_like_token, use_token
+from ovms.db.tokens import IDENTIFIER_LENGTH, looks_like_token, use_token
 from ovms.gathered import Gathered
 
 
@@ -68,7 +68,9 @@ class SignIn:
             return None
         if user is not None and user.lower() != owner.name.lower():
             return None
-        return Login(owner.owner_id, owner.name, owner.permit, _proof(token))
+        vehicles = None if owner.vehicles is None else frozenset(owner.vehicles)
+        proof = _proof(token)
+        return Login(owner.owner_id, owner.name, owner.permit, proof, vehicles, proof[:IDENTIFIER_LENGTH])
 
     async def _check_password(self, user: str, password: str) -> Login | None:
         account = await find_account(self._pool, user)

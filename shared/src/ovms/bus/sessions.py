@@ -47,6 +47,14 @@ class Login:
     """Rights with commas between; `*` is every right."""
     proof: str = field(repr=False)
     """What the credential was checked against, as a SHA-256: equal on every replica, of no use for signing in."""
+    vehicles: frozenset[str] | None = None
+    """The folded ids of the vehicles that an API token is for; None: all."""
+    token: str | None = None
+    """The token's identifier, as its owner sees it listed; None: it was a password."""
+
+    def reaches(self, vehicle_id: str) -> bool:
+        """Whether the credential is for this vehicle, if that is the owner's."""
+        return self.vehicles is None or fold_vehicle_id(vehicle_id) in self.vehicles
 
 
 def session_key(session_id: str) -> str:
@@ -73,7 +81,7 @@ class Sessions:
         session_id = secrets.token_urlsafe(32)
         key = session_key(session_id)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, _LOGIN, json.dumps(asdict(login)))
+            pipe.hset(key, _LOGIN, json.dumps(asdict(login), default=sorted))
             pipe.pexpire(key, self._milliseconds)
             await pipe.execute()
         return session_id
@@ -81,7 +89,7 @@ class Sessions:
     async def read(self, session_id: str) -> Login | None:
         """Who is signed in under this id; None where there is no such session, or none any more."""
         stored = await self._logins.ask(session_key(session_id))
-        return None if stored is None else Login(**json.loads(stored))
+        return None if stored is None else _login(**json.loads(stored))
 
     async def _read_logins(self, keys: Sequence[str]) -> list[bytes | None]:
         if len(keys) == 1:
@@ -105,6 +113,10 @@ class Sessions:
     async def end(self, session_id: str) -> list[str]:
         """End a session; returns the vehicles that it was connected to."""
         return _vehicles(await self._end(keys=[session_key(session_id)]))
+
+
+def _login(*, vehicles: list[str] | None = None, **others: Any) -> Login:
+    return Login(**others, vehicles=None if vehicles is None else frozenset(vehicles))
 
 
 def _vehicles(fields: list[bytes]) -> list[str]:

@@ -14,7 +14,9 @@ _VEHICLE: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 AND u
 
 _STAND: Final = """
 SELECT EXISTS (SELECT FROM owners WHERE id = owner AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = proof)
-    OR EXISTS (SELECT FROM api_tokens WHERE owner_id = owner AND encode(sha256, 'hex') = proof)
+    OR EXISTS (
+      SELECT FROM api_tokens
+      WHERE owner_id = owner AND encode(sha256, 'hex') = proof AND (expires_at IS NULL OR expires_at > now()))
 FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner, proof, place) ORDER BY place
 """
 

@@ -19,6 +19,9 @@ _SOME: Final = f"{_COLUMNS} AND m.code = ANY($3::text[]) {_OWNED}"
 _ALL: Final = f"{_COLUMNS} {_OWNED} {_ORDER}"
 
 
+_NEWEST: Final = f"{_COLUMNS} WHERE v.id = $1 AND m.code IS NOT NULL {_ORDER}"
+
+
 class Message(NamedTuple):
     """The newest message of a code."""
 
@@ -45,3 +48,8 @@ async def read_all_messages(db: Pool, owner_id: int, vehicle_id: str) -> list[Me
     if not rows:
         return None
     return [Message(*row) for row in rows if row[0] is not None]
+
+
+async def read_newest(db: Pool, vehicle: int) -> list[Message]:
+    """The newest message of every code of a vehicle that the caller is known to reach, in the order F, S, others."""
+    return [Message(*row) for row in await db.fetch(_NEWEST, vehicle)]

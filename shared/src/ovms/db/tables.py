@@ -1,4 +1,4 @@
-"""The tables, declared once; `shared/migrations` brings a database to this form.
+"""The tables, declared once; `ovms.db.migrations` brings a database to this form.
 
 What cars send is kept as `bytea`, the bytes of the wire: a car may send any byte, text that is not UTF-8 and NUL included,
 and what an app reads later must be what the car sent.
@@ -7,6 +7,7 @@ and what an app reads later must be what the car sent.
 from typing import Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata: Final = MetaData(
     naming_convention={
@@ -107,7 +109,36 @@ api_tokens: Final = Table(
     _now(),
     Column("refreshed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("last_used_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("vehicles", ARRAY(Text), comment="upper-cased ids of those that it is for; null: all"),
+    Column("expires_at", DateTime(timezone=True), comment="null: it does not end by itself"),
     UniqueConstraint("sha256"),
+)
+
+# What others may do with a vehicle beside its owner.
+shares: Final = Table(
+    "shares",
+    metadata,
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), primary_key=True, comment="with whom"),
+    Column("permit", Text, nullable=False, comment="scopes, commas between"),
+    _now(),
+    Column("expires_at", DateTime(timezone=True), comment="null: it does not end by itself"),
+    Index("ix_shares_owner_id", "owner_id"),
+)
+
+# Who did what, for the owner to read. No secret is in it, and nothing of what a car said.
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), nullable=False, comment="whose it concerns"),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("actor", Text, nullable=False, comment="the name of who did it"),
+    Column("means", Text, nullable=False, comment="what he signed in with: password, or token and its identifier"),
+    Column("action", Text, nullable=False),
+    Column("vehicle_id", Text, comment="the vehicle that it concerns"),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
+    Index("ix_audit_owner_id", "owner_id", "id"),
 )
 
 autoprovision: Final = Table(

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,16 +15,20 @@ IDENTIFIER_LENGTH: Final = 16
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}\Z")
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{16}\Z")
 
-_CREATE: Final = "INSERT INTO api_tokens (owner_id, sha256, application, purpose, permit) VALUES ($1, $2, $3, $4, $5)"
+_CREATE: Final = """
+INSERT INTO api_tokens (owner_id, sha256, application, purpose, permit, vehicles, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
 
 _USE: Final = """
 UPDATE api_tokens SET last_used_at = now() FROM owners
-WHERE api_tokens.sha256 = $1 AND owners.id = api_tokens.owner_id
-RETURNING owners.id, owners.name, api_tokens.permit
+WHERE api_tokens.sha256 = $1 AND owners.id = api_tokens.owner_id AND (expires_at IS NULL OR expires_at > now())
+RETURNING owners.id, owners.name, api_tokens.permit, api_tokens.vehicles
 """
 
 _LIST: Final = """
-SELECT encode(substr(sha256, 1, 8), 'hex'), application, purpose, permit, created_at, refreshed_at, last_used_at
+SELECT encode(substr(sha256, 1, 8), 'hex'), application, purpose, permit, created_at, refreshed_at, last_used_at,
+  vehicles, expires_at
 FROM api_tokens WHERE owner_id = $1 ORDER BY created_at, id
 """
 
@@ -41,6 +46,8 @@ class TokenOwner:
     owner_id: int
     name: str
     permit: str
+    vehicles: list[str] | None
+    """The folded ids of those that it is for; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,9 @@ class ApiToken:
     created_at: datetime
     refreshed_at: datetime
     last_used_at: datetime
+    vehicles: list[str] | None
+    """The folded ids of those that it is for; None: all."""
+    expires_at: datetime | None
 
 
 def hash_token(token: str) -> bytes:
@@ -67,10 +77,24 @@ def looks_like_token(text: str) -> bool:
     return bool(_TOKEN.match(text))
 
 
-async def create_token(db: Pool, owner_id: int, *, application: str, purpose: str, permit: str) -> str:
-    """Make a token for an owner; its text is returned here and never again."""
+async def create_token(
+    db: Pool,
+    owner_id: int,
+    *,
+    application: str,
+    purpose: str,
+    permit: str,
+    vehicles: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Make a token for an owner; its text is returned here and never again.
+
+    Args:
+        vehicles: the folded ids of those that it is for; None: all that are his and will be.
+        expires_at: when it ends; None: not by itself.
+    """
     token = secrets.token_hex(32)
-    await db.execute(_CREATE, owner_id, hash_token(token), application, purpose, permit)
+    await db.execute(_CREATE, owner_id, hash_token(token), application, purpose, permit, vehicles, expires_at)
     return token
 
 

@@ -70,7 +70,7 @@ async def test_using_a_token(db: Pool) -> None:
     demo = await owner_id(db)
     token = await tokens.create_token(db, demo, application="a", purpose="p", permit="v2")
     await db.execute("UPDATE api_tokens SET last_used_at = '2020-01-01'")
-    assert await tokens.use_token(db, token) == tokens.TokenOwner(demo, "demo", "v2")
+    assert await tokens.use_token(db, token) == tokens.TokenOwner(demo, "demo", "v2", None)
     (listed,) = await tokens.list_tokens(db, demo)
     assert listed.last_used_at.year > 2020
     assert (listed.application, listed.purpose, listed.permit) == ("a", "p", "v2")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from api_gateway.auth.credentials import from_authorization, from_query, headers_of
 from api_gateway.errors import AuthenticationFailed
-from ovms.auth.rights import grants_anything
+from ovms.auth.rights import allows, grants_anything
 from ovms.auth.sign_in import SignIn
 from ovms.bus.sessions import Login, Sessions, session_key
 
@@ -22,6 +22,15 @@ class Caller:
     def owner_id(self) -> int:
         """`owners.id`"""
         return self.login.owner_id
+
+    @property
+    def means(self) -> str:
+        """What the caller signed in with, as trails tell it."""
+        return "password" if self.login.token is None else f"token {self.login.token}"
+
+    def may(self, scope: str) -> bool:
+        """Whether his credential allows what a scope stands for."""
+        return allows(self.login.permit, scope)
 
     @property
     def member(self) -> str:

@@ -134,7 +134,7 @@ async def _read(call: ControlCall, request: Request) -> Fields:
 
 async def _find(resources: Resources, caller: Caller, vehicle_id: str) -> OwnedVehicle:
     """The vehicle, which is the caller's and can be understood."""
-    check_possible(vehicle_id)
+    check_possible(caller, vehicle_id)
     vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
     messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, PARANOID_BY)
     if vehicle is None or messages is None:

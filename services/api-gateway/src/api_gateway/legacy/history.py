@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
-from api_gateway.dependencies import CallerDep, ResourcesDep
-from api_gateway.errors import AuthenticationFailed, Forbidden, ServiceUnavailable, answers
+from api_gateway.dependencies import HistoryReader, ResourcesDep
+from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
@@ -28,7 +28,7 @@ Since = Annotated[
 ]
 RecordType = Annotated[str, Path(description="The record type", examples=["*-LOG-Trip"])]
 
-_ERRORS: Final = answers(AuthenticationFailed, Forbidden, ServiceUnavailable)
+_ERRORS: Final = answers(AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable)
 _SUMMARY: Final = {
     "distinctrecs": 17,
     "first": "2026-11-01 08:00:00",
@@ -59,7 +59,7 @@ _RECORD_SCHEMA: Final = record({"h_data": STRING, "h_recordnumber": INTEGER, "h_
     openapi_extra=dict(SIGNED_IN),
 )
 async def records(
-    vehicle_id: VehicleId, record_type: RecordType, caller: CallerDep, resources: ResourcesDep, since: Since = None
+    vehicle_id: VehicleId, record_type: RecordType, caller: HistoryReader, resources: ResourcesDep, since: Since = None
 ) -> Response:
     """Return the history records of one type as the car sent them."""
     vehicle = await _owned(resources, caller, vehicle_id)
@@ -83,7 +83,7 @@ async def records(
     responses=answer("One entry a record type", [_SUMMARY], list_of(_SUMMARY_SCHEMA)) | _ERRORS,
     openapi_extra=dict(SIGNED_IN),
 )
-async def summary(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep, since: Since = None) -> Response:
+async def summary(vehicle_id: VehicleId, caller: HistoryReader, resources: ResourcesDep, since: Since = None) -> Response:
     """Return what is stored of each record type of the vehicle."""
     vehicle = await _owned(resources, caller, vehicle_id)
     found = await summarise(resources.pool, vehicle.key, vehicle.vehicle_id, read_since(since))
@@ -103,7 +103,7 @@ async def summary(vehicle_id: VehicleId, caller: CallerDep, resources: Resources
 
 
 async def _owned(resources: Resources, caller: Caller, vehicle_id: str) -> OwnedVehicle:
-    check_possible(vehicle_id)
+    check_possible(caller, vehicle_id)
     vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
     if vehicle is None:
         raise Forbidden

@@ -2,17 +2,27 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from api_gateway.answers import json_answer
-from api_gateway.dependencies import CallerDep, ResourcesDep, resources_of
-from api_gateway.errors import AuthenticationFailed, Forbidden, ParanoidVehicle, ServiceUnavailable, answers
+from api_gateway.auth.authenticator import Caller
+from api_gateway.dependencies import CallerDep, ResourcesDep, allowed, resources_of
+from api_gateway.errors import (
+    AuthenticationFailed,
+    Forbidden,
+    InsufficientRights,
+    ParanoidVehicle,
+    ServiceUnavailable,
+    answers,
+)
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.state_schema import EXAMPLES, view_schema
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
+from ovms.auth import rights
+from ovms.auth.rights import READ
 from ovms.db.state import Message, read_all_messages, read_messages
 from ovms.records.views import CHARGE, LOCATION, LOCK, STATUS, TPMS, VALET, View
 from ovms.times import write_seconds
@@ -30,6 +40,7 @@ class StateCall:
     summary: str
     description: str
     view: View
+    scope: str
     needed: frozenset[str]
     """Records that may not be paranoid; another that is paranoid is left out, as in the reference."""
     times: Mapping[str, tuple[str, ...]]
@@ -44,6 +55,7 @@ CALLS: Final = (
         "Status",
         "Return the vehicle's status from its newest S and D messages; a message that it never sent contributes nothing.",
         STATUS,
+        READ,
         frozenset("S"),
         {"S": ("s",), "D": ("d",)},
     ),
@@ -52,6 +64,7 @@ CALLS: Final = (
         "Charge status",
         "Return how the vehicle charges, from its newest S and D messages.",
         CHARGE,
+        READ,
         frozenset("S"),
         {"S": ("s",), "D": ("d",)},
     ),
@@ -60,6 +73,7 @@ CALLS: Final = (
         "Location",
         "Return where the vehicle is, from its newest L message.",
         LOCATION,
+        rights.LOCATION,
         frozenset("L"),
         {"L": ("l",)},
     ),
@@ -69,6 +83,7 @@ CALLS: Final = (
         "Tyre pressures",
         "Return the state of the tyres: from the newest Y message with one group of members a wheel, else from W.",
         TPMS,
+        READ,
         frozenset("YW"),
         {"Y": ("y", "w"), "W": ("w",)},
         first_only=True,
@@ -78,6 +93,7 @@ CALLS: Final = (
         "Lock status",
         "Return whether the vehicle is locked (8) or not (0), from its newest D message.",
         LOCK,
+        READ,
         frozenset("D"),
         {"D": ("d",)},
     ),
@@ -86,6 +102,7 @@ CALLS: Final = (
         "Valet status",
         "Return whether valet mode is on (16) or off (0), from the vehicle's newest D message.",
         VALET,
+        READ,
         frozenset("D"),
         {"D": ("d",)},
     ),
@@ -114,7 +131,7 @@ def make_router() -> APIRouter:
         summary="Messages as they came",
         response_class=Response,
         responses=answer("The newest message of each code", [_PROTOCOL], list_of(_PROTOCOL_SCHEMA))
-        | answers(AuthenticationFailed, Forbidden, ServiceUnavailable),
+        | answers(AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable),
         openapi_extra=dict(SIGNED_IN),
     )
     return router
@@ -122,7 +139,9 @@ def make_router() -> APIRouter:
 
 def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def read(request: Request, vehicle_id: VehicleId, caller: CallerDep) -> Response:
-        check_possible(vehicle_id)
+        if not caller.may(call.scope):
+            raise InsufficientRights
+        check_possible(caller, vehicle_id)
         resources = resources_of(request)
         messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, call.view.codes)
         if messages is None:
@@ -167,7 +186,7 @@ def _answers(call: StateCall) -> dict[int | str, dict[str, Any]]:
         render(call, messages, EXAMPLE_TIME + 4),
         view_schema(call.view, {letter for letters in call.times.values() for letter in letters}),
     )
-    return good | answers(AuthenticationFailed, Forbidden, ParanoidVehicle, ServiceUnavailable)
+    return good | answers(AuthenticationFailed, Forbidden, InsufficientRights, ParanoidVehicle, ServiceUnavailable)
 
 
 _PROTOCOL: Final = {
@@ -188,9 +207,13 @@ _PROTOCOL_SCHEMA: Final = record(
 )
 
 
-async def read_protocol(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+# What it answers has everything in it, also what another program has put into a message of a code of its own.
+ProtocolReader = Annotated[Caller, Depends(allowed(READ, rights.LOCATION))]
+
+
+async def read_protocol(vehicle_id: VehicleId, caller: ProtocolReader, resources: ResourcesDep) -> Response:
     """Return the newest message of each code as the vehicle sent it: the firmware, the status, then by code."""
-    check_possible(vehicle_id)
+    check_possible(caller, vehicle_id)
     messages = await read_all_messages(resources.pool, caller.owner_id, vehicle_id)
     if messages is None:
         raise Forbidden

@@ -127,13 +127,14 @@ async def create(
     The fields come in a form, in JSON or in the query; form parts may carry file names. An API token needs the right
     `token.admin` or `admin`.
     """
-    del application, purpose, permit  # declared for the document; `read_fields` reads them as clients really send them
+    # The parameters are declared for the document; `read_fields` reads them as clients really send them.
     content_type = request.headers.get("content-type", "")
     given = read_fields(_DEFAULTS, content_type, await request.body(), request.scope["query_string"])
     fields = _DEFAULTS | given
     if any(len(value) > LONGEST or "\0" in value for value in fields.values()):
         raise BadRequest
-    token = await create_token(resources.pool, caller.owner_id, **fields)
+    application, purpose, permit = fields["application"], fields["purpose"], fields["permit"]
+    token = await create_token(resources.pool, caller.owner_id, application=application, purpose=purpose, permit=permit)
     return json_answer({**fields, "owner": caller.login.owner, "token": token}, 201)
 
 

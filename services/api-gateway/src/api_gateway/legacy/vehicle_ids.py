@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import Path
 
+from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import Forbidden
 from ovms.identity import VEHICLE_ID
 
@@ -14,7 +15,7 @@ VehicleId = Annotated[str, Path(description="The vehicle's id; case does not mat
 TO_THE_END: Final = "{vehicle_id:path}"
 
 
-def check_possible(vehicle_id: str) -> None:
-    """Raise `Forbidden` for an id that no vehicle can have, as for one that is not the caller's."""
-    if not VEHICLE_ID.match(vehicle_id):
+def check_possible(caller: Caller, vehicle_id: str) -> None:
+    """Raise `Forbidden` for an id that no vehicle can have or that the caller's token is not for, as for another owner's."""
+    if not VEHICLE_ID.match(vehicle_id) or not caller.login.reaches(vehicle_id):
         raise Forbidden

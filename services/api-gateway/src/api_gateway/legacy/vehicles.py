@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api_gateway.answers import json_answer, json_typed_text
-from api_gateway.dependencies import CallerDep, ResourcesDep
-from api_gateway.errors import AuthenticationFailed, Forbidden, ServiceUnavailable, answers
+from api_gateway.dependencies import Reader, ResourcesDep
+from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.bus.presence import Peers
@@ -17,6 +17,7 @@ from ovms.times import write_seconds
 
 router = APIRouter(prefix="/api", tags=["vehicles"])
 
+_ERRORS: Final = (AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable)
 _PEERS: Final = {"v_apps_connected": 1, "v_btcs_connected": 0, "v_net_connected": 1}
 _LISTED: Final = {"id": "DEMO", **_PEERS}
 _CONNECTED: Final = {"m_msgage_s": 4, "m_msgtime_s": "2026-11-22 19:12:23", **_PEERS, "v_first_peer": 1}
@@ -31,12 +32,12 @@ _CONNECTED: Final = {"m_msgage_s": 4, "m_msgtime_s": "2026-11-22 19:12:23", **_P
         [_LISTED],
         list_of(record({name: STRING if name == "id" else INTEGER for name in _LISTED})),
     )
-    | answers(AuthenticationFailed, ServiceUnavailable),
+    | answers(AuthenticationFailed, InsufficientRights, ServiceUnavailable),
     openapi_extra=dict(SIGNED_IN),
 )
-async def list_all(caller: CallerDep, resources: ResourcesDep) -> Response:
+async def list_all(caller: Reader, resources: ResourcesDep) -> Response:
     """Return the owner's vehicles and how many cars (0 or 1), apps and batch clients are connected to each."""
-    vehicle_ids = await list_vehicles(resources.pool, caller.owner_id)
+    vehicle_ids = list(filter(caller.login.reaches, await list_vehicles(resources.pool, caller.owner_id)))
     counts = await resources.presence.counts(vehicle_ids)
     return json_answer([{"id": vehicle_id, **_legacy(peers)} for vehicle_id, peers in zip(vehicle_ids, counts, strict=True)])
 
@@ -48,16 +49,16 @@ _CONNECTED_SCHEMA: Final = record({name: TIME if name == "m_msgtime_s" else INTE
     f"/vehicle/{TO_THE_END}",
     summary="Connect to a vehicle",
     response_class=Response,
-    responses=answer("Connected", _CONNECTED, _CONNECTED_SCHEMA) | answers(AuthenticationFailed, Forbidden, ServiceUnavailable),
+    responses=answer("Connected", _CONNECTED, _CONNECTED_SCHEMA) | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def connect(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+async def connect(vehicle_id: VehicleId, caller: Reader, resources: ResourcesDep) -> Response:
     """Connect to a vehicle and return who else is connected, and how old its last status is if there is one.
 
     The caller counts as an app from now on, and the car reports more often. The connection and the session last for six minutes
     (a setting) from the last of these calls; nothing else renews them.
     """
-    check_possible(vehicle_id)
+    check_possible(caller, vehicle_id)
     messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, ("S",))
     if messages is None:
         raise Forbidden
@@ -73,13 +74,12 @@ async def connect(vehicle_id: VehicleId, caller: CallerDep, resources: Resources
     f"/vehicle/{TO_THE_END}",
     summary="Disconnect from a vehicle",
     response_class=Response,
-    responses=answer("Disconnected; the body is text, whatever its type says", "Disconnect OK\n")
-    | answers(AuthenticationFailed, Forbidden, ServiceUnavailable),
+    responses=answer("Disconnected; the body is text, whatever its type says", "Disconnect OK\n") | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def disconnect(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Response:
+async def disconnect(vehicle_id: VehicleId, caller: Reader, resources: ResourcesDep) -> Response:
     """Disconnect from a vehicle. Optional: signing out and the end of the session do it too."""
-    check_possible(vehicle_id)
+    check_possible(caller, vehicle_id)
     vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
     if vehicle is None:
         raise Forbidden

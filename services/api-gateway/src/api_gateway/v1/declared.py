@@ -1,13 +1,9 @@
-"""What the OpenAPI document says of every call of the typed API, and the vehicle that calls are about."""
+"""What the OpenAPI document says of every call of the typed API."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import Path
-
-from api_gateway.errors import ApiError, AuthenticationFailed, ServiceUnavailable
+from api_gateway.errors import ApiError, AuthenticationFailed, InsufficientRights, ServiceUnavailable
 from api_gateway.refusals import PROBLEM, problem, slug
-from api_gateway.v1.errors import VehicleUnknown
-from ovms.identity import VEHICLE_ID
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -23,15 +19,7 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 }
 
 # Every call of a signed-in caller may be refused with these.
-COMMON: Final[tuple[type[ApiError], ...]] = (AuthenticationFailed, ServiceUnavailable)
-
-VehicleId = Annotated[str, Path(description="The vehicle's id; case does not matter", examples=["DEMO"])]
-
-
-def check_possible(vehicle_id: str) -> None:
-    """Raise `VehicleUnknown` for an id that no vehicle can have, as for one that is not the caller's."""
-    if not VEHICLE_ID.match(vehicle_id):
-        raise VehicleUnknown
+COMMON: Final[tuple[type[ApiError], ...]] = (AuthenticationFailed, InsufficientRights, ServiceUnavailable)
 
 
 def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:

@@ -43,6 +43,9 @@ def name_of(record: type[Record]) -> str:
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType({code: name_of(record) for code, record in RECORDS.items()})
 
+LOCATED: Final = frozenset({"L"})
+"""The codes of records that tell where a vehicle is."""
+
 Readings: Final = create_model(
     "Readings",
     __doc__="The newest record of each kind; one that the vehicle never sent, or that is sealed, is absent.",

@@ -9,15 +9,18 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from api_gateway.dependencies import CallerDep, resources_of
+from api_gateway.dependencies import resources_of
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.legacy.state_schema import EXAMPLES
 from api_gateway.refusals import ROOT
 from api_gateway.v1.answers import is_known, json_answer, not_modified, tag_of
-from api_gateway.v1.declared import VehicleId, check_possible, problems
+from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import VehicleUnknown
-from api_gateway.v1.records import NAMES, UNITS, Readings, Sealed, decoded, times_of, unit_in
-from ovms.db.state import Message, read_all_messages
+from api_gateway.v1.reach import Reach, Readable
+from api_gateway.v1.records import LOCATED, NAMES, UNITS, Readings, Sealed, decoded, times_of, unit_in
+from ovms.auth.rights import LOCATION
+from ovms.db.engine import Pool
+from ovms.db.state import Message, read_newest
 from ovms.records import RECORDS, DistanceUnit, Record, State
 from ovms.records.metrics import METRICS
 
@@ -84,6 +87,12 @@ def render_metrics(messages: Sequence[Message], now: int) -> dict[str, Any]:
     return {"metrics": metrics, "sealed": _sealed(messages, now)}
 
 
+async def read_allowed(db: Pool, reach: Reach) -> list[Message]:
+    """The newest messages of a vehicle that the caller may read: where it is only with the scope for that."""
+    messages = await read_newest(db, reach.vehicle.key)
+    return messages if reach.may(LOCATION) else [message for message in messages if message.code not in LOCATED]
+
+
 def _readable(messages: Iterable[Message]) -> list[tuple[Message, Record]]:
     return [(message, decoded(message)) for message in messages if message.code in RECORDS and not message.paranoid]
 
@@ -97,12 +106,9 @@ def _chosen(records: Iterable[Record]) -> DistanceUnit | None:
 
 
 def _reader(render: Render) -> Callable[..., Any]:
-    async def read(request: Request, vehicle_id: VehicleId, caller: CallerDep) -> Response:
-        check_possible(vehicle_id)
+    async def read(request: Request, reach: Readable) -> Response:
         resources = resources_of(request)
-        messages = await read_all_messages(resources.pool, caller.owner_id, vehicle_id)
-        if messages is None:
-            raise VehicleUnknown
+        messages = await read_allowed(resources.pool, reach)
         tag = tag_of(messages)
         if is_known(tag, request.headers.get("if-none-match")):
             return not_modified(tag)

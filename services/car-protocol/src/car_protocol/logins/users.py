@@ -85,7 +85,7 @@ class UserDesk:
         who = await self._sign_in.sign_in(Password(login.user, login.password))
         if who is None or not permits(who.permit, RIGHT):
             return None
-        vehicles = await find_vehicles_of(self._pool, who.owner_id)
+        vehicles = [one for one in await find_vehicles_of(self._pool, who.owner_id) if who.reaches(one.vehicle_id)]
         vehicle = _choose(vehicles, login.vehicle_id)
         if vehicle is None:
             return None
