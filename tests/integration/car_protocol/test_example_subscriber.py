@@ -21,6 +21,11 @@ class Subscriber:
     def __init__(self, process: Process) -> None:
         self.process = process
 
+    async def ends(self) -> int | None:
+        """Its exit status; what it still has to print is read, since it waits until that is."""
+        await asyncio.wait_for(self.process.communicate(), DEADLINE)
+        return self.process.returncode
+
     async def until_prints(self, *lines: str) -> None:
         """Wait until it has printed all of these, in any order, from now on."""
         awaited, printed = set(lines), []
@@ -79,7 +84,7 @@ async def test_it_prints_messages_and_counts_also_after_a_restart_of_redis(lonel
         say.cancel()
 
         subscriber.process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(subscriber.process.wait(), DEADLINE) == 0
+        assert await subscriber.ends() == 0
 
 
 async def _say(car, app) -> None:
@@ -91,4 +96,4 @@ async def _say(car, app) -> None:
 async def test_it_wants_vehicles() -> None:
     async with started("redis://127.0.0.1:1") as subscriber:
         await subscriber.until_prints("usage: subscriber.py VEHICLE-ID …")
-        assert await asyncio.wait_for(subscriber.process.wait(), DEADLINE) == 1
+        assert await subscriber.ends() == 1
