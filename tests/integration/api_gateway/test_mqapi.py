@@ -53,6 +53,13 @@ async def test_a_token_needs_the_right(gateway: Gateway, permit: str, expected: 
         assert seen(await client.post("/mqapi/auth", data={"username": "other", "password": token})) == NO
 
 
+async def test_a_token_for_some_vehicles_opens_no_topic(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        token = (await client.post("/api/token", params=LOGIN, data={"permit": "mqtt"})).json()["token"]
+        await gateway.pool.execute("UPDATE api_tokens SET vehicles = ARRAY['DEMO']")
+        assert seen(await client.post("/mqapi/auth", data={**LOGIN, "password": token})) == NO
+
+
 async def test_a_deleted_token_is_dead_at_once(gateway: Gateway) -> None:
     async with gateway.client() as client:
         token = (await client.post("/api/token", params=LOGIN, data={"permit": "mqtt"})).json()["token"]

@@ -114,6 +114,13 @@ async def test_a_token_with_the_right_lets_in(visit: Visit, pool: Pool, permit: 
     await (await visit(f"MP-A 1 anna {token} *")).hears("MP-S 1 Anna DEMO DEMO Leaf-2 ZOE")
 
 
+async def test_a_token_for_some_vehicles_knows_no_other(visit: Visit, pool: Pool) -> None:
+    owner = await pool.fetchval("SELECT id FROM owners WHERE name = 'Anna'")
+    token = await create_token(pool, owner, application="a", purpose="p", permit="v2", vehicles=["LEAF-2"])
+    await (await visit(f"MP-A 1 Anna {token} *")).hears("MP-S 1 Anna Leaf-2 Leaf-2")
+    assert await (await visit(f"MP-A 1 Anna {token} DEMO")).is_closed_without_a_byte()
+
+
 # ---- who is not
 
 

@@ -28,6 +28,8 @@ async def test_a_session_is_found_by_its_id_alone(sessions: Sessions) -> None:
     first, second = await sessions.create(LOGIN), await sessions.create(Login(8, "other", "auth", ""))
     assert await sessions.read(first) == LOGIN
     assert (await sessions.read(second)) == Login(8, "other", "auth", "")
+    limited = Login(8, "other", "read", "proof", frozenset({"DEMO", "EV1"}), "0123456789abcdef")
+    assert (await sessions.read(await sessions.create(limited))) == limited
     assert await sessions.read("nonsense") is None
     assert await sessions.read("") is None
 

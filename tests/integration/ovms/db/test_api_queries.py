@@ -1,7 +1,7 @@
 """What the API asks of a real PostgreSQL: accounts, tokens, state, history."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -75,6 +75,20 @@ async def test_using_a_token(db: Pool) -> None:
     assert listed.last_used_at.year > 2020
     assert (listed.application, listed.purpose, listed.permit) == ("a", "p", "v2")
     assert await tokens.use_token(db, "0" * 64) is None
+
+
+async def test_a_token_for_some_vehicles_and_some_time(db: Pool) -> None:
+    demo = await owner_id(db)
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    token = await tokens.create_token(db, demo, application="a", purpose="p", permit="read", vehicles=["DEMO"], expires_at=ends)
+    assert await tokens.use_token(db, token) == tokens.TokenOwner(demo, "demo", "read", ["DEMO"])
+    (listed,) = await tokens.list_tokens(db, demo)
+    assert (listed.vehicles, listed.expires_at) == (["DEMO"], ends)
+    proof = hashlib.sha256(token.encode()).hexdigest()
+    assert await accounts.credentials_stand(db, [(demo, proof)]) == [True]
+    await db.execute("UPDATE api_tokens SET expires_at = now()")
+    assert await tokens.use_token(db, token) is None
+    assert await accounts.credentials_stand(db, [(demo, proof)]) == [False]
 
 
 @pytest.mark.parametrize("way", [str, str.upper, lambda token: hashlib.sha256(token.encode()).hexdigest()[:16]])

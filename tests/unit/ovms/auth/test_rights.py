@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovms.auth.rights import grants_anything, permits
+from ovms.auth.rights import ADMIN, CONTROL, HISTORY, LOCATION, READ, READING, SCOPES, allows, grants_anything, permits
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,37 @@ def test_one_of_several_rights_is_enough() -> None:
 @pytest.mark.parametrize(("permit", "expected"), [("*", True), ("auth", True), ("none", False), (" None", False), ("", False)])
 def test_grants_anything(permit: str, expected: bool) -> None:
     assert grants_anything(permit) is expected
+
+
+def allowed(permit: str) -> set[str]:
+    return {scope for scope in SCOPES if allows(permit, scope)}
+
+
+@pytest.mark.parametrize("scope", set(SCOPES) - {ADMIN})
+def test_a_scope_allows_itself_alone(scope: str) -> None:
+    assert allowed(scope) == {scope}
+    assert allowed(f" {scope.upper()} ,session") == {scope}
+
+
+def test_scopes_add_up() -> None:
+    assert allowed("read,control") == {READ, CONTROL}
+
+
+@pytest.mark.parametrize("permit", ["*", "admin", "read,Admin"])
+def test_everything(permit: str) -> None:
+    assert allowed(permit) == set(SCOPES)
+
+
+@pytest.mark.parametrize("permit", ["auth", "session", "v2,mqtt", "token.admin", "auth,*", "what the reference never heard of"])
+def test_an_older_permit_reads_and_does_nothing_more(permit: str) -> None:
+    assert allowed(permit) == set(READING)
+
+
+def test_an_older_permit_with_a_scope_keeps_reading() -> None:
+    assert allowed("auth,control") == {READ, LOCATION, HISTORY, CONTROL}
+    assert allowed("session,control") == {CONTROL}
+
+
+@pytest.mark.parametrize("permit", ["", "none", " None"])
+def test_nothing(permit: str) -> None:
+    assert allowed(permit) == set()
