@@ -18,7 +18,8 @@ from ovms.bus.subscriptions import Listener, Subscriptions
 
 Value = TypeVar("Value")
 
-TICK: Final = 0.02
+TICK: Final = 0.1
+"""Where cars are may be that old; and two that speak at the same moment are within one tick on a busy machine too."""
 LONGEST_NAME: Final = 64
 MOST_PER_PEER: Final = 32
 """Groups that one car updates or one app subscribes to; the firmware knows two."""
