@@ -3,9 +3,10 @@
 All scenarios are played four times, each time on a stack of its own: as the suite plays them, over TLS, over WebSocket, and
 against replicas: three of car-protocol behind one port and two of api-gateway behind another, where each connection goes to the
 next, so that a car, its app and an HTTP caller are never on the same one. The four are played at the same time, since the suite
-mostly waits to see that nothing more comes. `--tls`, `--websocket` or both, or `--replicas`, play them that way alone; other
-arguments go to the suite's runner. The exit status is 1 where a scenario differs that `pending.txt` does not list, or where one
-that it lists does not differ any more.
+mostly waits to see that nothing more comes; but none before all stacks are ready, and no stack ends before all were played: a
+scenario gives a server fractions of a second, which starts and ends of others would take. `--tls`, `--websocket` or both, or
+`--replicas`, play them that way alone; other arguments go to the suite's runner. The exit status is 1 where a scenario differs
+that `pending.txt` does not list, or where one that it lists does not differ any more.
 """
 
 import os
@@ -14,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,35 +50,41 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     way = [argument for argument in arguments if argument in (TLS, WEBSOCKET, REPLICAS)]
     others = [argument for argument in arguments if argument not in way]
-    if way:
-        return play(way, others, lambda line: print(line, end="", flush=True))
-    return play_all(others)
+    if not way:
+        return play_all(others)
+    with ready(way) as target:
+        return play(target, way, others, lambda line: print(line, end="", flush=True))
 
 
 def play_all(arguments: Sequence[str]) -> int:
     """Play every way at the same time, and print what each gave when all before it have ended."""
     printed: list[list[str]] = [[] for _ in WAYS]
-    with ThreadPoolExecutor(len(WAYS)) as threads:
-        playing = [threads.submit(play, way, arguments, lines.append) for way, lines in zip(WAYS, printed, strict=True)]
-        status = 0
+    status = 0
+    with ExitStack() as stacks, ThreadPoolExecutor(len(WAYS)) as threads:
+        targets = list(threads.map(lambda way: stacks.enter_context(ready(way)), WAYS))
+        playing = [
+            threads.submit(play, target, way, arguments, lines.append)
+            for target, way, lines in zip(targets, WAYS, printed, strict=True)
+        ]
         for playing_so, lines in zip(playing, printed, strict=True):
             status = max(status, playing_so.result())
             print("".join(lines), end="", flush=True)
     return status
 
 
-def play(way: Sequence[str], arguments: Sequence[str], output: Output) -> int:
-    """Play the scenarios on a stack of their own."""
-    output(" ".join(["scenarios", *way]) + "\n")
+@contextmanager
+def ready(way: Sequence[str]) -> Iterator[Target]:
+    """A fresh stack with the owners and cars of the suite."""
     start = running_replicas if REPLICAS in way else running_one
     with start() as target:
-        command = [OVMS, "provision", SUITE / "fixtures.json"]
-        provisioned = subprocess.run(command, env=target.environment, capture_output=True, text=True, timeout=60, check=False)
-        if provisioned.returncode != 0:
-            output(provisioned.stderr)
-            return provisioned.returncode
-        seen = compare(target, way, arguments, output)
-    return judge(seen, pending(), output)
+        subprocess.run([OVMS, "provision", SUITE / "fixtures.json"], env=target.environment, timeout=60, check=True)
+        yield target
+
+
+def play(target: Target, way: Sequence[str], arguments: Sequence[str], output: Output) -> int:
+    """Play the scenarios on a stack."""
+    output(" ".join(["scenarios", *way]) + "\n")
+    return judge(compare(target, way, arguments, output), pending(), output)
 
 
 @contextmanager
