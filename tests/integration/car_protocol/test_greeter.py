@@ -295,7 +295,6 @@ async def test_an_answer_that_comes_late_is_told_as_far_as_it_is_news(scene: Sce
     await hears(watcher, b"S3", b"T0")
 
 
-@pytest.mark.xfail(strict=True, reason="what others have heard is taken for what he has")
 @pytest.mark.usefixtures("impatient")
 async def test_what_he_was_not_told_while_the_answer_was_awaited_is_news_to_him(scene: Scene) -> None:
     scene.car_is_there()
@@ -330,7 +329,6 @@ async def test_nothing_is_kept_for_who_has_gone(scene: Scene) -> None:
     assert scene.room.learning == {}
 
 
-@pytest.mark.xfail(strict=True, reason="the database was asked before, and what was heard before is dropped")
 @pytest.mark.usefixtures("impatient")
 async def test_an_answer_that_comes_while_the_database_is_asked_loses_nothing(scene: Scene) -> None:
     await scene.stored(b"S1")

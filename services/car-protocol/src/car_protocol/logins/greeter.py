@@ -71,9 +71,12 @@ class Newcomer:
     """What PostgreSQL may not have had yet."""
     is_again: bool = False
     """He has been greeted before, and hears his car until `learnt` is known."""
-    heard: frozenset[bytes] = frozenset()
-    """What he has heard already, where he is greeted again."""
+    heard: frozenset[bytes] | None = None
+    """What he has heard already, where he is greeted again; None: what all who watch here have."""
     learnt: Learnt | None = None
+    is_asked_for: bool = False
+    """PostgreSQL is being asked: what is learnt now is not in its answer."""
+    learnt_late: Learnt | None = None
 
 
 class Greeter:
@@ -121,9 +124,14 @@ class Greeter:
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
         if newcomer.caller.is_gone:
             newcomer.room.learning.pop(newcomer.caller, None)
+        elif newcomer.is_asked_for:
+            if newcomer.learnt == NOTHING:
+                newcomer.learnt_late = learnt
         elif newcomer.learnt == NOTHING and not newcomer.caller.is_held_back:
-            # It comes late, and he has been greeted without.
-            self._learnt(self._newcomer(newcomer.caller, newcomer.room, is_again=True), learnt)
+            # It comes late: he has been greeted without, and what others have heard since then was kept from him.
+            again = self._newcomer(newcomer.caller, newcomer.room, is_again=True)
+            again.heard = newcomer.heard
+            self._learnt(again, learnt)
         elif newcomer.learnt in (None, NOTHING) and not (newcomer.is_again and newcomer.caller.is_held_back):
             self._hold_back(newcomer, learnt)
             self._merge(newcomer, learnt)
@@ -150,7 +158,7 @@ class Greeter:
 
     def _hold_back(self, newcomer: Newcomer, learnt: Learnt) -> None:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
-        if newcomer.is_again:
+        if newcomer.is_again and newcomer.heard is None:
             newcomer.heard = frozenset(newcomer.room.heard.values())
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
@@ -186,6 +194,8 @@ class Greeter:
     async def _greet(self, newcomers: Sequence[Newcomer]) -> None:
         if not newcomers:
             return
+        for newcomer in newcomers:
+            newcomer.is_asked_for = True
         stored = await find_messages(self._pool, {newcomer.room.vehicle for newcomer in newcomers})
         wall = self._recorder.wall(self._loop.time())
         del self._ready[: len(newcomers)]
@@ -193,7 +203,13 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
-                newcomer.caller.release(news(newcomer, told))
+                self._release(newcomer, news(newcomer, told))
+
+    def _release(self, newcomer: Newcomer, greeting: Sequence[bytes]) -> None:
+        newcomer.caller.release(greeting)
+        newcomer.is_asked_for, newcomer.heard = False, frozenset(greeting)
+        if newcomer.learnt_late is not None:
+            self._learnt(newcomer, newcomer.learnt_late)
 
     # ---- while PostgreSQL is away
 
@@ -203,8 +219,8 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 known = greeting(newcomer.room, newcomer.paranoid_token, newcomer.unwritten, wall)
                 # Where nothing is known, it is not known either that the car never sent anything.
-                newcomer.caller.release(known if known[-1] != b"T%d" % NEVER else known[:-1])
                 self._greeted_without.append((newcomer.caller, newcomer.room))
+                self._release(newcomer, known if known[-1] != b"T%d" % NEVER else known[:-1])
         self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
 
     async def _greet_once_more(self) -> None:
@@ -219,7 +235,7 @@ class Greeter:
 def news(newcomer: Newcomer, greeting: Sequence[bytes]) -> Sequence[bytes]:
     """What he does not know yet of a greeting: all of it, or the states that he has not heard and their age."""
     if newcomer.is_again:
-        states = [message for message in greeting[1:-1] if message not in newcomer.heard]
+        states = [message for message in greeting[1:-1] if message not in (newcomer.heard or ())]
         return [*states, greeting[-1]] if states else []
     for message in greeting[1:-1]:
         newcomer.room.heard.setdefault(message[2 if message[:2] == b"EM" else 0], message)

@@ -131,6 +131,7 @@ class Follower:
 
     def _peers_changed(self, room: Room, body: bytes) -> None:
         self._hub.changed_elsewhere(room, self.elsewhere(present_of(body)), self._monotonic())
+        self._make_up(room)
 
     def _message(self, room: Room, message: bytes) -> None:
         if room.car is None and message:
@@ -190,10 +191,10 @@ class Follower:
                 self._teach(room, present)
 
     def _make_up(self, room: Room) -> None:
-        if room.vehicle in self._may_have_missed:
+        # Where nobody is, Redis may have come back empty, and the car's replica has not announced it yet.
+        if room.vehicle in self._may_have_missed and room.elsewhere.session:
             self._may_have_missed.remove(room.vehicle)
-            if room.elsewhere.session:
-                self._missed(room)
+            self._missed(room)
 
     def _teach(self, room: Room, present: Present) -> None:
         if room.vehicle in self._hears:
