@@ -246,6 +246,36 @@ async def test_of_a_car_that_is_nowhere_all_is_told_that_came_before(scene: Scen
     await hears(watcher, b"Z0", b"S1", b"T100", b"D2", b"T0")
 
 
+@pytest.mark.parametrize(
+    ("said", "kept", "ago", "told"),
+    [
+        ([b"S1", b"S2"], b"S0", 100, [b"S0", b"T100", b"S1", b"T0", b"S2", b"T0"]),
+        ([b"S1", b"S2"], b"S1", -1, [b"S1", b"T0", b"S2", b"T0"]),
+        ([b"S1", b"S2"], b"S2", -1, [b"S2", b"T0"]),
+        ([b"S1", b"S2", b"S1", b"F2", b"D2"], b"S1", -1, [b"S1", b"T0", b"F2", b"f9.9", b"T0", b"D2", b"T0"]),
+        # He has missed this, or it would be among the others.
+        ([b"S1", b"S2"], b"S3", -1, [b"S3", b"T0"]),
+    ],
+)
+async def test_nothing_is_told_after_what_is_later(
+    scene: Scene, said: list[bytes], kept: bytes, ago: float, told: list[bytes]
+) -> None:
+    watcher = scene.join()
+    scene.car_says(*said)
+    await scene.stored(kept, ago=ago)
+    scene.follower.teach(Learnt(8))
+    await hears(watcher, b"Z0", *told)
+
+
+async def test_what_no_app_can_open_hides_nothing_that_it_can(scene: Scene) -> None:
+    scene.room.paranoid_token = "newer"
+    watcher = scene.join()
+    scene.car_says(b"EMS1", b"S2")
+    await scene.stored(b"S1", ago=-1, sealed_with="former")
+    scene.follower.teach(Learnt(8))
+    await hears(watcher, b"Z0", b"T3020399", b"EMS1", b"T0", b"S2", b"T0")
+
+
 async def test_the_replica_of_the_car_names_its_key(scene: Scene) -> None:
     scene.room.paranoid_token = "former"
     await scene.stored(b"S1", sealed_with="former")
@@ -317,6 +347,30 @@ async def test_what_he_has_not_heard_is_told_where_nobody_answers_at_last(
     scene.car_says(b"S2")
     await hears(watcher, b"Z1", b"T3020399", b"S2", b"T0")
     assert scene.room.learning == {}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_of_what_he_has_not_heard_only_that_is_told_which_is_later_than_his_greeting(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEARN_AT_LAST", 0.1)
+    scene.car_is_there()
+    watcher = scene.join()
+    scene.car_says(b"S1", b"S2", b"S3")
+    await scene.stored(b"S2", ago=-1)
+    await hears(watcher, b"Z1", b"S2", b"T0", b"S3", b"T0")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("kept", [b"S2", b"S4"])
+async def test_where_the_car_has_gone_what_he_has_not_heard_is_told_in_its_order(scene: Scene, kept: bytes) -> None:
+    scene.car_is_there()
+    watcher = scene.join()
+    await hears(watcher, b"Z1", b"T3020399")
+    scene.car_says(b"S1", b"S2", b"S3")
+    await scene.stored(kept, ago=-1)
+    scene.follower.teach(Learnt(8))
+    await hears(watcher, kept, b"T0", *([b"S3", b"T0"] if kept == b"S2" else []))
 
 
 @pytest.mark.usefixtures("impatient")

@@ -60,7 +60,7 @@ def test_nothing_of_it_is_kept_or_published_here(scene: Scene) -> None:
 
 
 def test_who_is_yet_to_be_told_what_was_before_does_not_hear_states_now(scene: Scene) -> None:
-    unheard = scene.room.learning[scene.app] = Unheard()
+    unheard = scene.room.learning[scene.app] = Unheard(since=0.0)
     say(scene, b"S1", b"PAalert", b"F1", b"ETtoken")
     assert scene.take() == {
         "app": [b"PAalert", b"ETtoken"],

@@ -4,7 +4,7 @@ from typing import Final
 
 from car_protocol.actions.sealed import token_of
 from car_protocol.actions.state import tell_state
-from car_protocol.rooms.hub import Room
+from car_protocol.rooms.hub import Room, code_of
 from car_protocol.server import Server
 
 _NO_STATE: Final = frozenset(b"Pc")
@@ -16,7 +16,7 @@ def forward(server: Server, room: Room, message: bytes, now: float) -> None:
     kind = message[:2]
     if kind == b"ET":
         room.paranoid_token = token_of(message)
-    code = message[2] if kind == b"EM" and len(message) > len(kind) else message[0]
+    code = code_of(message)
     if kind == b"ET" or code in _NO_STATE:
         room.tell_watchers(message, now)
     else:

@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
-from car_protocol.rooms.hub import Hearer, Peer, Room
+from car_protocol.rooms.hub import AGE_ZERO, Hearer, Peer, Room
 from car_protocol.server import Server
 
 LONGEST_STORED: Final = 64 * 1024
 
 _STATE: Final = ord("S")
 _FIRMWARE: Final = ord("F")
-_AGE_ZERO: Final = b"T0"
 
 
 def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
@@ -35,4 +34,4 @@ def tell_state(server: Server, room: Room, watchers: Iterable[Hearer], code: int
         watcher.send(message, now)
         if code == _FIRMWARE:
             watcher.send(b"f" + server.version, now)
-        watcher.send(_AGE_ZERO, now)
+        watcher.send(AGE_ZERO, now)

@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from car_protocol.rooms.follower import Follower, Learnt
-from car_protocol.rooms.hub import Peer, Room, Unheard
+from car_protocol.rooms.hub import Peer, Room, Unheard, code_of
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
@@ -77,6 +77,8 @@ class Newcomer:
     is_asked_for: bool = False
     """PostgreSQL is being asked: what is learnt now is not in its answer."""
     learnt_late: Learnt | None = None
+    unheard: Unheard | None = None
+    """What he hears after his greeting, as far as it is later than that."""
 
 
 class Greeter:
@@ -99,7 +101,7 @@ class Greeter:
         """Greet somebody who has just joined a room, soon."""
         caller.hold_back()
         if room.car is None:
-            room.learning[caller] = Unheard()
+            room.learning[caller] = Unheard(self._recorder.wall(self._loop.time()))
         self._learn(self._newcomer(caller, room))
 
     def greet_again(self, room: Room) -> None:
@@ -162,11 +164,9 @@ class Greeter:
             newcomer.heard = frozenset(newcomer.room.heard.values())
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
-        if learnt.written is None:
-            self._tell_unheard(newcomer)
-        else:
-            # What came before it, on the same connection, is in it or in PostgreSQL.
-            newcomer.room.learning.pop(newcomer.caller, None)
+        unheard = newcomer.room.learning.pop(newcomer.caller, None)
+        # What came before the answer of its replica, on the same connection, is in that or in PostgreSQL.
+        newcomer.unheard = unheard if learnt.written is None else None
 
     def _tell_unheard(self, newcomer: Newcomer) -> None:
         unheard = newcomer.room.learning.pop(newcomer.caller, None)
@@ -203,10 +203,13 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
-                self._release(newcomer, news(newcomer, told))
+                self._release(newcomer, news(newcomer, told), messages)
 
-    def _release(self, newcomer: Newcomer, greeting: Sequence[bytes]) -> None:
-        newcomer.caller.release(greeting)
+    def _release(self, newcomer: Newcomer, greeting: Sequence[bytes], told: Messages) -> None:
+        left = newcomer.unheard or newcomer.room.learning.get(newcomer.caller)
+        if left is not None:
+            left.messages = later(left, readable(told, newcomer.paranoid_token))
+        newcomer.caller.release([*greeting, *(newcomer.unheard.messages if newcomer.unheard is not None else ())])
         newcomer.is_asked_for, newcomer.heard = False, frozenset(greeting)
         if newcomer.learnt_late is not None:
             self._learnt(newcomer, newcomer.learnt_late)
@@ -220,7 +223,7 @@ class Greeter:
                 known = greeting(newcomer.room, newcomer.paranoid_token, newcomer.unwritten, wall)
                 # Where nothing is known, it is not known either that the car never sent anything.
                 self._greeted_without.append((newcomer.caller, newcomer.room))
-                self._release(newcomer, known if known[-1] != b"T%d" % NEVER else known[:-1])
+                self._release(newcomer, known if known[-1] != b"T%d" % NEVER else known[:-1], newcomer.unwritten)
         self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
 
     async def _greet_once_more(self) -> None:
@@ -238,8 +241,24 @@ def news(newcomer: Newcomer, greeting: Sequence[bytes]) -> Sequence[bytes]:
         states = [message for message in greeting[1:-1] if message not in (newcomer.heard or ())]
         return [*states, greeting[-1]] if states else []
     for message in greeting[1:-1]:
-        newcomer.room.heard.setdefault(message[2 if message[:2] == b"EM" else 0], message)
+        newcomer.room.heard.setdefault(code_of(message), message)
     return greeting
+
+
+def later(unheard: Unheard, told: Messages) -> list[bytes]:
+    """What is left to tell of what he has not heard: of each code, what came after that which he has been told."""
+    states = unheard.states()
+    last = {state[0]: index for index, state in enumerate(states)}
+
+    def is_told(index: int, message: bytes) -> bool:
+        kept = told.get(code_of(message))
+        if kept is None:
+            return False
+        # What is not among it was said before he heard his car; or he has missed it, and it is later than all of it.
+        end = len(states) if kept.received_at >= unheard.since else -1
+        return index <= last.get(wire(kept), end)
+
+    return [message for index, state in enumerate(states) if not is_told(index, state[0]) for message in state]
 
 
 def until(stored: Messages, learnt: Learnt | None) -> Messages:
@@ -255,21 +274,30 @@ def newest(stored: Messages, unwritten: Messages) -> dict[int, StoredMessage]:
     }
 
 
+def readable(messages: Messages, paranoid_token: str) -> Messages:
+    """Those that an app can open."""
+    return {code: kept for code, kept in messages.items() if kept.sealed_with in (None, paranoid_token)}
+
+
+def wire(kept: StoredMessage) -> bytes:
+    """A message as an app gets it."""
+    return b"EM" + kept.message if kept.sealed_with is not None else kept.message
+
+
 def greeting(room: Room, paranoid_token: str, newest: Messages, wall: float) -> list[bytes]:
     """What greets an app or a batch client.
 
     `F` and `S` come first: an app needs the units of S to read D and L. The name of the key of paranoid mode comes once, before
     the first message that is sealed with it; what is sealed with another can be opened by no app.
     """
-    kept = {code: one for code, one in newest.items() if one.sealed_with in (None, paranoid_token)}
+    kept = readable(newest, paranoid_token)
     messages = [b"Z1" if room.has_car else b"Z0"]
     token_told = not paranoid_token
     for code in sorted(kept, key=lambda code: (_FIRST.find(code) * -1, code)):
-        message, is_sealed = kept[code].message, kept[code].sealed_with is not None
-        if is_sealed and not token_told:
+        if kept[code].sealed_with is not None and not token_told:
             messages.append(b"ET" + paranoid_token.encode())
             token_told = True
-        messages.append(b"EM" + message if is_sealed else message)
+        messages.append(wire(kept[code]))
     last = max((one.received_at for one in kept.values()), default=None)
     messages.append(b"T%d" % (NEVER if last is None else max(0, int(wall - last))))
     return messages

@@ -8,6 +8,14 @@ from ovms.bus.presence import NO_SESSIONS, Connected, HttpWatchers
 from ovms.db.logins import Vehicle
 from ovms.identity import Role
 
+AGE_ZERO: Final = b"T0"
+"""Follows every state that is sent on: how many seconds ago the car was heard."""
+
+
+def code_of(message: bytes) -> int:
+    """The code of a state as it is sent on, also where all else of it is sealed."""
+    return message[2] if message[:2] == b"EM" and len(message) > 2 else message[0]
+
 
 class Hearer(Protocol):
     """Who can be told something."""
@@ -38,14 +46,28 @@ class OpenCommand:
 
 
 class Unheard:
-    """Keeps what a watcher may have to be told."""
+    """Keeps what a watcher may have to be told.
 
-    def __init__(self) -> None:
+    Args:
+        since: the Unix time from which on he hears his car.
+    """
+
+    def __init__(self, since: float) -> None:
+        self.since = since
         self.messages: list[bytes] = []
 
     def send(self, message: bytes, now: float) -> None:  # noqa: ARG002
         """Keep a message."""
         self.messages.append(message)
+
+    def states(self) -> list[list[bytes]]:
+        """Each state with what follows it, the last of which is its age."""
+        states, begins = [], 0
+        for end, message in enumerate(self.messages, 1):
+            if message == AGE_ZERO:
+                states.append(self.messages[begins:end])
+                begins = end
+        return states
 
 
 @dataclass(frozen=True, slots=True)
