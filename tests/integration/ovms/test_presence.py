@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from ovms.bus import channels
+from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, HttpWatchers, Peers, Presence, present_of
 
 DEADLINE = 15.0
@@ -22,7 +23,7 @@ async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 
 @pytest.fixture
 def presence(client: redis.asyncio.Redis) -> Presence:
-    return Presence(client)
+    return Presence(Nodes(client))
 
 
 @contextlib.asynccontextmanager

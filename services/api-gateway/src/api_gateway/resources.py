@@ -20,6 +20,7 @@ from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.cars import Cars, TooManyQuestions
 from ovms.bus.client import open_redis
+from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
 from ovms.bus.sessions import Sessions
 from ovms.bus.subscriptions import Subscriptions
@@ -84,11 +85,12 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
     )
     client = connect_redis(settings.redis_url.get_secret_value())
     passwords = PasswordChecks(verify_password)
-    sessions = Sessions(client, settings.api_session_timeout)
+    nodes = Nodes(client)
+    sessions = Sessions(nodes, settings.api_session_timeout)
     try:
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
-        presence = Presence(client)
+        presence = Presence(nodes)
         connections = Connections(pool, sessions, presence)
         authenticator = Authenticator(sessions, sign_in)
         subscriptions = Subscriptions(client, log)
@@ -113,5 +115,6 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
             await asyncio.wait([listening], timeout=1.0)
     finally:
         passwords.close()
+        await nodes.aclose()
         await client.aclose()
         pool.terminate()

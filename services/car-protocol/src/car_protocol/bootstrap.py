@@ -52,6 +52,7 @@ from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.client import open_redis
+from ovms.bus.nodes import Nodes
 from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
@@ -100,11 +101,13 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(_close_pool, login_pool)
         client = open_redis(settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None)
         stack.push_async_callback(client.aclose)
+        nodes = Nodes(client)
+        stack.push_async_callback(nodes.aclose)
         passwords = PasswordChecks(verify_password)
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(login_pool, passwords, Remembered(time.monotonic), nobody)
-        running, keeper, tasks = _make(settings, pool, login_pool, client, sign_in, tls)
+        running, keeper, tasks = _make(settings, pool, login_pool, nodes, sign_in, tls)
         server = running.server
         health = await HealthPort(ServerCollector(server), _checks(login_pool, client, running.listener)).open(
             settings.health_host, settings.health_port
@@ -117,7 +120,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 
 def _make(
-    settings: Settings, pool: Pool, login_pool: Pool, client: redis.asyncio.Redis, sign_in: SignIn, tls: Tls | None
+    settings: Settings, pool: Pool, login_pool: Pool, nodes: Nodes, sign_in: SignIn, tls: Tls | None
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
@@ -132,8 +135,8 @@ def _make(
         limit=settings.pending_bytes,
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
-    publisher = Publisher(client, tick=settings.publish_tick, limit=settings.publish_bytes)
-    subscriptions = Subscriptions(client)
+    publisher = Publisher(nodes.home, tick=settings.publish_tick, limit=settings.publish_bytes)
+    subscriptions = Subscriptions(nodes.home)
 
     def changed(room: Room) -> None:
         keeper.changed(room)
@@ -150,7 +153,7 @@ def _make(
         wall=lambda: loop.time() + wall_offset,
     )
     follower = Follower(
-        client,
+        nodes,
         subscriptions,
         hub,
         replicas,
@@ -159,7 +162,7 @@ def _make(
         monotonic=loop.time,
         wall=lambda: loop.time() + wall_offset,
     )
-    keeper = PresenceKeeper(client, hub, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
+    keeper = PresenceKeeper(nodes, hub, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True)
 
     database_url: SecretStr = Field(description="PostgreSQL, as postgresql://user:password@host/database")
-    redis_url: SecretStr = Field(description="Redis or Valkey, as redis://, rediss:// or unix://")
+    redis_url: SecretStr = Field(description="Redis or Valkey, as redis://, rediss:// or unix://; any node of a cluster")
     secret_keys: SecretStr = Field(
         description="keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
     )

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import redis.asyncio
-
 from ovms.bus import channels
+from ovms.bus.nodes import Client, Nodes
 
 REPLICA_LEASE: Final = 10.0
 CLEAR_AT_ONCE: Final = 500
@@ -201,11 +200,11 @@ class Presence:
     Every method raises `redis.exceptions.RedisError` where Redis does not answer.
     """
 
-    def __init__(self, redis_client: redis.asyncio.Redis) -> None:
-        self._redis = redis_client
-        self._change = redis_client.register_script(_CHANGE)
-        self._claim = redis_client.register_script(_CLAIM)
-        self._renew = redis_client.register_script(_RENEW)
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._change = nodes.home.register_script(_CHANGE)
+        self._claim = nodes.home.register_script(_CLAIM)
+        self._renew = nodes.home.register_script(_RENEW)
 
     # ---- HTTP sessions
 
@@ -239,7 +238,7 @@ class Presence:
                 session has begun since.
         """
         if replica:
-            await self._redis.sadd(channels.replica_vehicles_key(replica), *(vehicle_id for vehicle_id, _ in cars))
+            await self._note(replica, [vehicle_id for vehicle_id, _ in cars])
         changes = [(vehicle_id, (replica, str(waits_since))) for vehicle_id, waits_since in cars]
         answers = await self._evaluate(self._claim, changes)
         return [Claim(int(answer[5]), _present(answer), float(answer[6])) for answer in answers]
@@ -253,27 +252,29 @@ class Presence:
         """
         here = [vehicle_id for vehicle_id, counts in connected.items() if any(counts)]
         if here:
-            await self._redis.sadd(channels.replica_vehicles_key(replica), *here)
+            await self._note(replica, here)
         await self._run("announce", {name: (replica, "{} {} {}".format(*counts)) for name, counts in connected.items()})
         if len(here) < len(connected):
-            await self._redis.srem(channels.replica_vehicles_key(replica), *(connected.keys() - set(here)))
+            await self._forget(replica, list(connected.keys() - set(here)))
 
     async def begin_replica(self, replica: str) -> None:
         """Give a replica its lease; its name must be new."""
-        seconds, micros = await self._redis.time()
-        await self._redis.zadd(channels.REPLICAS, {replica: seconds + micros / 1e6 + REPLICA_LEASE})
+
+        async def begin(node: Client) -> None:
+            seconds, micros = await node.time()
+            await node.zadd(channels.REPLICAS, {replica: seconds + micros / 1e6 + REPLICA_LEASE})
+
+        await self._nodes.at(channels.REPLICAS, begin)
 
     async def renew_replica(self, replica: str) -> bool:
         """Keep a replica's lease; False: it has run out, so the replica must begin again under a new name."""
-        return bool(await self._renew(keys=[channels.REPLICAS], args=[replica, REPLICA_LEASE]))
+        key, arguments = channels.REPLICAS, (replica, REPLICA_LEASE)
+        return bool(await self._nodes.at(key, lambda node: self._renew(keys=[key], args=arguments, client=node)))
 
     async def ended_replicas(self) -> list[str]:
         """The replicas whose lease has run out, and who may have left something behind."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            _ask_for_leases(pipe)
-            now, leases = await pipe.execute()
-        live = _live(now, leases)
-        return [replica.decode() for replica, _ in leases if replica not in live]
+        live, leases = await self._leases()
+        return [replica.decode() for replica in leases if replica not in live]
 
     async def clear_replica(self, replica: str) -> int:
         """End a replica: its lease, and all that it had connected, which is published; returns how many vehicles that were.
@@ -281,15 +282,31 @@ class Presence:
         Several may do this at once for one that has died, and each may stop half way: what is left is found again.
         """
         # It counts no more from here on, but stays in the list of replicas until all that it left is cleared.
-        await self._redis.zadd(channels.REPLICAS, {replica: 0}, xx=True)
-        key, cleared = channels.replica_vehicles_key(replica), 0
-        some_of: Any = self._redis.srandmember
-        while vehicles := [name.decode() for name in await some_of(key, CLEAR_AT_ONCE)]:
+        await self._nodes.at(channels.REPLICAS, lambda node: node.zadd(channels.REPLICAS, {replica: 0}, xx=True))
+        cleared = 0
+        while vehicles := await self._some_of(replica):
             await self._run("clear", dict.fromkeys(vehicles, (replica, "")))
-            await self._redis.srem(key, *vehicles)
+            await self._forget(replica, vehicles)
             cleared += len(vehicles)
-        await self._redis.zrem(channels.REPLICAS, replica)
+        await self._nodes.at(channels.REPLICAS, lambda node: node.zrem(channels.REPLICAS, replica))
         return cleared
+
+    # ---- the vehicles of a replica
+
+    async def _note(self, replica: str, vehicle_ids: Sequence[str]) -> None:
+        key = channels.replica_vehicles_key(replica)
+        await self._nodes.at(key, lambda node: node.sadd(key, *vehicle_ids))
+
+    async def _forget(self, replica: str, vehicle_ids: Sequence[str]) -> None:
+        key = channels.replica_vehicles_key(replica)
+        await self._nodes.at(key, lambda node: node.srem(key, *vehicle_ids))
+
+    async def _some_of(self, replica: str) -> list[str]:
+        key = channels.replica_vehicles_key(replica)
+        names: Any = await self._nodes.at(key, lambda node: node.srandmember(key, CLEAR_AT_ONCE))
+        return [name.decode() for name in names]
+
+    # ---- scripts
 
     async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]]) -> list[Any]:
         """Make one change a vehicle, (member, value) by vehicle id; returns what the script does, in order."""
@@ -297,16 +314,31 @@ class Presence:
 
     async def _evaluate(self, script: Any, changes: Sequence[tuple[str, Sequence[str]]]) -> list[Any]:
         """Run a script for each vehicle id with the arguments beside it; an owner that is dead is left out of the answers."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            _ask_for_leases(pipe)
-            now, leases = await pipe.execute()
-            live = _live(now, leases)
-            names = b" ".join(live)
-            for vehicle_id, arguments in changes:
-                keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
-                await script(keys=keys, args=[vehicle_id, names, *arguments], client=pipe)
-            answers = await pipe.execute()
+        live, _ = await self._leases()
+        names = b" ".join(live)
+
+        async def evaluate(node: Client, indices: Sequence[int]) -> list[Any]:
+            async with node.pipeline(transaction=False) as pipe:
+                for vehicle_id, arguments in (changes[index] for index in indices):
+                    keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
+                    await script(keys=keys, args=[vehicle_id, names, *arguments], client=pipe)
+                return await pipe.execute()
+
+        answers = await self._nodes.each([channels.connections_key(vehicle_id) for vehicle_id, _ in changes], evaluate)
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
+
+    async def _leases(self) -> tuple[list[bytes], list[bytes]]:
+        """The replicas whose lease runs, and all that have or had one."""
+
+        async def ask(node: Client) -> list[Any]:
+            async with node.pipeline(transaction=False) as pipe:
+                pipe.time()
+                pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
+                return await pipe.execute()
+
+        (seconds, micros), leases = await self._nodes.at(channels.REPLICAS, ask)
+        now = seconds + micros / 1e6
+        return [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
 
 
 def present_of(body: bytes) -> Present:
@@ -321,17 +353,6 @@ def present_of(body: bytes) -> Present:
         return Present(replicas, HttpWatchers(int(told["http"]), float(told["http_until"])), at=_micros(told["at"]))
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"no message of a peers channel: {error!r}") from None
-
-
-def _ask_for_leases(pipe: Any) -> None:
-    pipe.time()
-    pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
-
-
-def _live(now: tuple[int, int], leases: Sequence[tuple[bytes, float]]) -> list[bytes]:
-    """The replicas whose lease runs."""
-    seconds, micros = now
-    return [replica for replica, until in leases if until >= seconds + micros / 1e6]
 
 
 def _present(answer: Sequence[Any]) -> Present:

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-import redis.asyncio
-
+from ovms.bus.nodes import Client, Nodes
 from ovms.gathered import Gathered
 from ovms.identity import fold_vehicle_id
 
@@ -68,22 +67,26 @@ class Sessions:
     Every method raises `redis.exceptions.RedisError` where Redis does not answer.
     """
 
-    def __init__(self, redis_client: redis.asyncio.Redis, lifetime: float) -> None:
+    def __init__(self, nodes: Nodes, lifetime: float) -> None:
         self.lifetime = lifetime
         self._milliseconds = int(lifetime * 1000)
-        self._redis: Any = redis_client
+        self._nodes = nodes
         self._logins = Gathered(self._read_logins)
-        self._renew = redis_client.register_script(_RENEW)
-        self._end = redis_client.register_script(_END)
+        self._renew = nodes.home.register_script(_RENEW)
+        self._end = nodes.home.register_script(_END)
 
     async def create(self, login: Login) -> str:
         """Begin a session; returns its id, which no one else can know or guess."""
         session_id = secrets.token_urlsafe(32)
         key = session_key(session_id)
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, _LOGIN, json.dumps(asdict(login), default=sorted))
-            pipe.pexpire(key, self._milliseconds)
-            await pipe.execute()
+
+        async def write(node: Client) -> None:
+            async with node.pipeline(transaction=True) as pipe:
+                pipe.hset(key, _LOGIN, json.dumps(asdict(login), default=sorted))
+                pipe.pexpire(key, self._milliseconds)
+                await pipe.execute()
+
+        await self._nodes.at(key, write)
         return session_id
 
     async def read(self, session_id: str) -> Login | None:
@@ -92,27 +95,33 @@ class Sessions:
         return None if stored is None else _login(**json.loads(stored))
 
     async def _read_logins(self, keys: Sequence[str]) -> list[bytes | None]:
-        if len(keys) == 1:
-            return [await self._redis.hget(keys[0], _LOGIN)]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hget(key, _LOGIN)
-            stored: list[bytes | None] = await pipe.execute()
-            return stored
+        async def read(node: Any, indices: Sequence[int]) -> list[bytes | None]:
+            if len(indices) == 1:
+                return [await node.hget(keys[indices[0]], _LOGIN)]
+            async with node.pipeline(transaction=False) as pipe:
+                for index in indices:
+                    pipe.hget(keys[index], _LOGIN)
+                stored: list[bytes | None] = await pipe.execute()
+                return stored
+
+        return await self._nodes.each(keys, read)
 
     async def renew(self, session_id: str, vehicle_id: str) -> list[str] | None:
         """Connect a vehicle and let the session's time begin anew; returns all its vehicles, None where it has ended."""
+        key = session_key(session_id)
         arguments: list[str | int] = [self._milliseconds, _VEHICLE + fold_vehicle_id(vehicle_id)]
-        fields = await self._renew(keys=[session_key(session_id)], args=arguments)
+        fields = await self._nodes.at(key, lambda node: self._renew(keys=[key], args=arguments, client=node))
         return None if fields is None else _vehicles(fields)
 
     async def leave(self, session_id: str, vehicle_id: str) -> None:
         """Forget that the session is connected to a vehicle."""
-        await self._redis.hdel(session_key(session_id), _VEHICLE + fold_vehicle_id(vehicle_id))
+        key = session_key(session_id)
+        await self._nodes.at(key, lambda node: node.hdel(key, _VEHICLE + fold_vehicle_id(vehicle_id)))
 
     async def end(self, session_id: str) -> list[str]:
         """End a session; returns the vehicles that it was connected to."""
-        return _vehicles(await self._end(keys=[session_key(session_id)]))
+        key = session_key(session_id)
+        return _vehicles(await self._nodes.at(key, lambda node: self._end(keys=[key], client=node)))
 
 
 def _login(*, vehicles: list[str] | None = None, **others: Any) -> Login:

@@ -9,6 +9,7 @@ from car_protocol.rooms.presence import PresenceKeeper
 from fakes.peers import car
 from fakes.rooms import publish_head, vehicle
 from fixtures.waiting import until
+from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected
 
 
@@ -45,7 +46,7 @@ class FakePresence:
 async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
     rooms: list[Room] = []
     hub = Hub(publish_head, rooms.append)
-    keeper = PresenceKeeper(cast("Any", FakeRedis()), hub, new_name=lambda: "replica", renamed=lambda name: None)
+    keeper = PresenceKeeper(Nodes(cast("Any", FakeRedis())), hub, new_name=lambda: "replica", renamed=lambda name: None)
     presence = keeper._presence = cast("Any", FakePresence())
     before = asyncio.all_tasks()
     task = asyncio.create_task(keeper.run())

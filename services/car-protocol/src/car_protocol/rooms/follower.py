@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import NOBODY, Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
 from ovms.bus.channels import messages_channel, peers_channel
+from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Listener, Subscriptions
@@ -49,7 +49,7 @@ class Follower:
 
     def __init__(
         self,
-        client: redis.asyncio.Redis,
+        nodes: Nodes,
         subscriptions: Subscriptions,
         hub: Hub,
         replicas: Replicas,
@@ -59,7 +59,7 @@ class Follower:
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._presence = Presence(client)
+        self._presence = Presence(nodes)
         self._subscriptions = subscriptions
         self._hub = hub
         self._replicas = replicas

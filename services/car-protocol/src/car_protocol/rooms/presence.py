@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import NOBODY, Hub, Room
+from ovms.bus.nodes import Nodes
 from ovms.bus.presence import REPLICA_LEASE, Claim, Connected, Presence
 
 TICK: Final = 0.02
@@ -30,10 +30,8 @@ class PresenceKeeper:
             name stood for, so it is never used again.
     """
 
-    def __init__(
-        self, client: redis.asyncio.Redis, hub: Hub, *, new_name: Callable[[], str], renamed: Callable[[str], None]
-    ) -> None:
-        self._presence = Presence(client)
+    def __init__(self, nodes: Nodes, hub: Hub, *, new_name: Callable[[], str], renamed: Callable[[str], None]) -> None:
+        self._presence = Presence(nodes)
         self._hub = hub
         self._new_name = new_name
         self._renamed = renamed

@@ -1,0 +1,117 @@
+"""The servers that hold keys: one, or the nodes of a Redis Cluster, each of which has some of the slots.
+
+That it is a cluster is learnt from the first node that says that a key is elsewhere. Pub/sub needs none of this: a cluster
+hands what is published at one node on to all others.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import redis.asyncio
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as TooLate
+
+Answer = TypeVar("Answer")
+Client = redis.asyncio.Redis
+
+_ELSEWHERE: Final = (MovedError, AskError)
+_AWAY: Final = (LostConnection, TooLate, ClusterDownError, TryAgainError, OSError)
+
+
+class Nodes:
+    """Finds the node of a key.
+
+    Args:
+        home: the client of the address that we are told.
+    """
+
+    def __init__(self, home: Client) -> None:
+        self.home = home
+        self._others: dict[tuple[str, int], Client] = {}
+        self._slots: dict[int, Client] = {}
+        self._is_stale = False
+
+    async def at(self, key: str, ask: Callable[[Client], Awaitable[Answer]]) -> Answer:
+        """What the node that has a key answers."""
+        return await self._again_where_moved(lambda: ask(self._of(key)))
+
+    async def each(
+        self, keys: Sequence[str], ask: Callable[[Client, Sequence[int]], Awaitable[Sequence[Answer]]]
+    ) -> list[Answer]:
+        """One answer a key, in their order; `ask` is given a node, and the indices of the keys that it has."""
+        return await self._again_where_moved(lambda: self._ask_each(keys, ask))
+
+    async def aclose(self) -> None:
+        """Close the connections, but those of `home`."""
+        await asyncio.gather(*(client.aclose() for client in self._others.values()))
+
+    # ---- where keys are
+
+    def _of(self, key: str) -> Client:
+        return self._slots.get(key_slot(key.encode()), self.home) if self._slots else self.home
+
+    async def _ask_each(
+        self, keys: Sequence[str], ask: Callable[[Client, Sequence[int]], Awaitable[Sequence[Answer]]]
+    ) -> list[Answer]:
+        if not self._slots:
+            return list(await ask(self.home, range(len(keys))))
+        indices: dict[Client, list[int]] = defaultdict(list)
+        for index, key in enumerate(keys):
+            indices[self._of(key)].append(index)
+        answers: dict[int, Answer] = {}
+        answered = await asyncio.gather(*map(ask, indices.keys(), indices.values()))
+        for there, answers_there in zip(indices.values(), answered, strict=True):
+            answers |= zip(there, answers_there, strict=True)
+        return [answers[index] for index in range(len(keys))]
+
+    async def _again_where_moved(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do something at nodes, and all of it again where one of them has a key no more."""
+        if self._is_stale:
+            await self._look()
+        try:
+            try:
+                return await work()
+            except _ELSEWHERE:
+                await self._look()
+                return await work()
+        except _ELSEWHERE as error:
+            self._is_stale = True
+            raise LostConnection("a slot of the cluster is on its way to another node") from error
+        except _AWAY:
+            # Another may have taken the place of the node.
+            self._is_stale = bool(self._slots)
+            raise
+
+    async def _look(self) -> None:
+        """Ask who has which slots."""
+        for client in (self.home, *self._others.values()):
+            try:
+                ranges: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+            except _AWAY as error:
+                lost = error
+            else:
+                self._slots, self._is_stale = self._read_slots(ranges), False
+                return
+        raise lost
+
+    def _read_slots(self, ranges: Sequence[Any]) -> dict[int, Client]:
+        """Of lists of the first and the last slot, and of the node that has them, before its replicas."""
+        slots: dict[int, Client] = {}
+        for first, last, (host, port, *_), *_ in ranges:
+            slots |= dict.fromkeys(range(first, last + 1), self._client(host, port))
+        return slots
+
+    def _client(self, host: bytes, port: int) -> Client:
+        if not host:  # a node that does not know its own address
+            return self.home
+        address = host.decode(), port
+        if address not in self._others:
+            pool = self.home.connection_pool
+            options = {**pool.connection_kwargs, "host": address[0], "port": port}
+            made = redis.asyncio.ConnectionPool(connection_class=pool.connection_class, **options)
+            self._others[address] = Client.from_pool(made)
+        return self._others[address]

@@ -1,0 +1,130 @@
+"""Presence and sessions in a Redis Cluster of three nodes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as LostConnection
+
+from fixtures.cluster import NODES, Cluster, running_cluster
+from fixtures.waiting import until
+from ovms.bus import channels
+from ovms.bus.client import open_redis
+from ovms.bus.nodes import Nodes
+from ovms.bus.presence import Connected, Peers, Presence
+from ovms.bus.sessions import Login, Sessions, session_key
+from ovms.bus.subscriptions import Listener, Subscriptions
+
+LOGIN = Login(7, "demo", "*", "proof")
+NOBODY = Peers(0, 0, 0, 0)
+VEHICLES = [f"CAR{number}" for number in range(30)]
+
+
+@asynccontextmanager
+async def nodes_of(cluster: Cluster) -> AsyncIterator[Nodes]:
+    client = open_redis(cluster.url)
+    nodes = Nodes(client)
+    yield nodes
+    await nodes.aclose()
+    await client.aclose()
+
+
+@pytest.fixture
+async def nodes(cluster: Cluster) -> AsyncIterator[Nodes]:
+    async with nodes_of(cluster) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def presence(nodes: Nodes) -> Presence:
+    return Presence(nodes)
+
+
+async def test_vehicles_are_wherever_their_slot_is(cluster: Cluster, presence: Presence) -> None:
+    await presence.begin_replica("r1")
+    await presence.announce("r1", {name: Connected(1, number, 0) for number, name in enumerate(VEHICLES)})
+    assert await presence.counts(VEHICLES) == [Peers(1, number, 0, 0) for number in range(len(VEHICLES))]
+    there = [[name for name in VEHICLES if channels.connections_key(name) in keys] for keys in cluster.contents()]
+    assert all(there), "every node has some"
+    assert sum(map(len, there)) == len(VEHICLES)
+    claims = await presence.claim("r1", [(name, 0) for name in VEHICLES])
+    assert all(claim.epoch > 1 and claim.present.owner == "r1" for claim in claims)
+    assert await presence.renew_replica("r1")
+    assert await presence.ended_replicas() == []
+    assert await presence.clear_replica("r1") == len(VEHICLES)
+    for name in VEHICLES:
+        await presence.connect(name, "session", 60)
+        assert await presence.disconnect(name, "session") == Peers(0, 0, 0, 0)
+
+
+async def test_what_changes_at_any_node_is_heard_at_the_one_that_we_are_told(
+    cluster: Cluster, nodes: Nodes, presence: Presence
+) -> None:
+    subscriptions, heard, confirmed = Subscriptions(nodes.home), set[str](), set[str]()
+    for name in VEHICLES:
+        listener = Listener(lambda _, name=name: heard.add(name), lambda name=name: confirmed.add(name))
+        subscriptions.hear(channels.peers_channel(name).encode(), listener)
+    task = asyncio.create_task(subscriptions.run())
+    await until(lambda: len(confirmed) == len(VEHICLES))
+    await presence.claim("", [(name, 0) for name in VEHICLES])
+    await presence.announce("r1", dict.fromkeys(VEHICLES, Connected(1, 0, 0)))
+    await until(lambda: len(heard) == len(VEHICLES))
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_sessions_are_wherever_their_slot_is(cluster: Cluster, nodes: Nodes) -> None:
+    sessions = Sessions(nodes, 60)
+    ids = [await sessions.create(LOGIN) for _ in range(30)]
+    assert all(cluster.contents()), "every node has some"
+    assert await asyncio.gather(*map(sessions.read, ids)) == [LOGIN] * len(ids)
+    assert {tuple(await sessions.renew(one, "DEMO") or ()) for one in ids} == {("DEMO",)}
+    await sessions.leave(ids[0], "DEMO")
+    assert await sessions.end(ids[0]) == []
+    assert await sessions.end(ids[1]) == ["DEMO"]
+    assert await sessions.renew(ids[0], "DEMO") is None
+
+
+async def test_a_slot_that_is_given_to_another_node_is_followed(cluster: Cluster, nodes: Nodes, presence: Presence) -> None:
+    sessions = Sessions(nodes, 60)
+    session = await sessions.create(LOGIN)
+    await presence.begin_replica("r1")
+    for name in VEHICLES:
+        await presence.announce("r1", {name: Connected(1, 1, 0)})
+    for key in (channels.connections_key("CAR1"), session_key(session), channels.REPLICAS):
+        with cluster.moved(key):
+            assert await presence.counts(VEHICLES) == [Peers(1, 1, 0, 0)] * len(VEHICLES)
+            assert await sessions.read(session) == LOGIN
+        assert await presence.counts(VEHICLES) == [Peers(1, 1, 0, 0)] * len(VEHICLES)
+
+
+async def test_a_slot_on_its_way_is_away_until_it_has_come(cluster: Cluster, presence: Presence) -> None:
+    key = channels.connections_key("CAR1")
+    await presence.connect("CAR1", "session", 60)
+    former = cluster.holder(key)
+    newer = (former + 1) % NODES
+    with cluster.half_moved(key, former, newer), pytest.raises(LostConnection):
+        await presence.counts(["CAR1"])
+    assert await presence.counts(["CAR1"]) == [Peers(0, 1, 0, 1)]
+    cluster.move(key, newer, former)
+
+
+@pytest.mark.parametrize("who", ["home", "another"])
+async def test_a_node_that_has_died_is_left_for_who_has_its_slots(tmp_path: Path, who: str) -> None:
+    with running_cluster(tmp_path) as cluster:
+        async with nodes_of(cluster) as nodes:
+            presence = Presence(nodes)
+            assert await presence.counts(VEHICLES) == [NOBODY] * len(VEHICLES)
+            dies = 0 if who == "home" else 1
+            other = (dies + 1) % NODES
+            name = next(name for name in VEHICLES if cluster.holder(channels.connections_key(name)) == dies)
+            for key in (channels.connections_key(name), channels.REPLICAS):
+                if cluster.holder(key) == dies:
+                    cluster.move(key, dies, other)
+            cluster.processes[dies].kill()
+            cluster.processes[dies].wait()
+            with pytest.raises(LostConnection):
+                await presence.counts([name])
+            assert await presence.counts([name]) == [NOBODY]
