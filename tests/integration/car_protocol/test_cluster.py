@@ -35,9 +35,12 @@ async def replicas(
 
 
 @pytest.fixture
-async def api(replicas: tuple[CarService, CarService], pool: Pool, database_url: str, cluster: Cluster) -> AsyncIterator[str]:
+async def api(
+    replicas: tuple[CarService, CarService], pool: Pool, database_url: str, secret_keys: str, cluster: Cluster
+) -> AsyncIterator[str]:
     await pool.execute("UPDATE owners SET name = 'demo', password_hash = $1", hashed("secret"))
-    async with running(GatewaySettings(database_url=database_url, redis_url=cluster.url), io.BytesIO()) as port:
+    settings = GatewaySettings(database_url=database_url, redis_url=cluster.url, secret_keys=secret_keys)
+    async with running(settings, io.BytesIO()) as port:
         yield f"http://127.0.0.1:{port}"
 
 
