@@ -29,6 +29,11 @@ def peers_channel(vehicle_id: str) -> str:
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:peers"
 
 
+def commands_channel(vehicle_id: str) -> str:
+    """Where every change of a command for a vehicle goes."""
+    return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:commands"
+
+
 def connections_key(vehicle_id: str) -> str:
     """The hash of what each replica of car-protocol has connected."""
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:connections"

@@ -33,8 +33,9 @@ API: subscribe, then ask there.
 
 **In order of the vehicle.** What a car says in one session comes on its messages channel in the order in which the
 car said it. There is no order between channels: `peers` may say that a car has come after its first message. Of two
-bodies of `peers` the one with the later `at` holds. A car has one session at a time; one that logs in again,
-anywhere, has a new one, of a greater number, and the former ends within a second.
+bodies of `peers` the one with the later `at` holds, of two bodies of one command that with the greater `revision`.
+A car has one session at a time; one that logs in again, anywhere, has a new one, of a greater number, and the former
+ends within a second.
 
 **When Redis is away** cars stay connected, and what they say meanwhile is published to nobody, neither then nor
 later. A subscriber has to subscribe again. When Redis is back every replica publishes anew, within seconds, who is

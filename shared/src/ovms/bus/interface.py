@@ -17,7 +17,7 @@ from ovms.bus.declaration import (
     json_object,
 )
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 """Of the public channels: the first number changes where a subscriber has to."""
 
 _CAR, _GATEWAY = Service.CAR_PROTOCOL, Service.API_GATEWAY
@@ -28,6 +28,8 @@ _TIME: Final[Schema] = {"type": "number", "minimum": 0}
 _MICROSECONDS: Final[Schema] = {"type": "string", "pattern": r"^[0-9]+\.[0-9]{6}$"}
 _FLAG: Final[Schema] = {"type": "integer", "enum": [0, 1]}
 _NAME_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+_DATE: Final[Schema] = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
+_DATE_OR_NULL: Final[Schema] = {**_DATE, "type": ["string", "null"]}
 _CONNECTED: Final[Schema] = {
     "type": "object",
     "additionalProperties": {"type": "array", "items": COUNT, "minItems": 3, "maxItems": 3},
@@ -140,6 +142,57 @@ PEERS: Final = Channel(
     is_public=True,
 )
 
+COMMAND_STATES: Final = ("queued", "sent", "succeeded", "failed", "unsupported", "expired", "unknown", "cancelled")
+
+COMMANDS: Final = Channel(
+    "commands",
+    "ovms:{{vehicle}}:commands",
+    "What becomes of the commands that the HTTP API has taken for a vehicle, at every change.",
+    _VEHICLE,
+    (
+        Json(
+            "command",
+            "A command as it is now, as the HTTP API shows it; nothing of it is secret.",
+            (
+                Field("id", NAME, "its id in the HTTP API", "0b7f6d0e-4c9b-4c55-9f0b-6a5d2f0f3b1a"),
+                Field("vehicle", NAME, "the vehicle's id, as its owner spells it", "DEMO"),
+                Field("kind", NAME, "what the vehicle is to do", "set_charge_mode"),
+                Field(
+                    "arguments",
+                    {"type": "object"},
+                    "the arguments by name, those that may be secret left out",
+                    {"mode": "range"},
+                ),
+                Field(
+                    "scope",
+                    {"type": "string", "enum": ["control", "admin"]},
+                    "the scope without which it is not shown",
+                    "control",
+                ),
+                Field("actor", BYTES, "the name of who asked for it", "demo"),
+                Field("state", {"type": "string", "enum": list(COMMAND_STATES)}, "what has become of it", "succeeded"),
+                Field("revision", COUNT, "grows with every change: of two bodies of one command the greater one holds", 3),
+                Field("created_at", _DATE, "when it was asked for, RFC 3339", "2026-08-03T09:05:07.120Z"),
+                Field("expires_at", _DATE, "until when it may be sent", "2026-08-03T09:06:07.120Z"),
+                Field("sent_at", _DATE_OR_NULL, "when it was sent; null: it is not", "2026-08-03T09:05:07.123Z"),
+                Field(
+                    "finished_at",
+                    _DATE_OR_NULL,
+                    "when it was known what became of it; null: it is not",
+                    "2026-08-03T09:05:08.5Z",
+                ),
+                Field("result", {"type": ["integer", "null"]}, "the result of protocol v2; null: the vehicle has said none", 0),
+                Field(
+                    "text", _NAME_OR_NULL, "the vehicle's words; null: none, or they are for `admin` alone", "Charge mode set"
+                ),
+            ),
+        ),
+    ),
+    publishers=(_GATEWAY,),
+    subscribers=(_GATEWAY,),
+    is_public=True,
+)
+
 REPLICA: Final = Channel(
     "replica",
     "ovms:replica:{replica}",
@@ -196,4 +249,4 @@ GROUP: Final = Channel(
     subscribers=(_CAR,),
 )
 
-CHANNELS: Final = (MESSAGES, PEERS, REPLICA, GROUP)
+CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP)

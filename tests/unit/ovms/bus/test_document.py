@@ -30,7 +30,7 @@ def test_the_committed_document_is_up_to_date() -> None:
 def test_it_is_what_was_made(told: Any) -> None:
     assert told["asyncapi"] == "3.0.0"
     assert set(told) == {"asyncapi", "info", "defaultContentType", "servers", "channels", "operations"}
-    assert told["channels"].keys() == {"messages", "peers", "replica", "group"}
+    assert told["channels"].keys() == {"messages", "peers", "commands", "replica", "group"}
 
 
 def test_the_parameters_of_an_address_are_described(told: Any) -> None:
@@ -61,7 +61,7 @@ def test_every_channel_has_one_who_publishes_and_one_who_hears(told: Any) -> Non
 
 def test_it_says_what_is_for_others_and_what_is_not(told: Any) -> None:
     kinds = {name: channel["tags"][0]["name"] for name, channel in told["channels"].items()}
-    assert kinds == {"messages": "public", "peers": "public", "replica": "internal", "group": "internal"}
+    assert {name for name, kind in kinds.items() if kind == "public"} == {"messages", "peers", "commands"}
     marked = {name for name, channel in told["channels"].items() if channel.get("x-internal")}
     assert marked == {"replica", "group"}
     fields = told["channels"]["peers"]["messages"]["peers"]["payload"]["properties"]

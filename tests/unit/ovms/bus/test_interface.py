@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.bodies import kind_of
 from ovms.bus.declaration import Body, Channel, Json
-from ovms.bus.interface import CHANNELS, GROUP, MESSAGES, PEERS, REPLICA
+from ovms.bus.interface import CHANNELS, COMMANDS, GROUP, MESSAGES, PEERS, REPLICA
 
 EXAMPLES = [(channel, body) for channel in CHANNELS for body in channel.bodies]
 
@@ -27,6 +27,7 @@ def test_an_example_is_of_its_kind_and_of_no_other(channel: Channel, body: Body)
         (MESSAGES, b"EMHsealed"),
         (PEERS, b"5"),
         (PEERS, b'{"vehicle": "DEMO"}'),
+        (COMMANDS, b'{"id": "a", "state": "sent"}'),
         (REPLICA, b"car 1 1 a b message"),
         (REPLICA, b"cars 1 1 a 1 message"),
         (REPLICA, b"peer 1"),
