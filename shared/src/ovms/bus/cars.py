@@ -103,8 +103,22 @@ class Cars:
             raise NotConnected
         body = to_car(session, vehicle, Address(self._name, number), message)
         # Nobody hears the channel of a replica that has just died.
-        if not await self._redis.publish(replica_channel(replica), body):
+        if not await self._publish_once(replica_channel(replica), body):
             raise NotConnected
+
+    async def _publish_once(self, channel: str, body: bytes) -> int:
+        """How many heard it. Not through the client, which tries again: what was not answered may have been heard."""
+        pool = self._redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.send_command("PUBLISH", channel, body)
+            return int(await connection.read_response())
+        except BaseException:
+            # Its answer may still come, and would be taken for that to the next command.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
 
     def _heard(self, body: bytes) -> None:
         match read_word(body):

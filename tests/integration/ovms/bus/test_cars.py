@@ -1,0 +1,101 @@
+"""Questions to cars over a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostConnection
+
+from fixtures.waiting import until
+from ovms.bus.cars import Cars, NotConnected
+from ovms.bus.channels import replica_channel
+from ovms.bus.client import open_redis
+from ovms.bus.presence import Presence
+from ovms.bus.subscriptions import Listener, Subscriptions
+
+REPLICA = "5f2c8e0a91b3d764"
+
+
+class Forgetful:
+    """Passes on to Redis what it is sent, and closes the connection instead of passing on how many have heard a message."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._socket_path = socket_path
+        self._open: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Its address."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        server.close()
+        await asyncio.wait(self._open)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        behind_reader, behind_writer = await asyncio.open_unix_connection(self._socket_path)
+        answers = asyncio.create_task(_pass_on(behind_reader, writer))
+        while data := await reader.read(65536):
+            is_question = b"PUBLISH" in data and b"ovms:replica:" in data
+            if is_question:
+                answers.cancel()
+                await asyncio.wait([answers])
+            behind_writer.write(data)
+            if is_question:
+                await behind_reader.read(1)  # it has been published
+                break
+        answers.cancel()
+        await asyncio.wait([answers])
+        for end in (behind_writer, writer):
+            end.close()
+            await end.wait_closed()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+
+
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Cars]:
+    """The cars, as a gateway asks them."""
+    client = open_redis(url, retry=Retry(NoBackoff(), 1))
+    subscriptions = Subscriptions(client)
+    cars = Cars(client, Presence(client), subscriptions)
+    listening = asyncio.create_task(subscriptions.run())
+    try:
+        yield cars
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+        await client.aclose()
+
+
+async def test_a_question_that_may_have_been_heard_is_not_asked_again(redis_url: str) -> None:
+    heard: list[bytes] = []
+    client = open_redis(redis_url)
+    presence, subscriptions = Presence(client), Subscriptions(client)
+    subscribed = asyncio.Event()
+    subscriptions.hear(replica_channel(REPLICA).encode(), Listener(heard.append, subscribed.set))
+    listening = asyncio.create_task(subscriptions.run())
+    await subscribed.wait()
+    await presence.begin_replica(REPLICA)
+    await presence.claim(REPLICA, [("DEMO", 0)])
+    socket_path = redis_url.removeprefix("unix://").partition("?")[0]
+
+    async with Forgetful(socket_path).serving() as url, asking(url) as cars:
+        with pytest.raises(LostConnection):
+            await cars.ask(1, "DEMO", b"C20,", is_last=lambda _: True, within=5)
+        assert cars.open_questions == 0
+
+    await client.publish(replica_channel(REPLICA), b"the last one")
+    await until(lambda: b"the last one" in heard)
+    assert [body.split(b" ")[-1] for body in heard] == [b"C20,", b"one"]
+    listening.cancel()
+    await asyncio.wait([listening])
+    await client.aclose()
