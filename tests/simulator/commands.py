@@ -26,7 +26,7 @@ def answer(command: str, controls: Controls, journey: Journey) -> list[bytes]:
         return [f"c{number},2".encode()]
     try:
         return [f"c{number},0,{ACTS[number](controls, journey, arguments)}".encode()]
-    except (ValueError, IndexError):
+    except (ValueError, LookupError):
         return [f"c{number},1,Invalid argument".encode()]
 
 
@@ -63,6 +63,16 @@ def _set_charge_limit(controls: Controls, _: Journey, arguments: list[str]) -> s
 def _set_mode_and_limit(controls: Controls, journey: Journey, arguments: list[str]) -> str:
     _set_charge_limit(controls, journey, arguments[1:])
     return _set_charge_mode(controls, journey, arguments)
+
+
+def _set_timer(_: Controls, __: Journey, arguments: list[str]) -> str:
+    if arguments[0] not in ("0", "1") or not 0 <= int(arguments[1]) < 24 * 60:
+        raise ValueError(arguments)
+    return "Charge timer set"
+
+
+def _climate(_: Controls, __: Journey, arguments: list[str]) -> str:
+    return {"0": "Climate control off", "1": "Climate control on"}[arguments[0]]
 
 
 def _start_charge(_: Controls, journey: Journey, __: list[str]) -> str:
@@ -110,6 +120,7 @@ ACTS: Final[Mapping[str, Act]] = MappingProxyType(
         "12": _stop_charge,
         "15": _set_charge_limit,
         "16": _set_mode_and_limit,
+        "17": _set_timer,
         "18": _say("Car is awake"),
         "19": _say("Temperatures are awake"),
         "20": _switch("locked", True, "Car locked"),
@@ -117,5 +128,10 @@ ACTS: Final[Mapping[str, Act]] = MappingProxyType(
         "22": _switch("locked", False, "Car unlocked"),
         "23": _switch("valet", False, "Valet mode off"),
         "24": _say("Home link pressed"),
+        "25": _say("Cooldown started"),
+        "26": _climate,
+        "40": _say("SMS sent"),
+        "41": _say("Code sent"),
+        "49": _say("OK"),
     }
 )

@@ -1,5 +1,7 @@
 """How commands are written, and what cars' answers mean."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,11 @@ from api_gateway.commands import kinds
 from api_gateway.commands.kinds import LONGEST, Kind, choose_charge
 from api_gateway.commands.replies import Reply, is_last, list_items, read_reply
 from api_gateway.errors import InvalidArgument
-from api_gateway.legacy.control import CALLS
+from api_gateway.legacy.control import CALLS, ControlCall
+from simulator.commands import answer
+from simulator.controls import Controls
+from simulator.journey import Journey
+from simulator.route import LAKE_ZURICH, Route
 
 
 @pytest.mark.parametrize(
@@ -84,6 +90,14 @@ def test_what_a_charge_call_means(fields: dict[str, str], kind: Kind) -> None:
 def test_a_charge_call_means_one_thing(fields: dict[str, str]) -> None:
     with pytest.raises(InvalidArgument):
         choose_charge(fields)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.name}")
+def test_the_demo_car_does_what_the_documentation_shows(call: ControlCall) -> None:
+    fields = dict(parse_qsl(call.example))
+    kind = call.choose(fields)
+    said = answer(kind.write(fields)[1:].decode(), Controls(), Journey(Route(LAKE_ZURICH), 1, 0.0))
+    assert {read_reply(message).result for message in said} == {0}
 
 
 @given(

@@ -53,7 +53,26 @@ def test_locks_modes_and_limits() -> None:
     assert controls == Controls(locked=False, valet=True, charge_mode=3, charge_limit=16)
 
 
-@pytest.mark.parametrize("command", ["10,2", "10", "10,x", "15,0", "15,1000", "16,0", "2,99,1", "2,-1,1", "2,1", "4,24,x"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "10,2",
+        "10",
+        "10,x",
+        "15,0",
+        "15,1000",
+        "16,0",
+        "2,99,1",
+        "2,-1,1",
+        "2,1",
+        "4,24,x",
+        "17,2,0",
+        "17,1,1440",
+        "17",
+        "26,2",
+        "26",
+    ],
+)
 def test_what_is_impossible_fails_and_changes_nothing(command: str) -> None:
     controls = Controls()
 
@@ -61,7 +80,7 @@ def test_what_is_impossible_fails_and_changes_nothing(command: str) -> None:
     assert controls == Controls()
 
 
-@pytest.mark.parametrize("command", ["41,*100#", "49", "999", ""])
+@pytest.mark.parametrize("command", ["42,*100#", "50", "999", ""])
 def test_what_is_unknown_is_not_supported(command: str) -> None:
     assert answer(command, Controls(), journey()) == [f"c{command.split(',', maxsplit=1)[0]},2".encode()]
 
