@@ -6,7 +6,7 @@ as JSON, or in the query. A field of the body wins over one of the query.
 
 from collections.abc import Iterable, Mapping
 from email.message import Message
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
@@ -46,7 +46,24 @@ def _json(body: bytes) -> dict[str, str]:
         return {}
     if not isinstance(value, dict):
         return {}
-    return {name: field for name, field in value.items() if isinstance(field, str)}
+    texts = {name: _text(field) for name, field in value.items()}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _text(value: Any) -> str | None:
+    """A JSON value as the text that a form would have; None where a form has no such."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(int(value))  # cars know switches as 0 and 1
+        case int():
+            return str(value)
+        case float():
+            # JSON does not tell 16.0 from 16.
+            return str(int(value)) if value.is_integer() else str(value)
+        case _:
+            return None
 
 
 def _multipart(boundary: str, body: bytes) -> dict[str, str]:
