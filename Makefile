@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format conformance bench fuzz chaos requirements browser clean
+.PHONY: help run test lint format documents conformance bench fuzz chaos requirements browser clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,11 @@ lint: $(VENV)/test.stamp ## style, types, directions of imports
 format: $(VENV)/test.stamp ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
+
+documents: $(VENV)/test.stamp ## write the references in docs/ anew that are made from the code
+	$(BIN)/python -m api_gateway.documentation.document docs/openapi.json
+	$(BIN)/python -m ovms.bus.document docs/asyncapi.yaml
+	$(BIN)/python -m ovms.records.document docs/records.md
 
 conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (ARGS="--replicas --only groups")
 	@exec $(WITH_TESTS) $(BIN)/python tests/conformance/run_stack.py $(ARGS)

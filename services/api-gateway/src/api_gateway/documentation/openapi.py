@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_gateway.auth.credentials import COOKIE
+from api_gateway.v1.declared import PROBLEM_SCHEMA
 
 TITLE: Final = "OVMS server"
 DESCRIPTION: Final = """\
@@ -46,12 +47,13 @@ def make_document(app: FastAPI) -> dict[str, Any]:
         title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=[dict(tag) for tag in TAGS]
     )
     components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     components["securitySchemes"] = {name: dict(scheme) for name, scheme in SCHEMES.items()}
     for path in document["paths"].values():
         for operation in path.values():
             _drop_validation_errors(operation)
     for unused in ("HTTPValidationError", "ValidationError"):
-        components.get("schemas", {}).pop(unused, None)
+        components["schemas"].pop(unused, None)
     return document
 
 

@@ -17,6 +17,7 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     },
     "required": ["type", "title", "status", "detail"],
 }
+_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 
 # Every call of a signed-in caller may be refused with these.
 COMMON: Final[tuple[type[ApiError], ...]] = (AuthenticationFailed, InsufficientRights, ServiceUnavailable)
@@ -29,7 +30,7 @@ def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     for error in found:
         entry = declared.setdefault(
             error.status,
-            {"description": "", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA, "examples": {}}}},
+            {"description": "", "content": {PROBLEM: {"schema": _REFERENCE, "examples": {}}}},
         )
         entry["description"] = f"{entry['description']} {error.meaning}".strip()
         example = {"summary": error.meaning, "value": problem(error)}
