@@ -350,6 +350,20 @@ async def test_what_he_has_not_heard_is_told_where_nobody_answers_at_last(
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_what_he_has_not_heard_is_told_once_where_the_database_is_slow(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEARN_AT_LAST", 0.0)
+    scene.car_is_there()
+    scene.pool.open.clear()
+    watcher = scene.join()
+    scene.car_says(b"S2")
+    await until(lambda: scene.pool.asked and not scene.room.learning)
+    scene.pool.open.set()
+    await hears(watcher, b"Z1", b"T3020399", b"S2", b"T0")
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_of_what_he_has_not_heard_only_that_is_told_which_is_later_than_his_greeting(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,6 +385,36 @@ async def test_where_the_car_has_gone_what_he_has_not_heard_is_told_in_its_order
     await scene.stored(kept, ago=-1)
     scene.follower.teach(Learnt(8))
     await hears(watcher, kept, b"T0", *([b"S3", b"T0"] if kept == b"S2" else []))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_where_the_car_comes_here_and_nobody_has_answered_its_session_is_told_in_its_order(scene: Scene) -> None:
+    await scene.stored(b"D0")
+    scene.car_is_there()
+    watcher = scene.join()
+    scene.car_says(b"S1", b"L1")
+    scene.car_is_here(epoch=9)
+    for message in (b"S2", b"S3"):
+        watcher.send(message, 0)
+    await scene.stored(b"S3", epoch=9, ago=0)
+    await hears(watcher, b"Z1", b"D0", b"T100", b"Z0", b"Z1", b"S2", b"S3")
+    # The answer of where it was comes late: by now more is known.
+    await scene.stored(b"L1", epoch=5, ago=20)
+    scene.follower.teach(scene.written(b"S1"))
+    await until(lambda: watcher.sent)
+    assert [message for message in watcher.take() if message[:1] != b"T"] == [b"S3", b"L1"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_was_greeted_without_an_answer_is_told_the_rest_where_redis_is_back(scene: Scene) -> None:
+    scene.car_is_there()
+    watcher = scene.join()
+    await hears(watcher, b"Z1", b"T3020399")
+    scene.car_says(b"S1")
+    scene.follower.pupils.clear()
+    scene.greeter.greet_again(scene.room)
+    scene.follower.teach(scene.written(b"S1"))
+    await hears(watcher, b"S1", b"T10")
 
 
 @pytest.mark.usefixtures("impatient")

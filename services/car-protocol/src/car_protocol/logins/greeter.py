@@ -71,14 +71,14 @@ class Newcomer:
     """What PostgreSQL may not have had yet."""
     is_again: bool = False
     """He has been greeted before, and hears his car until `learnt` is known."""
-    heard: frozenset[bytes] | None = None
-    """What he has heard already, where he is greeted again; None: what all who watch here have."""
+    heard: frozenset[bytes] = frozenset()
+    """What he has heard already, where he is greeted again."""
     learnt: Learnt | None = None
     is_asked_for: bool = False
     """PostgreSQL is being asked: what is learnt now is not in its answer."""
     learnt_late: Learnt | None = None
     unheard: Unheard | None = None
-    """What he hears after his greeting, as far as it is later than that."""
+    """What was kept from him, or still is: he is told as much of it as is later than his greeting."""
 
 
 class Greeter:
@@ -113,15 +113,20 @@ class Greeter:
     def _learn(self, newcomer: Newcomer) -> None:
         room = newcomer.room
         if room.car is not None:
-            self._learnt(newcomer, Learnt(room.epoch, self._recorder.wall(self._loop.time())))
+            self._learnt(newcomer, self._until_now(room))
             return
         self._follower.learn(room, partial(self._learnt, newcomer))
         if not newcomer.is_again:
             self._loop.call_later(LEARN_WITHIN, self._not_learnt, newcomer)
 
+    def _until_now(self, room: Room) -> Learnt:
+        """What is to be told of a car that is here."""
+        return Learnt(room.epoch, self._recorder.wall(self._loop.time()))
+
     def _newcomer(self, caller: Greeted, room: Room, *, is_again: bool = False) -> Newcomer:
         # What waits is taken now: it may be written, and forgotten here, before PostgreSQL is asked.
-        return Newcomer(caller, room, room.paranoid_token, self._recorder.pending(room.vehicle), is_again)
+        unwritten, unheard = self._recorder.pending(room.vehicle), room.learning.get(caller)
+        return Newcomer(caller, room, room.paranoid_token, unwritten, is_again, unheard=unheard)
 
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
         if newcomer.caller.is_gone:
@@ -130,10 +135,10 @@ class Greeter:
             if newcomer.learnt == NOTHING:
                 newcomer.learnt_late = learnt
         elif newcomer.learnt == NOTHING and not newcomer.caller.is_held_back:
-            # It comes late: he has been greeted without, and what others have heard since then was kept from him.
+            # It comes late, and he has been greeted without.
             again = self._newcomer(newcomer.caller, newcomer.room, is_again=True)
-            again.heard = newcomer.heard
-            self._learnt(again, learnt)
+            again.unheard = newcomer.unheard
+            self._learnt(again, learnt if newcomer.room.car is None else self._until_now(newcomer.room))
         elif newcomer.learnt in (None, NOTHING) and not (newcomer.is_again and newcomer.caller.is_held_back):
             self._hold_back(newcomer, learnt)
             self._merge(newcomer, learnt)
@@ -160,18 +165,22 @@ class Greeter:
 
     def _hold_back(self, newcomer: Newcomer, learnt: Learnt) -> None:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
-        if newcomer.is_again and newcomer.heard is None:
-            newcomer.heard = frozenset(newcomer.room.heard.values())
+        if newcomer.is_again:
+            # What others have heard since he was greeted may have been kept from him.
+            unheard = newcomer.unheard
+            newcomer.heard = frozenset(newcomer.room.heard.values()) if unheard is None else unheard.told
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
-        unheard = newcomer.room.learning.pop(newcomer.caller, None)
-        # What came before the answer of its replica, on the same connection, is in that or in PostgreSQL.
-        newcomer.unheard = unheard if learnt.written is None else None
+        newcomer.room.learning.pop(newcomer.caller, None)
+        if learnt.written is not None:
+            # What came before it, on the same connection, is in it or in PostgreSQL.
+            newcomer.unheard = None
 
     def _tell_unheard(self, newcomer: Newcomer) -> None:
         unheard = newcomer.room.learning.pop(newcomer.caller, None)
-        for message in unheard.messages if unheard is not None else ():
-            newcomer.caller.send(message, self._loop.time())
+        if unheard is not None and not newcomer.caller.is_held_back:  # else he is told after his greeting
+            for message in unheard.messages:
+                newcomer.caller.send(message, self._loop.time())
 
     async def run(self) -> None:
         """Greet until cancelled."""
@@ -201,16 +210,18 @@ class Greeter:
         del self._ready[: len(newcomers)]
         for newcomer in newcomers:
             if not newcomer.caller.is_gone:
-                messages = newest(until(stored[newcomer.room.vehicle], newcomer.learnt), newcomer.unwritten)
+                messages = newest(until(stored[newcomer.room.vehicle], bound(newcomer)), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
                 self._release(newcomer, news(newcomer, told), messages)
 
     def _release(self, newcomer: Newcomer, greeting: Sequence[bytes], told: Messages) -> None:
-        left = newcomer.unheard or newcomer.room.learning.get(newcomer.caller)
-        if left is not None:
-            left.messages = later(left, readable(told, newcomer.paranoid_token))
-        newcomer.caller.release([*greeting, *(newcomer.unheard.messages if newcomer.unheard is not None else ())])
-        newcomer.is_asked_for, newcomer.heard = False, frozenset(greeting)
+        left: list[bytes] = []
+        if (unheard := newcomer.unheard) is not None:
+            unheard.told = frozenset(greeting)
+            unheard.messages = later(unheard, readable(told, newcomer.paranoid_token))
+            left = unheard.messages if newcomer.caller not in newcomer.room.learning else []
+        newcomer.caller.release([*greeting, *left])
+        newcomer.is_asked_for = False
         if newcomer.learnt_late is not None:
             self._learnt(newcomer, newcomer.learnt_late)
 
@@ -238,7 +249,7 @@ class Greeter:
 def news(newcomer: Newcomer, greeting: Sequence[bytes]) -> Sequence[bytes]:
     """What he does not know yet of a greeting: all of it, or the states that he has not heard and their age."""
     if newcomer.is_again:
-        states = [message for message in greeting[1:-1] if message not in (newcomer.heard or ())]
+        states = [message for message in greeting[1:-1] if message not in newcomer.heard]
         return [*states, greeting[-1]] if states else []
     for message in greeting[1:-1]:
         newcomer.room.heard.setdefault(code_of(message), message)
@@ -261,9 +272,15 @@ def later(unheard: Unheard, told: Messages) -> list[bytes]:
     return [message for index, state in enumerate(states) if not is_told(index, state[0]) for message in state]
 
 
-def until(stored: Messages, learnt: Learnt | None) -> Messages:
+def bound(newcomer: Newcomer) -> Learnt:
+    """What he has learnt; where that is nothing, and his car has come here since, he hears all of that session."""
+    learnt, unheard = newcomer.learnt or NOTHING, newcomer.unheard
+    return learnt if learnt != NOTHING or unheard is None or not unheard.ended_by else Learnt(unheard.ended_by - 1)
+
+
+def until(stored: Messages, learnt: Learnt) -> Messages:
     """What came before the newcomer heard everything."""
-    session, at, _ = learnt or NOTHING
+    session, at, _ = learnt
     return {code: kept for code, kept in stored.items() if (kept.epoch, kept.received_at) <= (session, at)}
 
 

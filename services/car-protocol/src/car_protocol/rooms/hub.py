@@ -55,6 +55,10 @@ class Unheard:
     def __init__(self, since: float) -> None:
         self.since = since
         self.messages: list[bytes] = []
+        self.told: frozenset[bytes] = frozenset()
+        """What he was greeted with meanwhile."""
+        self.ended_by = 0
+        """The session of the car that has begun here since, which he hears."""
 
     def send(self, message: bytes, now: float) -> None:  # noqa: ARG002
         """Keep a message."""
@@ -214,7 +218,9 @@ class Hub:
         room.car, room.epoch, room.is_known = car, epoch, True
         room.elsewhere = _without_former(_newer(room.elsewhere, elsewhere), epoch)
         for unheard in room.learning.values():
+            unheard.ended_by = epoch
             unheard.messages.clear()  # of the former session: it must not come after this one's
+        room.learning.clear()
         room.tell_watchers(b"Z1", now)
         room.tell_car_the_count(now)
         self._changed(room)
