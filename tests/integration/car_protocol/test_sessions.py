@@ -11,6 +11,7 @@ from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, PASSWORD, CarService, Peer, add_vehicles, car_service_on, make_token
 from fixtures.waiting import until
 from ovms.db.engine import Pool
+from ovms.db.sealing import Sealer
 from ovms.identity import Role
 
 
@@ -103,6 +104,16 @@ async def test_a_wrong_password_is_closed(car_service: CarService) -> None:
     await peer.closed()
     assert peer.received == 0
     assert car_service.running.server.counters.logins == {"refused": 1}
+
+
+async def test_a_password_of_any_letters_and_signs_lets_in(car_service: CarService, pool: Pool, secret_keys: str) -> None:
+    password = "süß, пароль 🔑".encode()
+    _, sealed = Sealer.from_setting(secret_keys).seal(password, context="DEMO")
+    await pool.execute("UPDATE vehicles SET password = $1 WHERE vehicle_id = 'DEMO'", sealed)
+    car, app = [await car_service.connect(role, "DEMO", password) for role in (Role.CAR, Role.APP)]
+    await car.welcomed()
+    car.send(b"S1")
+    await app.until_hears(b"S1")
 
 
 async def test_many_logins_at_once(car_service: CarService) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
@@ -65,6 +65,33 @@ def test_clients_of_today_and_of_tls_1_2_are_served(pair: Pair, version: ssl.TLS
 def test_what_came_before_tls_1_2_is_refused(pair: Pair) -> None:
     with pytest.raises(ssl.SSLError, match="UNSUPPORTED_PROTOCOL"):
         Session(load(pair.certificate, pair.key), old(), "localhost")
+
+
+def test_the_certificates_that_ours_rests_on_are_shown(tmp_path: Path) -> None:
+    """A module knows the root alone: Let's Encrypt signs with a certificate that the root has signed."""
+    root, between, leaf = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    trusted = certificate("root", root, "root", root)
+    shown = certificate("localhost", leaf, "between", between) + certificate("between", between, "root", root)
+    ours = Pair(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    ours.certificate.write_bytes(shown)
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    ours.key.write_bytes(leaf.private_bytes(encoding, form, serialization.NoEncryption()))
+
+    client = ssl.create_default_context(cadata=trusted.decode())
+    assert Session(Tls(ours.certificate, ours.key).context, client, "localhost").carries(b"MP-S")
+
+    ours.certificate.write_bytes(certificate("localhost", leaf, "between", between))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Session(Tls(ours.certificate, ours.key).context, client, "localhost")
+
+
+def certificate(of: str, key: ec.EllipticCurvePrivateKey, by: str, signer: ec.EllipticCurvePrivateKey) -> bytes:
+    """One in PEM form, for a server or for who signs others."""
+    subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (of, by))
+    unsigned = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), *LIFETIME)
+    unsigned = unsigned.add_extension(x509.BasicConstraints(ca=of != "localhost", path_length=None), critical=True)
+    unsigned = unsigned.add_extension(x509.SubjectAlternativeName([x509.DNSName(of)]), critical=False)
+    return unsigned.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256"])
