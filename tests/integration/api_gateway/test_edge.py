@@ -163,13 +163,22 @@ async def test_what_is_refused(gateway: Gateway, request_bytes: bytes, expected:
     assert b"access-control-allow-origin: *" in answer
 
 
-@pytest.mark.parametrize("path", ["/api/status/DEMO", "/", "/docs"])
+@pytest.mark.parametrize("path", ["/api/status/DEMO", "/mqapi/auth", "/"])
 async def test_methods_that_the_reference_has_not(gateway: Gateway, path: str) -> None:
     async with gateway.client() as client:
         for method in ("HEAD", "OPTIONS"):
             answer = await client.request(method, path)
             assert (answer.status_code, answer.headers["allow"]) == (501, "GET,PUT,POST,DELETE")
         assert (await client.request("PATCH", path)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/vehicles", "/api/v1/vehicles/DEMO/state", "/livez", "/docs"])
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "TRACE"])
+async def test_methods_that_a_call_has_not(gateway: Gateway, path: str, method: str) -> None:
+    async with gateway.client() as client:
+        answer = await client.request(method, path)
+    allowed = answer.headers["allow"].split(", ")
+    assert (answer.status_code, "GET" in allowed, method in allowed) == (405, True, False)
 
 
 async def test_a_preflight_is_answered(gateway: Gateway) -> None:

@@ -28,6 +28,7 @@ from api_gateway.edge.paths import canonical
         ("/api/historical/V/*-LOG-Trip/x", "/api/historical/V/*-LOG-Trip"),
         ("/api/historical/V/%2A-LOG%2FTrip", "/api/historical/V/*-LOG/Trip"),
         ("/api/status/a%20b", "/api/status/a b"),
+        ("/api/status/a%0Ab", "/api/status/a%0Ab"),
     ],
 )
 def test_legacy_calls(path: str, expected: str) -> None:

@@ -14,7 +14,7 @@ from api_gateway.v1.errors import VehicleUnknown
 TYPES = {
     errors.AuthenticationFailed: "authentication-failed",
     errors.InternalError: "internal-error",
-    errors.MethodNotImplemented: "method-not-implemented",
+    errors.MethodNotAllowed: "method-not-allowed",
     errors.ServiceUnavailable: "service-unavailable",
     errors.UnknownCall: "unknown-call",
     VehicleUnknown: "vehicle-unknown",

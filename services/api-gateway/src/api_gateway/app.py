@@ -10,18 +10,26 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.routing import Match
+from starlette.types import ASGIApp, Scope
 
 from api_gateway import health
 from api_gateway.documentation.pages import add_pages
 from api_gateway.edge.cors import CrossOrigin, Origins
 from api_gateway.edge.paths import LegacyPaths
 from api_gateway.edge.requests import Requests
-from api_gateway.errors import ApiError, NotFound, ServiceUnavailable, UnknownCall
+from api_gateway.errors import (
+    ApiError,
+    MethodNotAllowed,
+    MethodNotImplemented,
+    NotFound,
+    ServiceUnavailable,
+    UnknownCall,
+)
 from api_gateway.legacy import control, cookie, history, state, token, vehicles
 from api_gateway.metrics import Metrics
 from api_gateway.mqapi import routes as mqapi
-from api_gateway.refusals import refusal
+from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.v1 import state as typed_state
@@ -30,6 +38,7 @@ from ovms.auth.passwords import Overloaded
 from ovms.db.sealing import Sealer
 
 DISTRIBUTION: Final = "ovms-api-gateway"
+METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class State(TypedDict):
@@ -103,10 +112,7 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
         return refusal(request.scope, ServiceUnavailable)
 
     async def unknown(request: Request, _: Exception) -> Response:
-        # No such path, or no such method at this path: the reference tells neither from the other.
-        path = request.scope["path"]
-        known = path == "/api" or path.startswith(("/api/", "/mqapi/"))
-        return refusal(request.scope, UnknownCall if known else NotFound)
+        return refusal(request.scope, _unknown(app, request.scope))
 
     app.add_exception_handler(ApiError, refuse)
     app.add_exception_handler(HTTPException, unknown)
@@ -114,3 +120,21 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
         app.add_exception_handler(error, away)
     app.add_exception_handler(Overloaded, away)
     app.add_exception_handler(ClientDisconnect, away)
+
+
+def _unknown(app: FastAPI, scope: Scope) -> ApiError | type[ApiError]:
+    """What is wrong with a request that no route takes."""
+    path = scope["path"]
+    is_legacy = path == "/api" or path.startswith(("/api/", "/mqapi/"))
+    if is_typed(path) or not is_legacy:
+        allowed = [method for method in METHODS if _has_route(app, {**scope, "method": method})]
+        if allowed:
+            return MethodNotAllowed(allowed)
+    # The reference has neither method anywhere, and tells no unknown path from a method that a call does not have.
+    if scope["method"] in ("HEAD", "OPTIONS") and not is_typed(path):
+        return MethodNotImplemented
+    return UnknownCall if is_legacy else NotFound
+
+
+def _has_route(app: FastAPI, scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in app.routes)

@@ -8,9 +8,10 @@
     ├── UnknownCall             404   under /api and /mqapi
     ├── TokenMissing            404
     ├── NotFound                404   outside them
+    ├── MethodNotAllowed        405   outside /api and /mqapi, and under /api/v1
     ├── InvalidArgument         422   of a command; says which, and what it may be
     ├── InternalError           500   our bug; logged
-    ├── MethodNotImplemented    501   HEAD, OPTIONS and others: as the reference
+    ├── MethodNotImplemented    501   HEAD and OPTIONS under /api and /mqapi: as the reference
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
     ├── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
     ├── VehicleNotConnected     503   a command for a car that is not there
@@ -19,7 +20,7 @@
 Bodies are the reference's where it has the error. They carry no secret and nothing of the request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 
@@ -88,6 +89,18 @@ class NotFound(ApiError):
     meaning = "There is nothing at this path."
 
 
+class MethodNotAllowed(ApiError):
+    """There is something at the path, but not with this method (RFC 9110, 15.5.6)."""
+
+    status = 405
+    detail = "Method not allowed"
+    meaning = "The call has other methods, which Allow lists."
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        super().__init__()
+        self.headers = {"Allow": ", ".join(sorted(methods))}  # type: ignore[misc]
+
+
 class InvalidArgument(ApiError):
     """An argument of a command is missing or impossible; its value is never repeated, since it may be a PIN."""
 
@@ -109,7 +122,7 @@ class InternalError(ApiError):
 
 
 class MethodNotImplemented(ApiError):
-    """A method that no call has."""
+    """A method that no call of the reference has."""
 
     status = 501
     detail = "501 not implemented"

@@ -7,8 +7,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.answers import Plain
-from api_gateway.errors import MethodNotImplemented
-from api_gateway.refusals import refusal
 
 METHODS: Final = b"GET, PUT, POST, DELETE"
 _HEADERS: Final = b"Authorization, Content-Type"
@@ -52,10 +50,7 @@ def preflight() -> Plain:
 
 
 class CrossOrigin:
-    """Middleware that puts the origin headers on every answer and answers OPTIONS and HEAD itself.
-
-    The reference has neither method; here OPTIONS is answered where it is a browser's preflight from an allowed origin.
-    """
+    """Middleware that puts the origin headers on every answer, and answers a browser's preflight from an allowed origin."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
@@ -72,12 +67,12 @@ class CrossOrigin:
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        app: ASGIApp = self._refuse_method if scope["method"] in ("OPTIONS", "HEAD") else self._app
+        app: ASGIApp = preflight() if self._asks_before(scope) else self._app
         await app(scope, receive, send_with_headers)
 
-    async def _refuse_method(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _asks_before(self, scope: Scope) -> bool:
+        """Whether a browser asks before it calls, from an origin that may."""
+        if scope["method"] != "OPTIONS":
+            return False
         headers = Headers(scope=scope)
-        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        allowed = asks and self._origins.allow(headers.get("origin"))
-        answer = preflight() if allowed else refusal(scope, MethodNotImplemented)
-        await answer(scope, receive, send)
+        return "access-control-request-method" in headers and self._origins.allow(headers.get("origin"))

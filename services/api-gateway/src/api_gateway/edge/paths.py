@@ -50,7 +50,8 @@ def canonical(raw_path: str) -> str | None:
     takes = ARGUMENTS.get(call)
     if root or api != "api" or takes is None:
         return None
-    kept = [unquote(argument) for argument in arguments[:takes]]
+    # A line feed stays encoded: routes match no more than one line.
+    kept = [unquote(argument).replace("\n", "%0A") for argument in arguments[:takes]]
     if takes and not kept and call not in OPTIONAL:
         kept = [""]  # a vehicle that is not named is nobody's, as one with an empty name is
     return "/".join(("/api", call, *kept))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -218,6 +219,10 @@ def _form(call: ControlCall) -> dict[str, Any]:
     if not call.arguments:
         return {}
     properties = {argument.name: {"type": "string", "description": argument.wanted} for argument in call.arguments}
-    schema = {"type": "object", "properties": properties}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    # Which of the fields of a charge call belong together no schema says shortly; each call has one of them at least.
+    if needed := [argument.name for argument in call.arguments if argument.default is None and call.name != "charge"]:
+        schema["required"] = needed
+    schema["example"] = {name: values[0] for name, values in parse_qs(call.example).items()}
     content = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
     return {"requestBody": {"content": {kind: {"schema": schema} for kind in content}}}
