@@ -1,3 +1,10 @@
 """A table of contents: where the fixtures are."""
 
-pytest_plugins = ("fixtures.servers", "fixtures.cluster", "fixtures.outages", "fixtures.cars", "fixtures.processes")
+pytest_plugins = (
+    "fixtures.servers",
+    "fixtures.cluster",
+    "fixtures.outages",
+    "fixtures.cars",
+    "fixtures.processes",
+    "fixtures.demo",
+)
