@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench fuzz chaos requirements browser clean
+.PHONY: help run test lint format documents conformance bench fuzz chaos contract requirements browser clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,6 +50,9 @@ fuzz: $(VENV)/test.stamp ## give every parser arbitrary bytes (ARGS="--seconds 6
 
 chaos: $(VENV)/test.stamp ## fail parts of many replicas at random (ARGS="--seed 7 --seeds 20 --seconds 45")
 	@exec $(WITH_TESTS) $(BIN)/python -m chaos $(ARGS)
+
+contract: $(VENV)/test.stamp ## look for calls that are not as docs/openapi.json says (ARGS="--examples 500 --seed 7")
+	@exec $(WITH_TESTS) $(BIN)/python -m contract $(ARGS)
 
 # Hashes of every platform, no address of an index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -1,0 +1,1 @@
+"""Holds the gateway to its OpenAPI document with Schemathesis: `make contract`."""
