@@ -17,6 +17,7 @@ from car_protocol.routing import ROUTES
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.sampler import Sampler
 from car_protocol.wheel import Wheel
 from fakes.loops import FakeLoop
 from fakes.rooms import hub
@@ -135,6 +136,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         replicas=replicas,
         groups=Groups(cast("Any", loop), cast("Any", publisher), cast("Any", channels), replicas),
         recorder=recorder,
+        sampler=Sampler(recorder.put_sample, recorder.wall, days=chosen.track_days, interval=chosen.track_interval),
         publisher=cast("Any", publisher),
         notifier=Notifier(recorder.put_notification, recorder.wall, days=chosen.notification_days, error_codes=ErrorCodes()),
         subscriptions=cast("Any", FakeSubscriptions()),

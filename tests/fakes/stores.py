@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from ovms.db.writer import HistoryRow, NotificationRow, StateRow, TokenRow
+from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateRow, TokenRow
 
-Row = StateRow | HistoryRow | NotificationRow | TokenRow
-Rows = Sequence[StateRow] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[TokenRow]
+Row = StateRow | HistoryRow | NotificationRow | SampleRow | TokenRow
+Rows = Sequence[StateRow] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[SampleRow] | Sequence[TokenRow]
 
 
 class FakeStore:
@@ -18,6 +18,7 @@ class FakeStore:
         self.states: dict[tuple[int, str], StateRow] = {}
         self.history: dict[tuple[int, str, int, int], HistoryRow] = {}
         self.notifications: list[NotificationRow] = []
+        self.samples: list[SampleRow] = []
         self.tokens: dict[int, str] = {}
         self.statements: list[Rows] = []
         self.failures: list[BaseException | None] = []
@@ -50,6 +51,10 @@ class FakeStore:
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         await self._statement(rows)
         self.notifications += rows
+
+    async def write_samples(self, rows: Sequence[SampleRow]) -> None:
+        await self._statement(rows)
+        self.samples += rows
 
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         await self._statement(rows)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from fixtures.cars import add_vehicles
 from ovms.db.engine import Pool, open_pool
-from ovms.db.writer import HistoryRow, StateRow, TokenRow, write_history, write_states, write_tokens
+from ovms.db.writer import (
+    HistoryRow,
+    SampleRow,
+    StateRow,
+    TokenRow,
+    write_history,
+    write_samples,
+    write_states,
+    write_tokens,
+)
 
 NOW = int(time.time())
 
@@ -183,3 +192,18 @@ async def test_a_record_that_two_replicas_write_in_the_same_moment_is_kept_once(
             again = first._replace(recorded_at=NOW - 1)
             await asyncio.gather(write_history(pool, [first]), write_history(another, [again]))
     assert [found[0] for found in await records(pool)] == list(range(100))
+
+
+async def test_a_sample_is_written_once_and_only_of_a_vehicle_that_exists(pool: Pool, keys: Sequence[int]) -> None:
+    row = SampleRow(keys[0], "L", NOW + 0.25, b"47.1,8.5", NOW + 60)
+    await write_samples(pool, [row, row._replace(vehicle=-1)])
+    await write_samples(pool, [row._replace(data=b"other"), row._replace(code="S")])
+
+    rows = await pool.fetch(
+        "SELECT code, data, extract(epoch FROM recorded_at)::float8, extract(epoch FROM expires_at)::float8 FROM samples "
+        "ORDER BY code"
+    )
+    assert [tuple(found) for found in rows] == [
+        ("L", b"47.1,8.5", NOW + 0.25, NOW + 60.0),
+        ("S", b"47.1,8.5", NOW + 0.25, NOW + 60.0),
+    ]

@@ -45,6 +45,7 @@ from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.maintenance import Maintenance
 from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.wheel import Wheel
@@ -179,6 +180,7 @@ def _make(
         replicas=replicas,
         groups=Groups(loop, publisher, subscriptions, replicas),
         recorder=recorder,
+        sampler=Sampler(recorder.put_sample, recorder.wall, days=settings.track_days, interval=settings.track_interval),
         publisher=publisher,
         desk=desk,
         users=UserDesk(login_pool, sign_in, desk, LoginDelays()),

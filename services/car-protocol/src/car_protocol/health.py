@@ -37,6 +37,8 @@ class ServerCollector(Collector):
         yield CounterMetricFamily("ovms_messages_ignored", "Messages that cause nothing", counters.ignored)
         yield CounterMetricFamily("ovms_messages_unstored", "State messages too long to keep", counters.unstored)
         yield CounterMetricFamily("ovms_rows_written", "Rows committed", server.recorder.rows_written)
+        yield CounterMetricFamily("ovms_samples_written", "Samples among these", server.recorder.samples_written)
+        yield CounterMetricFamily("ovms_samples_lost", "Samples dropped, too many waiting", server.recorder.samples_lost)
         yield CounterMetricFamily("ovms_rows_refused", "Rows that PostgreSQL refused", server.recorder.rows_refused)
         yield CounterMetricFamily("ovms_batches_written", "Statements committed", server.recorder.batches_written)
         yield CounterMetricFamily("ovms_write_failures", "Writes put off, PostgreSQL being away", server.recorder.failures)

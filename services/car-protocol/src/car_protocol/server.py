@@ -20,6 +20,7 @@ from car_protocol.rooms.replicas import Replicas
 from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.wheel import Wheel
 from ovms.protocol import Timeouts
@@ -74,6 +75,7 @@ class Server:
     replicas: Replicas
     groups: Groups
     recorder: Recorder
+    sampler: Sampler
     publisher: Publisher
     notifier: Notifier
     subscriptions: SubscriptionDesk

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
 
     traffic_days: int = Field(90, description="days that the sums of bytes carried are kept")
     notification_days: int = Field(30, description="days that notifications are kept in the history; 0: none is kept")
+    track_days: int = Field(
+        30, ge=0, le=36_500, description="days that samples of positions and states are kept; 0: none is taken"
+    )
+    track_interval: float = Field(5.0, gt=0, description="the least time between two positions of a track")
     error_codes: DirectoryPath | None = Field(None, description="a directory of tables of error codes, in the vece format")
 
     push_attempts: int = Field(8, ge=1, description="to deliver a notification, over four hours, before it is dropped")

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ovms.db.tables import history, owners, vehicles
+from ovms.db.tables import history, owners, samples, vehicles
 from ovms.errors import IdentityError
 
 _LONGEST_NAME: Final = 255
@@ -69,5 +69,6 @@ async def change_owner(connection: AsyncConnection, owner: Owner, *, email: str,
 async def remove_owner(connection: AsyncConnection, owner: Owner) -> None:
     """Remove an owner, his tokens, his vehicles and all that they sent."""
     his = select(vehicles.c.id).where(vehicles.c.owner_id == owner.key)
-    await connection.execute(delete(history).where(history.c.vehicle.in_(his)))
+    for table in (history, samples):
+        await connection.execute(delete(table).where(table.c.vehicle.in_(his)))
     await connection.execute(delete(owners).where(owners.c.id == owner.key))

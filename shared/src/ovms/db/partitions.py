@@ -1,4 +1,4 @@
-"""The monthly partitions of `history`: made ahead of time, emptied as records expire, dropped when empty."""
+"""The monthly partitions of `history` and `samples`: made ahead of time, emptied as rows expire, dropped when empty."""
 
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -9,7 +9,9 @@ import asyncpg
 _BEHIND: Final = 1
 _AHEAD: Final = 2
 _LOCK: Final = 0x4F564D48
-_PREFIX: Final = "history_"
+
+TABLES: Final = ("history", "samples")
+"""Each has the columns `recorded_at`, by which it is partitioned, and `expires_at`."""
 
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
@@ -17,45 +19,47 @@ Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionPr
 async def ensure_partitions(connection: Connection, now: datetime) -> None:
     """Make the partitions of last month, this month and the next two, where they are missing.
 
-    Records of such a month that came before its partition move into it from the default partition.
+    Rows of such a month that came before its partition move into it from the default partition.
 
     Raises:
         asyncpg.LockNotAvailableError: others kept the default partition busy; try again later.
     """
-    for offset in range(-_BEHIND, _AHEAD + 1):
-        start, end = _month(now, offset), _month(now, offset + 1)
-        if _name(start) not in await _partitions(connection):
-            await _create(connection, start, end)
+    for table in TABLES:
+        for offset in range(-_BEHIND, _AHEAD + 1):
+            start, end = _month(now, offset), _month(now, offset + 1)
+            if _name(table, start) not in await _partitions(connection, table):
+                await _create(connection, table, start, end)
 
 
-async def expire_history(connection: Connection, now: datetime, *, limit: int) -> int:
-    """Remove at most `limit` expired records; return how many. Old partitions that hold nothing any more go too."""
+async def expire_rows(connection: Connection, now: datetime, *, limit: int) -> int:
+    """Remove at most `limit` expired rows; return how many. Old partitions that hold nothing any more go too."""
     removed = 0
-    for partition in await _partitions(connection):
-        removed += await _expire(connection, partition, now, limit - removed)
-        if removed >= limit:
-            return removed
-    await _drop_empty(connection, now)
+    for table in TABLES:
+        for partition in await _partitions(connection, table):
+            removed += await _expire(connection, partition, now, limit - removed)
+            if removed >= limit:
+                return removed
+        await _drop_empty(connection, table, now)
     return removed
 
 
-async def _create(connection: Connection, start: datetime, end: datetime) -> None:
-    name, bounds = _name(start), f"FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+async def _create(connection: Connection, table: str, start: datetime, end: datetime) -> None:
+    name, bounds = _name(table, start), f"FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if name in await _partitions(connection):
+        if name in await _partitions(connection, table):
             return
         await connection.execute("SET LOCAL lock_timeout = '2s'")
-        # Nobody may add a record of this month to the default partition between the move and the attachment.
-        await connection.execute("LOCK TABLE history_default IN ACCESS EXCLUSIVE MODE")
-        await connection.execute(f"CREATE TABLE {name} (LIKE history INCLUDING ALL)")
+        # Nobody may add a row of this month to the default partition between the move and the attachment.
+        await connection.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
+        await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
         await connection.execute(
-            f"WITH moved AS (DELETE FROM history_default WHERE recorded_at >= $1 AND recorded_at < $2 RETURNING *) "  # noqa: S608
+            f"WITH moved AS (DELETE FROM {table}_default WHERE recorded_at >= $1 AND recorded_at < $2 RETURNING *) "  # noqa: S608
             f"INSERT INTO {name} SELECT * FROM moved",
             start,
             end,
         )
-        await connection.execute(f"ALTER TABLE history ATTACH PARTITION {name} FOR VALUES {bounds}")
+        await connection.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {bounds}")
 
 
 async def _expire(connection: Connection, partition: str, now: datetime, limit: int) -> int:
@@ -69,19 +73,19 @@ async def _expire(connection: Connection, partition: str, now: datetime, limit: 
     return int(status.removeprefix("DELETE "))
 
 
-async def _drop_empty(connection: Connection, now: datetime) -> None:
-    oldest_kept = _name(_month(now, -_BEHIND))
-    for partition in await _partitions(connection):
+async def _drop_empty(connection: Connection, table: str, now: datetime) -> None:
+    oldest_kept = _name(table, _month(now, -_BEHIND))
+    for partition in await _partitions(connection, table):
         if partition < oldest_kept and await _is_empty(connection, partition):
-            await _drop(connection, partition)
+            await _drop(connection, table, partition)
 
 
-async def _drop(connection: Connection, partition: str) -> None:
+async def _drop(connection: Connection, table: str, partition: str) -> None:
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '1s'")
             # DROP takes this lock anyway; taken first, no writer can be caught between the table and its partition.
-            await connection.execute("LOCK TABLE ONLY history IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
             if await _is_empty(connection, partition):
                 await connection.execute(f"DROP TABLE {partition}")
     except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
@@ -92,11 +96,12 @@ async def _is_empty(connection: Connection, partition: str) -> bool:
     return not await connection.fetchval(f"SELECT EXISTS (SELECT FROM {partition})")  # noqa: S608
 
 
-async def _partitions(connection: Connection) -> list[str]:
-    """The names of all partitions, the default one (`history_default`) last."""
+async def _partitions(connection: Connection, table: str) -> list[str]:
+    """The names of all partitions of a table, the default one (`history_default`) last."""
     rows = await connection.fetch(
         "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
-        "WHERE inhparent = 'history'::regclass ORDER BY relname"
+        "WHERE inhparent = $1::text::regclass ORDER BY relname",
+        table,
     )
     return [row["relname"] for row in rows]
 
@@ -108,5 +113,5 @@ def _month(now: datetime, offset: int) -> datetime:
     return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
 
 
-def _name(start: datetime) -> str:
-    return f"{_PREFIX}{start:%Y_%m}"
+def _name(table: str, start: datetime) -> str:
+    return f"{table}_{start:%Y_%m}"

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -86,14 +87,30 @@ messages: Final = Table(
 history: Final = Table(
     "history",
     metadata,
-    Column("vehicle", BigInteger, primary_key=True),
-    Column("record_type", Text, primary_key=True),
-    Column("record_number", BigInteger, primary_key=True),
-    Column("recorded_at", DateTime(timezone=True), primary_key=True, comment="whole seconds"),
+    Column("vehicle", BigInteger, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("record_number", BigInteger, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False, comment="whole seconds"),
     Column("data", LargeBinary, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("ack_code", Text, comment="the code of an `h`: the same one again is the same record sent again"),
     Index("ix_history_expires_at", "expires_at"),
+    # Records are read by time, and one is found again within a minute of its time.
+    PrimaryKeyConstraint("vehicle", "record_type", "recorded_at", "record_number"),
+    postgresql_partition_by="RANGE (recorded_at)",
+)
+
+# What cars sent as state, one message of a code in a while: where they were, and how their batteries were. Apart from the
+# history, which shows to cars' apps what cars have recorded themselves. No foreign key, as there.
+samples: Final = Table(
+    "samples",
+    metadata,
+    Column("vehicle", BigInteger, primary_key=True),
+    Column("code", Text, primary_key=True, comment="one character, as on the wire"),
+    Column("recorded_at", DateTime(timezone=True), primary_key=True, comment="when it came"),
+    Column("data", LargeBinary, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_samples_expires_at", "expires_at"),
     postgresql_partition_by="RANGE (recorded_at)",
 )
 

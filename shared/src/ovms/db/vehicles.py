@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ovms.db.owners import Owner
 from ovms.db.sealing import Sealer
-from ovms.db.tables import history, owners, vehicles
+from ovms.db.tables import history, owners, samples, vehicles
 from ovms.identity import fold_vehicle_id
 
 _SELECT: Final = select(
@@ -65,7 +65,8 @@ async def change_vehicle_password(connection: AsyncConnection, vehicle: Vehicle,
 
 async def remove_vehicle(connection: AsyncConnection, vehicle: Vehicle) -> None:
     """Remove a vehicle and all that it sent."""
-    await connection.execute(delete(history).where(history.c.vehicle == vehicle.key))
+    for table in (history, samples):
+        await connection.execute(delete(table).where(table.c.vehicle == vehicle.key))
     await connection.execute(delete(vehicles).where(vehicles.c.id == vehicle.key))
 
 

@@ -94,6 +94,17 @@ MOST_PUSHES: Final = 1000
 """Notifications of a vehicle that may wait to be pushed; while as many do, new ones are in the history only."""
 
 
+# Two replicas may have the same car for a moment: what came at one time is one sample.
+_SAMPLES: Final = """
+INSERT INTO samples (vehicle, code, recorded_at, data, expires_at)
+SELECT vehicle, code, to_timestamp(recorded_at), data, to_timestamp(expires_at)
+FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::bytea[], $5::float8[])
+  AS new(vehicle, code, recorded_at, data, expires_at)
+WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)
+ON CONFLICT DO NOTHING
+"""
+
+
 class StateRow(NamedTuple):
     """The newest message of a vehicle and code. Times are Unix times."""
 
@@ -126,6 +137,16 @@ class HistoryRow(NamedTuple):
     ack_code: str | None
 
 
+class SampleRow(NamedTuple):
+    """A state that is kept beside the newest one. Times are Unix times."""
+
+    vehicle: int
+    code: str
+    recorded_at: float
+    data: bytes
+    expires_at: float
+
+
 class NotificationRow(NamedTuple):
     """A notification: for the history, and for the outbox once a subscription. Times are Unix times in whole seconds."""
 
@@ -156,6 +177,11 @@ async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:
         if locks:
             await connection.execute(_LOCK_HISTORY, sorted(locks))
         await connection.execute(_HISTORY, *zip(*rows, strict=True))
+
+
+async def write_samples(pool: Pool, rows: Sequence[SampleRow]) -> None:
+    """Write samples, all or none; one that is there already stays."""
+    await pool.execute(_SAMPLES, *zip(*rows, strict=True))
 
 
 async def write_notifications(pool: Pool, rows: Sequence[NotificationRow]) -> int:

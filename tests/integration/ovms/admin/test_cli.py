@@ -144,10 +144,11 @@ def test_a_removed_vehicle_leaves_nothing_it_sent(
         "INSERT INTO messages (vehicle, code, data, received_at, epoch) SELECT id, 'S', 'x', now(), 1 FROM vehicles",
     )
     fetch(database_url, "INSERT INTO history SELECT id, 'X', 1, now(), 'x', now() FROM vehicles")
+    fetch(database_url, "INSERT INTO samples SELECT id, 'L', now(), 'x', now() FROM vehicles")
 
     assert ovms(*removal)[0] == 0
 
-    for table in ("messages", "history", "vehicles"):
+    for table in ("messages", "history", "samples", "vehicles"):
         assert fetch(database_url, f"SELECT * FROM {table}") == []
     assert ovms(*removal)[0] == 1
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from ovms.db.partitions import ensure_partitions, expire_history
+from ovms.db.partitions import ensure_partitions, expire_rows
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 NOW = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
@@ -31,8 +31,8 @@ async def places(pool: Pool) -> dict[int, str]:
     return {row["record_number"]: row["place"] for row in rows}
 
 
-async def partitions(pool: Pool) -> list[str]:
-    rows = await pool.fetch("SELECT inhrelid::regclass::text AS n FROM pg_inherits WHERE inhparent = 'history'::regclass")
+async def partitions(pool: Pool, table: str = "history") -> list[str]:
+    rows = await pool.fetch("SELECT inhrelid::regclass::text AS n FROM pg_inherits WHERE inhparent = $1::text::regclass", table)
     return sorted(row["n"] for row in rows)
 
 
@@ -43,6 +43,20 @@ async def test_last_this_and_the_next_two_months_have_partitions(pool: Pool) -> 
 
     months = ["history_2026_11", "history_2026_12", "history_2027_01", "history_2027_02"]
     assert await partitions(pool) == [*months, "history_default"]
+
+
+async def test_samples_have_partitions_too(pool: Pool) -> None:
+    insert = "INSERT INTO samples VALUES (1, $1, $2, 'x', $3)"
+    await pool.execute(insert, "L", NOW, NEVER)
+    async with pool.acquire() as connection:
+        await ensure_partitions(connection, NOW)
+        await pool.execute(insert, "S", NOW, NOW)
+        assert await expire_rows(connection, NOW, limit=100) == 1
+        await expire_rows(connection, NOW + timedelta(days=70), limit=100)
+
+    rows = await pool.fetch("SELECT code, tableoid::regclass::text FROM samples")
+    assert [tuple(row) for row in rows] == [("L", "samples_2026_12")]
+    assert await partitions(pool, "samples") == ["samples_2026_12", "samples_2027_02", "samples_default"]
 
 
 async def test_several_replicas_may_make_them_at_once(pool: Pool) -> None:
@@ -76,7 +90,7 @@ async def test_expired_records_go_in_bounded_steps(pool: Pool, recorded_at: date
             await add(pool, number, recorded_at, expires_at=NOW)
         await add(pool, 5, recorded_at, expires_at=NOW + timedelta(seconds=1))
 
-        assert [await expire_history(connection, NOW, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+        assert [await expire_rows(connection, NOW, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
     assert list(await places(pool)) == [5]
 
@@ -87,7 +101,7 @@ async def test_partitions_of_the_past_go_when_they_are_empty(pool: Pool) -> None
         await add(pool, 1, NOW)
         later = NOW + timedelta(days=70)
 
-        await expire_history(connection, later, limit=100)
+        await expire_rows(connection, later, limit=100)
 
     assert await partitions(pool) == ["history_2026_12", "history_2027_02", "history_default"]
 
@@ -103,8 +117,8 @@ async def test_a_partition_that_a_writer_uses_is_dropped_later(pool: Pool) -> No
                 NOW,
                 NEVER,
             )
-            await expire_history(connection, later, limit=100)
+            await expire_rows(connection, later, limit=100)
             assert "history_2026_11" in await partitions(pool)
-        await expire_history(connection, later, limit=100)
+        await expire_rows(connection, later, limit=100)
 
     assert await partitions(pool) == ["history_2026_12", "history_2027_02", "history_default"]

@@ -5,6 +5,7 @@ from typing import Final
 
 from car_protocol.rooms.hub import AGE_ZERO, Hearer, Peer, Room
 from car_protocol.server import Server
+from car_protocol.storage.sampler import SAMPLED
 
 LONGEST_STORED: Final = 64 * 1024
 
@@ -18,6 +19,8 @@ def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, no
     # Firmware 1.2.0 doubles the comma after the mode in performance mode; the reference mends it, apps rely on that.
     if code == _STATE and b",performance,," in message:
         message = message.replace(b",performance,,", b",performance,", 1)
+    if code in SAMPLED:
+        server.sampler.see(room.vehicle, message, now)
     if len(message) <= LONGEST_STORED:
         server.recorder.put_state(room, message, now)
     else:

@@ -1,4 +1,4 @@
-"""Housekeeping of the history: partitions ahead of time, and expiry in small steps."""
+"""Housekeeping of history and samples: partitions ahead of time, and expiry in small steps."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from ovms.db.engine import UNAVAILABLE, Pool
-from ovms.db.partitions import ensure_partitions, expire_history
+from ovms.db.partitions import ensure_partitions, expire_rows
 
 EVERY: Final = 60.0
 STEP: Final = 2500
@@ -37,4 +37,4 @@ class Maintenance:
             await ensure_partitions(connection, datetime.now(UTC))
             removed = STEP
             while removed == STEP:
-                removed = await expire_history(connection, datetime.now(UTC), limit=STEP)
+                removed = await expire_rows(connection, datetime.now(UTC), limit=STEP)

@@ -1,9 +1,10 @@
 """Writes what cars send to PostgreSQL, in batches, without any car waiting for it.
 
 Of each (vehicle, code) only the newest message is kept, so a burst costs one row; notifications and history records are kept
-all, a record with those who wait for its acknowledgement. On a tick all are written; what comes meanwhile makes the next
-batch. While PostgreSQL is away everything waits here: states never take more than one message a vehicle and code, and past
-`limit` bytes `is_full` asks the connections to read no more, so that the rest waits in the cars' own send buffers.
+all, a record with those who wait for its acknowledgement, and so are samples of states. On a tick all are written; what comes
+meanwhile makes the next batch. While PostgreSQL is away everything waits here: of states one message a vehicle and code, and
+samples up to a bound of their own. Past `limit` bytes of all but these `is_full` asks the connections to read no more, so that
+the rest waits in the cars' own send buffers.
 
 A state is of the session that it came in, however late it is written: a car may have moved to another replica meanwhile, and
 come back. A key of paranoid mode is named after all that came before it was written: that ends what was sealed with another.
@@ -20,10 +21,12 @@ import structlog
 from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import HistoryRow, NotificationRow, StateRow, TokenRow
+from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateRow, TokenRow
 
 BATCH_ROWS: Final = 5000
 RETRY_AFTER: Final = 0.5
+MOST_SAMPLES: Final = 50_000
+"""Samples that wait; further ones are lost, since no car is held up for its track."""
 
 _ROW_COST: Final = 200
 """What a waiting row takes besides its data, roughly."""
@@ -43,7 +46,7 @@ _REFUSED: Final = (
 PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 """All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
-Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow, TokenRow)
+Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow, SampleRow, TokenRow)
 Kept = tuple[bytes, float, str | None, int]
 """The newest message of a vehicle and code, when it came, the name of the key it is sealed with, and its session's epoch."""
 
@@ -59,6 +62,9 @@ class Store(Protocol):
 
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         """Write notifications and what is to be pushed of them, all or none."""
+
+    async def write_samples(self, rows: Sequence[SampleRow]) -> None:
+        """Write samples, all or none."""
 
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         """Name keys of paranoid mode, all or none; what was sealed with others is valid no more."""
@@ -104,6 +110,7 @@ class Recorder:
         self._writing: dict[int, Kept] = {}
         self._history: dict[tuple[object, ...], Waiting] = {}
         self._notifications: list[NotificationRow] = []
+        self._samples: list[SampleRow] = []
         self._tokens: dict[int, TokenRow] = {}
         self._writing_tokens: dict[int, TokenRow] = {}
         self._bytes = 0
@@ -111,6 +118,8 @@ class Recorder:
         self._flushing = asyncio.Lock()
         self._log = structlog.get_logger("recorder")
         self.rows_written = 0
+        self.samples_written = 0
+        self.samples_lost = 0
         self.batches_written = 0
         self.rows_refused = 0
         self.failures = 0
@@ -147,6 +156,14 @@ class Recorder:
         """Keep a notification."""
         self._notifications.append(row)
         self._grow(len(row.message) + _ROW_COST)
+
+    def put_sample(self, row: SampleRow) -> None:
+        """Keep a state beside the newest one, if there is room."""
+        if len(self._samples) < MOST_SAMPLES:
+            self._samples.append(row)
+            self._work.set()
+        else:
+            self.samples_lost += 1
 
     def send_in_order(self, peer: Peer, message: bytes, now: float) -> None:
         """Send a message after the acknowledgements of all that waits now."""
@@ -213,6 +230,7 @@ class Recorder:
                 await self._flush_history()
                 await self._flush_notifications()
                 await self._flush_states_and_tokens()
+                await self._flush_samples()
             except PUT_OFF:
                 self._work.set()
                 raise
@@ -294,6 +312,17 @@ class Recorder:
                 del writing[:BATCH_ROWS]
         finally:
             self._notifications = writing + self._notifications
+
+    async def _flush_samples(self) -> None:
+        writing, self._samples = self._samples, []
+        try:
+            while writing:
+                batch = writing[:BATCH_ROWS]
+                refused = await self._write(self._store.write_samples, batch)
+                self.samples_written += len(batch) - len(refused)
+                del writing[:BATCH_ROWS]
+        finally:
+            self._samples = writing + self._samples
 
     async def _write(self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
         """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""

@@ -6,10 +6,12 @@ from ovms.db.engine import Pool
 from ovms.db.writer import (
     HistoryRow,
     NotificationRow,
+    SampleRow,
     StateRow,
     TokenRow,
     write_history,
     write_notifications,
+    write_samples,
     write_states,
     write_tokens,
 )
@@ -37,6 +39,10 @@ class PostgresStore:
     async def write_history(self, rows: Sequence[HistoryRow]) -> None:
         """Write history records, all or none."""
         await write_history(self._pool, rows)
+
+    async def write_samples(self, rows: Sequence[SampleRow]) -> None:
+        """Write samples, all or none."""
+        await write_samples(self._pool, rows)
 
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         """Write notifications and what is to be pushed of them, all or none."""
