@@ -85,7 +85,7 @@ async def test_every_answer_has_an_example(document: dict[str, Any]) -> None:
         for status, answer in operation["responses"].items():
             where = f"{method} {path} {status}"
             assert answer["description"], where
-            if status == "304":
+            if status in ("204", "304"):
                 assert "content" not in answer, where
                 continue
             assert answer["content"], where
@@ -100,7 +100,10 @@ async def test_every_operation_declares_its_errors(document: dict[str, Any]) -> 
             continue
         where = f"{method} {path}"
         assert {"403" if path.startswith("/mqapi/") else "401", "503"} <= statuses, where
-        assert ("422" in statuses) == ("409" in statuses and "requestBody" in operation), where
+        if path.startswith("/api/v1/"):
+            assert "422" in statuses or "requestBody" not in operation, where
+        else:
+            assert ("422" in statuses) == ("409" in statuses and "requestBody" in operation), where
         if "{vehicle_id}" in path:
             assert ("404" if path.startswith("/api/v1/") else "403") in statuses, where
 

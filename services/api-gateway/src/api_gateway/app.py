@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any, Final, TypeAlias, TypedDict
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -33,7 +34,9 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.v1 import state as typed_state
+from api_gateway.v1 import tokens as account_tokens
 from api_gateway.v1 import vehicles as typed_vehicles
+from api_gateway.v1.errors import InvalidRequest
 from ovms.auth.passwords import Overloaded
 from ovms.db.sealing import Sealer
 
@@ -97,6 +100,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(mqapi.router)
     app.include_router(typed_state.router)
     app.include_router(typed_vehicles.router)
+    app.include_router(account_tokens.router)
     app.include_router(control.make_router())
     app.include_router(health.router)
     add_pages(app)
@@ -114,7 +118,12 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
     async def unknown(request: Request, _: Exception) -> Response:
         return refusal(request.scope, _unknown(app, request.scope))
 
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return refusal(request.scope, InvalidRequest.from_faults(error.errors()))
+
     app.add_exception_handler(ApiError, refuse)
+    app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unknown)
     for error in UNAVAILABLE:
         app.add_exception_handler(error, away)

@@ -46,6 +46,17 @@ Controller = Annotated[Caller, Depends(allowed(CONTROL))]
 Admin = Annotated[Caller, Depends(allowed(ADMIN))]
 
 
+async def _account_admin(caller: Admin) -> Caller:
+    # What is for some vehicles may do all with those, and nothing with the account that they belong to.
+    if caller.login.vehicles is not None:
+        raise InsufficientRights
+    return caller
+
+
+AccountAdmin = Annotated[Caller, Depends(_account_admin)]
+"""The caller, with his password or a token that may do all that it may: not one that is for some vehicles."""
+
+
 def holding(*rights: str) -> Callable[[Caller], Awaitable[Caller]]:
     """The caller, who must hold one of these rights."""
 

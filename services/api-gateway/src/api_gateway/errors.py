@@ -31,6 +31,8 @@ class ApiError(Exception):
     detail: ClassVar[str]
     meaning: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
+    members: ClassVar[Mapping[str, Any]] = {}
+    """What a problem says beside that (RFC 9457, 3.2)."""
 
 
 class BadRequest(ApiError):

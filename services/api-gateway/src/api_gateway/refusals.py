@@ -41,7 +41,8 @@ def refusal(scope: Mapping[str, Any], error: ApiError | type[ApiError]) -> Respo
 
 def problem(error: ApiError | type[ApiError]) -> dict[str, Any]:
     """An error as a problem: its type never changes."""
-    return {"type": TYPES + slug(error), "title": error.detail, "status": error.status, "detail": error.meaning}
+    said = {"type": TYPES + slug(error), "title": error.detail, "status": error.status, "detail": error.meaning}
+    return {**said, **error.members}
 
 
 def slug(error: ApiError | type[ApiError]) -> str:

@@ -6,18 +6,21 @@ hands what is published at one node on to all others.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TooLate
 
 Answer = TypeVar("Answer")
 Client = redis.asyncio.Redis
 
+_SCANNED: Final = 1000
+"""Keys that a node looks at in one go."""
 _ELSEWHERE: Final = (MovedError, AskError)
 _AWAY: Final = (LostConnection, TooLate, ClusterDownError, TryAgainError, OSError)
 
@@ -44,6 +47,18 @@ class Nodes:
     ) -> list[Answer]:
         """One answer a key, in their order; `ask` is given a node, and the indices of the keys that it has."""
         return await self._again_where_moved(lambda: self._ask_each(keys, ask))
+
+    async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
+        """The keys of all nodes that match a pattern, some at a time; one may come twice."""
+        if not self._slots:
+            with suppress(ResponseError):  # a server by itself has none to tell of
+                await self._look()
+        for node in set(self._slots.values()) or {self.home}:
+            cursor: Any = -1
+            while cursor:
+                cursor, keys = await node.scan(max(0, int(cursor)), match=pattern, count=_SCANNED)
+                if keys:
+                    yield [key.decode() for key in keys]
 
     async def aclose(self) -> None:
         """Close the connections, but those of `home`."""

@@ -17,6 +17,7 @@ from ovms.bus.nodes import Client, Nodes
 from ovms.gathered import Gathered
 from ovms.identity import fold_vehicle_id
 
+_KEY: Final = "ovms:session:"
 _LOGIN: Final = "login"
 _VEHICLE: Final = "vehicle:"
 
@@ -34,6 +35,8 @@ local fields = redis.call('HKEYS', KEYS[1])
 redis.call('DEL', KEYS[1])
 return fields
 """
+
+_PROVE: Final = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'login', ARGV[1]) end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Login:
 
 def session_key(session_id: str) -> str:
     """The key of a session; the id cannot be read from it."""
-    return "ovms:session:" + hashlib.sha256(session_id.encode()).hexdigest()
+    return _KEY + hashlib.sha256(session_id.encode()).hexdigest()
 
 
 class Sessions:
@@ -74,6 +77,7 @@ class Sessions:
         self._logins = Gathered(self._read_logins)
         self._renew = nodes.home.register_script(_RENEW)
         self._end = nodes.home.register_script(_END)
+        self._prove = nodes.home.register_script(_PROVE)
 
     async def create(self, login: Login) -> str:
         """Begin a session; returns its id, which no one else can know or guess."""
@@ -82,7 +86,7 @@ class Sessions:
 
         async def write(node: Client) -> None:
             async with node.pipeline(transaction=True) as pipe:
-                pipe.hset(key, _LOGIN, json.dumps(asdict(login), default=sorted))
+                pipe.hset(key, _LOGIN, _stored(login))
                 pipe.pexpire(key, self._milliseconds)
                 await pipe.execute()
 
@@ -118,10 +122,41 @@ class Sessions:
         key = session_key(session_id)
         await self._nodes.at(key, lambda node: node.hdel(key, _VEHICLE + fold_vehicle_id(vehicle_id)))
 
+    async def end_all(self, owner_id: int, *, token: str | None = None, but: str | None = None) -> None:
+        """End an owner's sessions; their connections to vehicles end by themselves.
+
+        Args:
+            token: those alone that were begun with the token of this identifier.
+            but: the id of a session that goes on.
+        """
+        # Nothing else asks whose sessions there are, and this seldom: an index would be kept up to date with every login.
+        spared = but and session_key(but)
+        async for keys in self._nodes.scan(_KEY + "*"):
+            logins = await self._read_logins(keys)
+            for key, stored in zip(keys, logins, strict=True):
+                if key != spared and stored is not None and _is_of(_login(**json.loads(stored)), owner_id, token):
+                    await self._delete(key)
+
+    async def prove(self, session_id: str, login: Login) -> None:
+        """Let a session go on with another proof of who has begun it."""
+        key, stored = session_key(session_id), _stored(login)
+        await self._nodes.at(key, lambda node: self._prove(keys=[key], args=[stored], client=node))
+
+    async def _delete(self, key: str) -> None:
+        await self._nodes.at(key, lambda node: node.delete(key))
+
     async def end(self, session_id: str) -> list[str]:
         """End a session; returns the vehicles that it was connected to."""
         key = session_key(session_id)
         return _vehicles(await self._nodes.at(key, lambda node: self._end(keys=[key], client=node)))
+
+
+def _stored(login: Login) -> str:
+    return json.dumps(asdict(login), default=sorted)
+
+
+def _is_of(login: Login, owner_id: int, token: str | None) -> bool:
+    return login.owner_id == owner_id and (token is None or login.token == token)
 
 
 def _login(*, vehicles: list[str] | None = None, **others: Any) -> Login:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ovms.db.engine import Pool
+from ovms.db.engine import Connection, Pool
 
 _ACCOUNT: Final = "SELECT id, name, password_hash FROM owners WHERE lower(name) = lower($1)"
 
 _VEHICLES: Final = 'SELECT vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"'
 
 _VEHICLE: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 AND upper(vehicle_id) = upper($2)"
+
+_LOCK: Final = "SELECT FROM owners WHERE id = $1 FOR NO KEY UPDATE"
 
 _STAND: Final = """
 SELECT EXISTS (SELECT FROM owners WHERE id = owner AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = proof)
@@ -47,6 +49,11 @@ async def find_account(db: Pool, name: str) -> Account | None:
         return None
     row = await db.fetchrow(_ACCOUNT, name)
     return None if row is None else Account(*row)
+
+
+async def lock_account(connection: Connection, owner_id: int) -> None:
+    """Let nobody else add to an owner's account until the end of the transaction, so that what is counted stays bounded."""
+    await connection.execute(_LOCK, owner_id)
 
 
 async def list_vehicles(db: Pool, owner_id: int) -> list[str]:

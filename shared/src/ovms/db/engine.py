@@ -17,6 +17,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+Database: TypeAlias = "Pool | Connection"
+"""What a statement can be given to: by itself, or in the transaction of a connection."""
 
 if TYPE_CHECKING:
     _Pool = asyncpg.Pool[asyncpg.Record]

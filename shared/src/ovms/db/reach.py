@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ovms.db.engine import Pool
+from ovms.db.engine import Database
 
 _COLUMNS: Final = """
 SELECT v.id, v.vehicle_id, v.owner_id, o.name, CASE WHEN v.owner_id = $1 THEN '*' ELSE s.permit END
@@ -35,12 +35,12 @@ class Reached:
     """What its owner lets him do; `*`: it is his own."""
 
 
-async def find_reached(db: Pool, owner_id: int, vehicle_id: str) -> Reached | None:
+async def find_reached(db: Database, owner_id: int, vehicle_id: str) -> Reached | None:
     """A vehicle by its id, without regard to case; None where an owner does not reach it."""
     row = await db.fetchrow(_ONE, owner_id, vehicle_id)
     return None if row is None else Reached(*row)
 
 
-async def list_reached(db: Pool, owner_id: int, only: Iterable[str] | None = None) -> list[Reached]:
+async def list_reached(db: Database, owner_id: int, only: Iterable[str] | None = None) -> list[Reached]:
     """All vehicles that an owner reaches, in order of their ids; those of these folded ids alone, where some are given."""
     return [Reached(*row) for row in await db.fetch(_ALL, owner_id, None if only is None else list(only))]

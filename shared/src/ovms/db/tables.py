@@ -128,7 +128,9 @@ api_tokens: Final = Table(
     Column("last_used_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("vehicles", ARRAY(Text), comment="upper-cased ids of those that it is for; null: all"),
     Column("expires_at", DateTime(timezone=True), comment="null: it does not end by itself"),
+    Column("link", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), comment="the vehicle that it is a link to"),
     UniqueConstraint("sha256"),
+    Index("ix_api_tokens_link", "link"),
 )
 
 # What others may do with a vehicle beside its owner.

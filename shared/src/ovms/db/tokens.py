@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ovms.db.engine import Pool
+from ovms.db.engine import Database, Pool
 
 IDENTIFIER_LENGTH: Final = 16
+MOST_TOKENS: Final = 500
+"""Of one owner, links among them."""
 
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}\Z")
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{16}\Z")
 
 _CREATE: Final = """
-INSERT INTO api_tokens (owner_id, sha256, application, purpose, permit, vehicles, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO api_tokens (owner_id, sha256, application, purpose, permit, vehicles, expires_at, link)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 _USE: Final = """
@@ -26,16 +28,31 @@ WHERE api_tokens.sha256 = $1 AND owners.id = api_tokens.owner_id AND (expires_at
 RETURNING owners.id, owners.name, api_tokens.permit, api_tokens.vehicles
 """
 
-_LIST: Final = """
+_COLUMNS: Final = """
 SELECT encode(substr(sha256, 1, 8), 'hex'), application, purpose, permit, created_at, refreshed_at, last_used_at,
   vehicles, expires_at
-FROM api_tokens WHERE owner_id = $1 ORDER BY created_at, id
-"""
+FROM api_tokens WHERE owner_id = $1"""
+
+_LIST_ALL: Final = f"{_COLUMNS} ORDER BY created_at, id"
+_LIST_OWN: Final = f"{_COLUMNS} AND link IS NULL ORDER BY created_at, id"
+_LIST_LINKS: Final = f"{_COLUMNS} AND link = $2 ORDER BY created_at, id"
+
+_COUNT: Final = "SELECT count(*) FROM api_tokens WHERE owner_id = $1"
+
+_EXPIRY: Final = "SELECT expires_at FROM api_tokens WHERE owner_id = $1 AND encode(sha256, 'hex') = $2"
 
 _DELETE: Final = """
 DELETE FROM api_tokens
 WHERE owner_id = $1 AND (sha256 = $2 OR encode(substr(sha256, 1, 8), 'hex') = $3)
 RETURNING sha256
+"""
+
+_DELETE_LINK: Final = """
+DELETE FROM api_tokens WHERE owner_id = $1 AND link = $2 AND encode(substr(sha256, 1, 8), 'hex') = $3 RETURNING id
+"""
+
+_DELETE_OWN: Final = """
+DELETE FROM api_tokens WHERE owner_id = $1 AND link IS NULL AND encode(substr(sha256, 1, 8), 'hex') = $2 RETURNING id
 """
 
 
@@ -78,7 +95,7 @@ def looks_like_token(text: str) -> bool:
 
 
 async def create_token(
-    db: Pool,
+    db: Database,
     owner_id: int,
     *,
     application: str,
@@ -86,16 +103,23 @@ async def create_token(
     permit: str,
     vehicles: Sequence[str] | None = None,
     expires_at: datetime | None = None,
+    link: int | None = None,
 ) -> str:
     """Make a token for an owner; its text is returned here and never again.
 
     Args:
         vehicles: the folded ids of those that it is for; None: all that are his and will be.
         expires_at: when it ends; None: not by itself.
+        link: `vehicles.id` of the vehicle that it is a link to; it ends with that vehicle.
     """
     token = secrets.token_hex(32)
-    await db.execute(_CREATE, owner_id, hash_token(token), application, purpose, permit, vehicles, expires_at)
+    await db.execute(_CREATE, owner_id, hash_token(token), application, purpose, permit, vehicles, expires_at, link)
     return token
+
+
+def identify(token: str) -> str:
+    """The identifier under which a token is listed."""
+    return hash_token(token).hex()[:IDENTIFIER_LENGTH]
 
 
 async def use_token(db: Pool, token: str) -> TokenOwner | None:
@@ -104,12 +128,43 @@ async def use_token(db: Pool, token: str) -> TokenOwner | None:
     return None if row is None else TokenOwner(*row)
 
 
-async def list_tokens(db: Pool, owner_id: int) -> list[ApiToken]:
-    """An owner's tokens, oldest first."""
-    return [ApiToken(*row) for row in await db.fetch(_LIST, owner_id)]
+async def list_tokens(db: Database, owner_id: int) -> list[ApiToken]:
+    """An owner's tokens, oldest first, his links among them."""
+    return [ApiToken(*row) for row in await db.fetch(_LIST_ALL, owner_id)]
 
 
-async def delete_token(db: Pool, owner_id: int, token: str) -> list[bytes]:
+async def list_own_tokens(db: Database, owner_id: int) -> list[ApiToken]:
+    """The same without the links."""
+    return [ApiToken(*row) for row in await db.fetch(_LIST_OWN, owner_id)]
+
+
+async def list_links(db: Database, owner_id: int, vehicle: int) -> list[ApiToken]:
+    """The links to an owner's vehicle, oldest first."""
+    return [ApiToken(*row) for row in await db.fetch(_LIST_LINKS, owner_id, vehicle)]
+
+
+async def count_tokens(db: Database, owner_id: int) -> int:
+    """How many tokens an owner has, links among them."""
+    return int(await db.fetchval(_COUNT, owner_id))
+
+
+async def find_expiry(db: Database, owner_id: int, proof: str) -> datetime | None:
+    """When the token ends that a login was proven with; None: not by itself, or it was a password."""
+    expires_at: datetime | None = await db.fetchval(_EXPIRY, owner_id, proof)
+    return expires_at
+
+
+async def delete_own_token(db: Database, owner_id: int, identifier: str) -> bool:
+    """Delete an owner's token that is no link; whether there was one."""
+    return await db.fetchval(_DELETE_OWN, owner_id, identifier) is not None
+
+
+async def delete_link(db: Database, owner_id: int, vehicle: int, identifier: str) -> bool:
+    """Delete a link to an owner's vehicle; whether there was one."""
+    return await db.fetchval(_DELETE_LINK, owner_id, vehicle, identifier) is not None
+
+
+async def delete_token(db: Database, owner_id: int, token: str) -> list[bytes]:
     """Delete an owner's token by its text or its identifier; returns the SHA-256 of what was there."""
     folded = token.lower()
     identifier = folded if _IDENTIFIER.match(folded) else None

@@ -13,11 +13,14 @@ from ovms.db.state import Message
 _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 _JSON: Final = (b"content-type", b"application/json")
 
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Location, RateLimit, RateLimit-Policy")
+
 # What is answered is one caller's, and newer the next time: it may be kept, but not used unasked.
 HEADERS: Final = (
     (b"cache-control", b"private, no-cache"),
     (b"vary", b"Authorization, Cookie"),
-    (b"access-control-expose-headers", b"ETag"),
+    _EXPOSED,
 )
 
 
@@ -29,6 +32,16 @@ def json_body(value: Any) -> bytes:
 def json_answer(value: Any, *headers: tuple[bytes, bytes]) -> Response:
     """A value as an answer."""
     return Plain(json_body(value), 200, _JSON, *HEADERS, *headers)
+
+
+def created(value: Any, location: str) -> Response:
+    """Something new, and where it is; it may hold a secret, so nothing keeps it."""
+    return Plain(json_body(value), 201, _JSON, _NO_STORE, _EXPOSED, (b"location", location.encode()))
+
+
+def done() -> Response:
+    """It is done, and there is nothing to say."""
+    return _Bare(204, _NO_STORE, _EXPOSED)
 
 
 def tag_of(messages: Iterable[Message]) -> bytes:
@@ -51,12 +64,12 @@ def is_known(tag: bytes, if_none_match: str | None) -> bool:
 
 def not_modified(tag: bytes) -> Response:
     """What the caller has is what there is."""
-    return _NotModified(tag)
+    return _Bare(304, (b"etag", tag), *HEADERS)
 
 
-class _NotModified(Plain):
-    """A 304: no body, and no length of one."""
+class _Bare(Plain):
+    """A 204 or 304: no body, and no length of one."""
 
-    def __init__(self, tag: bytes) -> None:
-        super().__init__(b"", 304)
-        self.raw_headers = [(b"etag", tag), *HEADERS]
+    def __init__(self, status: int, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(b"", status)
+        self.raw_headers = [*headers]

@@ -1,5 +1,8 @@
 """What the typed API refuses, beside what all of the API does."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
 from api_gateway.errors import ApiError
 
 
@@ -9,3 +12,72 @@ class VehicleUnknown(ApiError):
     status = 404
     detail = "Vehicle unknown"
     meaning = "The caller has no such vehicle."
+
+
+class TokenUnknown(ApiError):
+    """No token of the caller's has this identifier."""
+
+    status = 404
+    detail = "Token unknown"
+    meaning = "The caller has no such token."
+
+
+class LinkUnknown(ApiError):
+    """No link to this vehicle has this identifier."""
+
+    status = 404
+    detail = "Link unknown"
+    meaning = "The vehicle has no such link."
+
+
+class OwnerUnknown(ApiError):
+    """Nobody has this name."""
+
+    status = 404
+    detail = "Owner unknown"
+    meaning = "Nobody has this name."
+
+
+class ShareUnknown(ApiError):
+    """The vehicle is not shared with this owner."""
+
+    status = 404
+    detail = "Share unknown"
+    meaning = "The vehicle is not shared with this owner."
+
+
+class TooMany(ApiError):
+    """There are as many of a kind as there may be."""
+
+    status = 409
+    detail = "Too many"
+    meaning = "There are as many of this kind as there may be; remove one first."
+
+
+class InvalidRequest(ApiError):
+    """The body or a parameter is not what it may be. No value is repeated: it may be a secret."""
+
+    status = 422
+    detail = "Invalid request"
+    meaning = "The body or a parameter is not what it may be; `errors` says which, and why."
+    members: ClassVar[Mapping[str, Any]] = {"errors": [{"pointer": "#/lifetime", "detail": "Input should be greater than 0"}]}
+
+    def __init__(self, *errors: Mapping[str, str]) -> None:
+        super().__init__()
+        self.members = {"errors": list(errors)}  # type: ignore[misc]
+
+    @classmethod
+    def of(cls, name: str, detail: str) -> "InvalidRequest":
+        """What is wrong with one field of the body."""
+        return cls({"pointer": f"#/{name}", "detail": detail})
+
+    @classmethod
+    def from_faults(cls, faults: Sequence[Mapping[str, Any]]) -> "InvalidRequest":
+        """What pydantic found."""
+        return cls(*({"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults))
+
+
+def _pointer(place: Sequence[str | int]) -> str:
+    """Where in the body or, with its kind before it, which parameter: a JSON pointer (RFC 6901) as a fragment."""
+    _, *steps = place if place and place[0] == "body" else ("", *place)
+    return "#" + "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)

@@ -1,0 +1,28 @@
+"""What the bodies of several calls have in common."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api_gateway.v1.errors import InvalidRequest
+
+LONGEST_TEXT: Final = 255
+
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+
+ShortText = Annotated[str, Field(max_length=LONGEST_TEXT, pattern=PRINTABLE)]
+Scope = Literal["read", "location", "history", "control", "admin"]
+Instant = Annotated[AwareDatetime, Field(description="RFC 3339")]
+
+
+class Wanted(BaseModel):
+    """A body; a member that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def check_future(moment: datetime | None, now: float) -> None:
+    """Raise `InvalidRequest` for an `expires_at` that has passed."""
+    if moment is not None and moment <= datetime.fromtimestamp(now, UTC):
+        raise InvalidRequest.of("expires_at", "It has passed")
