@@ -45,6 +45,7 @@ from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.maintenance import Maintenance
 from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.removals import Removals
 from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
@@ -203,6 +204,7 @@ def _make(
         outbox.run,
         server.traffic.run,
         Maintenance(pool).run,
+        Removals(pool, hub).run,
     ]
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *([tls.watch] if tls is not None else [])]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ovms.admin import autoprovision, owner, token, vehicle
 from ovms.admin.configuration import check_key, check_secret, join_parameters
@@ -15,7 +14,7 @@ from ovms.admin.errors import InputError
 from ovms.admin.passwords import ask_hidden, ask_password
 from ovms.admin.provision import provision as provision_document
 from ovms.admin.target import Target
-from ovms.db.engine import create_engine, open_pool
+from ovms.db.engine import Connection, open_pool
 from ovms.db.migrate import upgrade
 
 Work: TypeAlias = Callable[[Target], Awaitable[None]]
@@ -34,7 +33,7 @@ def provision(asked: argparse.Namespace) -> Work:
     path = Path(asked.file)
     document = read_document(path)
 
-    async def work(connection: AsyncConnection, target: Target) -> None:
+    async def work(connection: Connection, target: Target) -> None:
         try:
             outcome = await provision_document(connection, document, target.sealer())
         except InputError as error:
@@ -110,16 +109,16 @@ def token_remove(asked: argparse.Namespace) -> Work:
     return _pool(lambda db: token.remove(db, asked.owner, asked.token))
 
 
-def _transaction(action: Callable[[AsyncConnection, Target], Awaitable[None]]) -> Work:
+def _transaction(action: Callable[[Connection, Target], Awaitable[None]]) -> Work:
     """All that an action does, or nothing of it."""
 
     async def work(target: Target) -> None:
-        engine = create_engine(target.database_url)
-        try:
-            async with engine.begin() as connection:
-                await action(connection, target)
-        finally:
-            await engine.dispose()
+        async with (
+            await open_pool(target.database_url, size=1) as pool,
+            pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await action(connection, target)
 
     return work
 

@@ -6,7 +6,7 @@ from typing import Final
 from ovms.admin.document import Document, OwnerEntry, VehicleEntry
 from ovms.admin.provision import provision
 from ovms.admin.target import Target
-from ovms.db.engine import create_engine
+from ovms.db.engine import open_pool
 from ovms.db.owners import list_owners
 from ovms.db.sealing import Sealer, SealingError
 from ovms.db.vehicles import find_vehicle
@@ -41,14 +41,11 @@ def load_demo(target: Target) -> bool:
 
 
 async def _load(database_url: str, sealer: Sealer) -> bool:
-    engine = create_engine(database_url)
     try:
-        async with engine.begin() as connection:
+        async with await open_pool(database_url, size=1) as pool, pool.acquire() as connection, connection.transaction():
             if not await list_owners(connection):
                 await provision(connection, _DOCUMENT, sealer)
             vehicle = await find_vehicle(connection, VEHICLE_ID)
             return vehicle is not None and vehicle.open_password(sealer) == VEHICLE_PASSWORD.encode()
     except SealingError:
         return False
-    finally:
-        await engine.dispose()

@@ -1,14 +1,13 @@
 """`ovms owner add|list|remove|password`."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from ovms.admin.errors import AdminError, InputError
+from ovms.db.engine import Connection
 from ovms.db.owners import Owner, add_owner, change_owner, check_owner_name, find_owner, list_owners, remove_owner
 from ovms.db.passwords import hash_password
 from ovms.errors import IdentityError
 
 
-async def the_owner(connection: AsyncConnection, name: str) -> Owner:
+async def the_owner(connection: Connection, name: str) -> Owner:
     """The owner of this name.
 
     Raises:
@@ -20,7 +19,7 @@ async def the_owner(connection: AsyncConnection, name: str) -> Owner:
     return owner
 
 
-async def add(connection: AsyncConnection, name: str, *, email: str, password: str) -> None:
+async def add(connection: Connection, name: str, *, email: str, password: str) -> None:
     """Add an owner."""
     try:
         check_owner_name(name)
@@ -32,20 +31,20 @@ async def add(connection: AsyncConnection, name: str, *, email: str, password: s
     print(f"owner {name} added")
 
 
-async def show(connection: AsyncConnection) -> None:
+async def show(connection: Connection) -> None:
     """Print a line an owner: name, e-mail address, number of vehicles."""
     for owner, count in await list_owners(connection):
         print(f"{owner.name}\t{owner.email}\t{count} {'vehicle' if count == 1 else 'vehicles'}")
 
 
-async def remove(connection: AsyncConnection, name: str) -> None:
+async def remove(connection: Connection, name: str) -> None:
     """Remove an owner, his tokens and vehicles, and all that they sent."""
     owner = await the_owner(connection, name)
     await remove_owner(connection, owner)
     print(f"owner {owner.name} removed, with tokens, vehicles and all that they sent")
 
 
-async def change_password(connection: AsyncConnection, name: str, password: str) -> None:
+async def change_password(connection: Connection, name: str, password: str) -> None:
     """Give an owner a new password."""
     owner = await the_owner(connection, name)
     await change_owner(connection, owner, email=owner.email, password_hash=hash_password(password))

@@ -3,11 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from ovms.admin.document import ConfigurationEntry, Document, OwnerEntry, VehicleEntry
 from ovms.admin.errors import InputError
 from ovms.db.autoprovision import Configuration, get_configuration, put_configuration
+from ovms.db.engine import Connection
 from ovms.db.owners import Owner, add_owner, change_owner, find_owner
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer, SealingError
@@ -27,7 +26,7 @@ class Outcome:
         return "; ".join(f"{name}: {_counted(counter)}" for name, counter in counted.items())
 
 
-async def provision(connection: AsyncConnection, document: Document, sealer: Sealer) -> Outcome:
+async def provision(connection: Connection, document: Document, sealer: Sealer) -> Outcome:
     """Add what is missing and change what differs, inside the caller's transaction; done again it changes nothing.
 
     What the document does not list stays as it is.
@@ -46,7 +45,7 @@ async def provision(connection: AsyncConnection, document: Document, sealer: Sea
     return outcome
 
 
-async def _provision_owner(connection: AsyncConnection, entry: OwnerEntry) -> tuple[Owner, str]:
+async def _provision_owner(connection: Connection, entry: OwnerEntry) -> tuple[Owner, str]:
     owner = await find_owner(connection, entry.name)
     if owner is None:
         hashed = hash_password(entry.password)
@@ -60,21 +59,21 @@ async def _provision_owner(connection: AsyncConnection, entry: OwnerEntry) -> tu
     return owner, "changed"
 
 
-async def _provision_vehicle(connection: AsyncConnection, owner: Owner, entry: VehicleEntry, sealer: Sealer) -> str:
+async def _provision_vehicle(connection: Connection, owner: Owner, entry: VehicleEntry, sealer: Sealer) -> str:
     password = entry.password.encode()
     vehicle = await find_vehicle(connection, entry.vehicle_id)
     if vehicle is None:
-        await add_vehicle(connection, owner, entry.vehicle_id, password=password, sealer=sealer)
+        await add_vehicle(connection, owner.key, entry.vehicle_id, password=password, sealer=sealer)
         return "added"
     if vehicle.owner_name != owner.name:
         raise InputError(f"{entry.where}: vehicle id {entry.vehicle_id!r}: the vehicle belongs to owner {vehicle.owner_name!r}")
     if _has_password(vehicle, password, sealer):
         return "unchanged"
-    await change_vehicle_password(connection, vehicle, password=password, sealer=sealer)
+    await change_vehicle_password(connection, vehicle.key, vehicle.vehicle_id, password=password, sealer=sealer)
     return "changed"
 
 
-async def _provision_configuration(connection: AsyncConnection, entry: ConfigurationEntry, sealer: Sealer) -> str:
+async def _provision_configuration(connection: Connection, entry: ConfigurationEntry, sealer: Sealer) -> str:
     owner = await find_owner(connection, entry.owner_name)
     if owner is None:
         raise InputError(f"{entry.where}: no owner is called {entry.owner_name!r}")

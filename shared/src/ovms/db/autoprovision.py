@@ -4,18 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from ovms.db.engine import Pool
+from ovms.db.engine import Connection, Pool
 from ovms.db.owners import Owner
 from ovms.db.sealing import Sealer
-from ovms.db.tables import autoprovision, owners
 
 _FIND: Final = """
 SELECT key, secret, secret_key_id, record, record_key_id FROM autoprovision WHERE key = ANY($1::text[])
 """
+
+_GET: Final = """
+SELECT key, secret, secret_key_id, record, record_key_id, name FROM autoprovision JOIN owners ON owners.id = owner_id
+WHERE key = $1
+"""
+
+_PUT: Final = """
+INSERT INTO autoprovision (key, owner_id, secret, secret_key_id, record, record_key_id) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (key) DO UPDATE SET owner_id = excluded.owner_id, secret = excluded.secret,
+  secret_key_id = excluded.secret_key_id, record = excluded.record, record_key_id = excluded.record_key_id
+"""
+
+_LIST: Final = "SELECT key, name FROM autoprovision JOIN owners ON owners.id = owner_id ORDER BY key"
+
+_REMOVE: Final = "DELETE FROM autoprovision WHERE key = $1 RETURNING key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +56,29 @@ async def find_configurations(pool: Pool, keys: Sequence[str]) -> dict[str, Conf
     return {row["key"]: Configuration(*row) for row in rows}
 
 
-async def get_configuration(connection: AsyncConnection, key: str) -> tuple[Configuration, str] | None:
+async def get_configuration(connection: Connection, key: str) -> tuple[Configuration, str] | None:
     """The configuration of a key and its owner's name."""
-    columns = [column for column in autoprovision.c if column.name not in ("owner_id", "created_at")]
-    found = select(*columns, owners.c.name).join(owners).where(autoprovision.c.key == key)
-    row = (await connection.execute(found)).one_or_none()
+    row = await connection.fetchrow(_GET, key)
     if row is None:
         return None
     *stored, owner_name = row
-    by_name = dict(zip((column.name for column in columns), stored, strict=True))
-    return Configuration(**by_name), owner_name
+    return Configuration(*stored), owner_name
 
 
 async def put_configuration(
-    connection: AsyncConnection, owner: Owner, key: str, *, secret: bytes, record: bytes, sealer: Sealer
+    connection: Connection, owner: Owner, key: str, *, secret: bytes, record: bytes, sealer: Sealer
 ) -> None:
     """Add the configuration of a key, or replace it."""
     secret_key_id, sealed_secret = sealer.seal(secret, context=key)
     record_key_id, sealed_record = sealer.seal(record, context=key)
-    values = {
-        "owner_id": owner.key,
-        "secret": sealed_secret,
-        "secret_key_id": secret_key_id,
-        "record": sealed_record,
-        "record_key_id": record_key_id,
-    }
-    added = insert(autoprovision).values(key=key, **values)
-    await connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=values))
+    await connection.execute(_PUT, key, owner.key, sealed_secret, secret_key_id, sealed_record, record_key_id)
 
 
-async def list_configurations(connection: AsyncConnection) -> list[tuple[str, str]]:
+async def list_configurations(connection: Connection) -> list[tuple[str, str]]:
     """Every key with its owner's name."""
-    found = select(autoprovision.c.key, owners.c.name).join(owners).order_by(autoprovision.c.key)
-    return [(key, name) for key, name in await connection.execute(found)]
+    return [(key, name) for key, name in await connection.fetch(_LIST)]
 
 
-async def remove_configuration(connection: AsyncConnection, key: str) -> bool:
+async def remove_configuration(connection: Connection, key: str) -> bool:
     """Remove the configuration of a key; whether there was one."""
-    removed = delete(autoprovision).where(autoprovision.c.key == key).returning(autoprovision.c.key)
-    return (await connection.execute(removed)).first() is not None
+    return await connection.fetchval(_REMOVE, key) is not None

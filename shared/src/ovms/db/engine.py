@@ -1,4 +1,4 @@
-"""Ways into PostgreSQL: a pool of asyncpg connections for what is hot, an SQLAlchemy engine for administration.
+"""Ways into PostgreSQL: a pool of asyncpg connections, and an SQLAlchemy engine for migrations.
 
 Both are made from one address of the form `postgresql://user:password@host:port/database` (libpq's; a socket directory is
 given as `?host=/directory`). Reads and writes that cars and API clients cause run as prepared statements straight on asyncpg:
@@ -108,5 +108,5 @@ async def _keep(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 def create_engine(url: str, **options: Any) -> AsyncEngine:
-    """An SQLAlchemy engine for administration and migrations."""
+    """An SQLAlchemy engine for migrations."""
     return create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)

@@ -1,17 +1,35 @@
-"""Owners, for administration. Every function works inside the transaction of the connection it is given."""
+"""Owners, to be changed. Every function works inside the transaction of the connection it is given."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from ovms.db.tables import history, owners, samples, vehicles
+from ovms.db.engine import Connection
+from ovms.db.vehicles import remove_vehicles
 from ovms.errors import IdentityError
 
 _LONGEST_NAME: Final = 255
 
-_SELECT: Final = select(owners.c.id, owners.c.name, owners.c.email, owners.c.password_hash)
+_FIND: Final = "SELECT id, name, email, password_hash FROM owners WHERE lower(name) = lower($1)"
+
+_LIST: Final = """
+SELECT owners.id, name, email, password_hash, count(vehicles.id)
+FROM owners LEFT JOIN vehicles ON owner_id = owners.id GROUP BY owners.id ORDER BY lower(name)
+"""
+
+_ADD: Final = "INSERT INTO owners (name, email, password_hash) VALUES ($1, $2, $3) RETURNING id"
+
+_CHANGE: Final = "UPDATE owners SET email = $2, password_hash = $3 WHERE id = $1"
+
+_VEHICLES: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 FOR UPDATE"
+
+_REMOVE: Final = "DELETE FROM owners WHERE id = $1"
+
+# What others may read of who did something with their vehicles, once he is no more.
+_REMOVE_NAME: Final = """
+UPDATE audit SET actor = CASE WHEN lower(actor) = lower($1) THEN '' ELSE actor END,
+  detail = CASE WHEN lower(detail->>'with') = lower($1) THEN detail - 'with' ELSE detail END
+WHERE lower(actor) = lower($1) OR lower(detail->>'with') = lower($1)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +54,33 @@ def check_owner_name(name: str) -> str:
     return name
 
 
-async def find_owner(connection: AsyncConnection, name: str) -> Owner | None:
+async def find_owner(connection: Connection, name: str) -> Owner | None:
     """The owner of this name, without regard to case."""
-    row = (await connection.execute(_SELECT.where(func.lower(owners.c.name) == func.lower(name)))).one_or_none()
+    row = await connection.fetchrow(_FIND, name)
     return None if row is None else Owner(*row)
 
 
-async def list_owners(connection: AsyncConnection) -> list[tuple[Owner, int]]:
+async def list_owners(connection: Connection) -> list[tuple[Owner, int]]:
     """Every owner and how many vehicles he has, by name."""
-    counted = (
-        _SELECT.add_columns(func.count(vehicles.c.id))
-        .select_from(owners.outerjoin(vehicles))
-        .group_by(owners.c.id)
-        .order_by(func.lower(owners.c.name))
-    )
-    return [(Owner(*row[:-1]), row[-1]) for row in await connection.execute(counted)]
+    return [(Owner(*owner), count) for *owner, count in await connection.fetch(_LIST)]
 
 
-async def add_owner(connection: AsyncConnection, name: str, *, email: str, password_hash: str) -> Owner:
-    """Add an owner; the name must be checked and free."""
-    values = {"name": name, "email": email, "password_hash": password_hash}
-    key: int = (await connection.execute(insert(owners).values(values).returning(owners.c.id))).scalar_one()
-    return Owner(key, name, email, password_hash)
+async def add_owner(connection: Connection, name: str, *, email: str, password_hash: str) -> Owner:
+    """Add an owner; the name must be checked.
+
+    Raises:
+        asyncpg.UniqueViolationError: it is taken.
+    """
+    return Owner(await connection.fetchval(_ADD, name, email, password_hash), name, email, password_hash)
 
 
-async def change_owner(connection: AsyncConnection, owner: Owner, *, email: str, password_hash: str) -> None:
+async def change_owner(connection: Connection, owner: Owner, *, email: str, password_hash: str) -> None:
     """Give an owner this address and this password."""
-    values = {"email": email, "password_hash": password_hash}
-    await connection.execute(update(owners).where(owners.c.id == owner.key).values(values))
+    await connection.execute(_CHANGE, owner.key, email, password_hash)
 
 
-async def remove_owner(connection: AsyncConnection, owner: Owner) -> None:
-    """Remove an owner, his tokens, his vehicles and all that they sent."""
-    his = select(vehicles.c.id).where(vehicles.c.owner_id == owner.key)
-    for table in (history, samples):
-        await connection.execute(delete(table).where(table.c.vehicle.in_(his)))
-    await connection.execute(delete(owners).where(owners.c.id == owner.key))
+async def remove_owner(connection: Connection, owner: Owner) -> None:
+    """Remove an owner, his tokens, his vehicles, all that they sent, and his name wherever it stands."""
+    await remove_vehicles(connection, [tuple(row) for row in await connection.fetch(_VEHICLES, owner.key)])
+    await connection.execute(_REMOVE, owner.key)
+    await connection.execute(_REMOVE_NAME, owner.name)

@@ -1,19 +1,49 @@
-"""Vehicles, for administration. Every function works inside the transaction of the connection it is given."""
+"""Vehicles, to be changed. Every function works inside the transaction of the connection it is given."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from ovms.db.owners import Owner
+from ovms.db.engine import Connection, Database
 from ovms.db.sealing import Sealer
-from ovms.db.tables import history, owners, samples, vehicles
 from ovms.identity import fold_vehicle_id
 
-_SELECT: Final = select(
-    vehicles.c.id, vehicles.c.vehicle_id, owners.c.name, vehicles.c.password, vehicles.c.password_key_id
-).select_from(vehicles.join(owners))
+MOST_VEHICLES: Final = 500
+"""That an owner may add himself."""
+REMOVED_WITHIN: Final = 300.0
+"""Seconds: years of history may have to go."""
+
+_SELECT: Final = """
+SELECT vehicles.id, vehicle_id, owner_id, name, password, password_key_id FROM vehicles JOIN owners ON owners.id = owner_id
+"""
+
+_FIND: Final = f"{_SELECT} WHERE upper(vehicle_id) = upper($1)"
+
+_LIST: Final = f"{_SELECT} WHERE $1::bigint IS NULL OR owner_id = $1 ORDER BY upper(vehicle_id)"
+
+_COUNT: Final = "SELECT count(*) FROM vehicles WHERE owner_id = $1"
+
+_ADD: Final = "INSERT INTO vehicles (owner_id, vehicle_id, password, password_key_id) VALUES ($1, $2, $3, $4)"
+
+_CHANGE: Final = "UPDATE vehicles SET password = $2, password_key_id = $3 WHERE id = $1"
+
+_REMOVE: Final = "DELETE FROM vehicles WHERE id = ANY($1::bigint[])"
+
+_REMOVE_HISTORY: Final = "DELETE FROM history WHERE vehicle = ANY($1::bigint[])"
+
+_REMOVE_SAMPLES: Final = "DELETE FROM samples WHERE vehicle = ANY($1::bigint[])"
+
+# Tokens, also of others with whom it was shared, that were for this vehicle must not be for another that gets its id.
+_REMOVE_FROM_TOKENS: Final = """
+UPDATE api_tokens SET vehicles = (SELECT coalesce(array_agg(id), '{}') FROM unnest(vehicles) AS id WHERE id <> ALL($1::text[]))
+WHERE vehicles && $1::text[]
+"""
+
+_REMOVE_TOKENS: Final = "DELETE FROM api_tokens WHERE vehicles = '{}'"
+
+_REMOVED: Final = """
+SELECT vehicle FROM unnest($1::bigint[]) AS vehicle WHERE NOT EXISTS (SELECT FROM vehicles WHERE id = vehicle)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +53,7 @@ class Vehicle:
     key: int
     """`vehicles.id`"""
     vehicle_id: str
+    owner_id: int
     owner_name: str
     password: bytes = field(repr=False)
     password_key_id: str
@@ -36,40 +67,62 @@ class Vehicle:
         return sealer.open(self.password_key_id, self.password, context=fold_vehicle_id(self.vehicle_id))
 
 
-async def find_vehicle(connection: AsyncConnection, vehicle_id: str) -> Vehicle | None:
+async def find_vehicle(connection: Connection, vehicle_id: str) -> Vehicle | None:
     """The vehicle of this id, without regard to case."""
-    found = _SELECT.where(func.upper(vehicles.c.vehicle_id) == func.upper(vehicle_id))
-    row = (await connection.execute(found)).one_or_none()
+    row = await connection.fetchrow(_FIND, vehicle_id)
     return None if row is None else Vehicle(*row)
 
 
-async def list_vehicles(connection: AsyncConnection, owner: Owner | None = None) -> list[Vehicle]:
+async def list_vehicles(connection: Connection, owner_id: int | None = None) -> list[Vehicle]:
     """The vehicles of an owner, or all, by id."""
-    found = _SELECT.order_by(func.upper(vehicles.c.vehicle_id))
-    if owner is not None:
-        found = found.where(vehicles.c.owner_id == owner.key)
-    return [Vehicle(*row) for row in await connection.execute(found)]
+    return [Vehicle(*row) for row in await connection.fetch(_LIST, owner_id)]
 
 
-async def add_vehicle(connection: AsyncConnection, owner: Owner, vehicle_id: str, *, password: bytes, sealer: Sealer) -> None:
-    """Add a vehicle; the id must be checked and free."""
-    values = {"owner_id": owner.key, "vehicle_id": vehicle_id} | _sealed(vehicle_id, password, sealer)
-    await connection.execute(insert(vehicles).values(values))
+async def count_vehicles(connection: Connection, owner_id: int) -> int:
+    """How many vehicles an owner has."""
+    return int(await connection.fetchval(_COUNT, owner_id))
 
 
-async def change_vehicle_password(connection: AsyncConnection, vehicle: Vehicle, *, password: bytes, sealer: Sealer) -> None:
+async def add_vehicle(connection: Connection, owner_id: int, vehicle_id: str, *, password: bytes, sealer: Sealer) -> None:
+    """Add a vehicle; the id must be checked.
+
+    Raises:
+        asyncpg.UniqueViolationError: it is taken.
+    """
+    key_id, sealed = _seal(vehicle_id, password, sealer)
+    await connection.execute(_ADD, owner_id, vehicle_id, sealed, key_id)
+
+
+async def change_vehicle_password(
+    connection: Connection, vehicle: int, vehicle_id: str, *, password: bytes, sealer: Sealer
+) -> None:
     """Give a vehicle this password; its car needs it at its next login."""
-    values = _sealed(vehicle.vehicle_id, password, sealer)
-    await connection.execute(update(vehicles).where(vehicles.c.id == vehicle.key).values(values))
+    key_id, sealed = _seal(vehicle_id, password, sealer)
+    await connection.execute(_CHANGE, vehicle, sealed, key_id)
 
 
-async def remove_vehicle(connection: AsyncConnection, vehicle: Vehicle) -> None:
-    """Remove a vehicle and all that it sent."""
-    for table in (history, samples):
-        await connection.execute(delete(table).where(table.c.vehicle == vehicle.key))
-    await connection.execute(delete(vehicles).where(vehicles.c.id == vehicle.key))
+async def remove_vehicles(connection: Connection, vehicles: Sequence[tuple[int, str]]) -> None:
+    """Remove vehicles and all that they sent, given as `vehicles.id` and id.
+
+    Who is connected to one goes soon: see `find_removed`.
+    """
+    keys = [key for key, _ in vehicles]
+    await connection.execute(_REMOVE, keys, timeout=REMOVED_WITHIN)
+    await remove_history(connection, keys)
+    await connection.execute(_REMOVE_FROM_TOKENS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])
+    await connection.execute(_REMOVE_TOKENS)
 
 
-def _sealed(vehicle_id: str, password: bytes, sealer: Sealer) -> dict[str, object]:
-    key_id, sealed = sealer.seal(password, context=fold_vehicle_id(vehicle_id))
-    return {"password": sealed, "password_key_id": key_id}
+async def find_removed(db: Database, vehicles: Sequence[int]) -> list[int]:
+    """Which of these vehicles are no more."""
+    return [row[0] for row in await db.fetch(_REMOVED, vehicles)]
+
+
+async def remove_history(db: Database, vehicles: Sequence[int]) -> None:
+    """Remove the history of vehicles that are no more; what was on its way to it when they went needs another time."""
+    await db.execute(_REMOVE_HISTORY, vehicles, timeout=REMOVED_WITHIN)
+    await db.execute(_REMOVE_SAMPLES, vehicles, timeout=REMOVED_WITHIN)
+
+
+def _seal(vehicle_id: str, password: bytes, sealer: Sealer) -> tuple[str, bytes]:
+    return sealer.seal(password, context=fold_vehicle_id(vehicle_id))

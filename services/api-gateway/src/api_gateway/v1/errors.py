@@ -14,6 +14,14 @@ class VehicleUnknown(ApiError):
     meaning = "The caller has no such vehicle."
 
 
+class VehicleIdTaken(ApiError):
+    """A vehicle has this id already; whose it is is not told."""
+
+    status = 409
+    detail = "Vehicle id taken"
+    meaning = "A vehicle has this id already."
+
+
 class TokenUnknown(ApiError):
     """No token of the caller's has this identifier."""
 

@@ -1,0 +1,44 @@
+"""Ends the sessions of vehicles that were removed, whoever has removed them: nothing else tells a replica."""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+import structlog
+
+from car_protocol.rooms.hub import Hub
+from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.vehicles import find_removed, remove_history
+
+EVERY: Final = 10.0
+REASON: Final = "its vehicle was removed"
+
+
+class Removals:
+    """Asks every ten seconds which of the vehicles that somebody is connected to here are no more."""
+
+    def __init__(self, pool: Pool, hub: Hub) -> None:
+        self._pool = pool
+        self._hub = hub
+        self._ended: list[int] = []
+        self._log = structlog.get_logger("removals")
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.step()
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._log.warning("removed vehicles are looked for later", reason=type(error).__name__)
+
+    async def step(self) -> None:
+        """Close whoever is connected to a vehicle that is no more."""
+        if self._ended:
+            # What was on its way to the history when its vehicle went is there by now, and nothing more comes.
+            await remove_history(self._pool, self._ended)
+        self._ended = await find_removed(self._pool, [room.vehicle for room in self._hub])
+        for vehicle in self._ended:
+            if (room := self._hub.get(vehicle)) is not None:
+                for peer in (*room.watchers, *([room.car] if room.car is not None else [])):
+                    peer.close(REASON)

@@ -1,0 +1,34 @@
+"""Vehicles that are removed while somebody is connected to them."""
+
+from car_protocol.storage.removals import Removals
+from fixtures.cars import CarService
+from ovms.db.engine import Pool
+from ovms.db.vehicles import remove_vehicles
+from ovms.identity import Role
+
+
+async def test_who_is_connected_to_a_removed_vehicle_is_let_go(car_service: CarService, pool: Pool) -> None:
+    removals = Removals(pool, car_service.running.server.hub)
+    car, app, batch = await car_service.scene("DEMO")
+    other = await car_service.car("Other-1")
+    car.send(b"S75")
+    await car_service.written()
+    await removals.step()
+    key = await pool.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'DEMO'")
+    async with pool.acquire() as connection, connection.transaction():
+        await remove_vehicles(connection, [(key, "DEMO")])
+    await removals.step()
+    for peer in (car, app, batch):
+        await peer.closed()
+    assert [room.vehicle_id for room in car_service.running.server.hub] == ["Other-1"]
+    await pool.execute(
+        "INSERT INTO history (vehicle, record_type, record_number, recorded_at, data, expires_at)"
+        " VALUES ($1, 'X', 1, now(), 'written too late', now() + interval '1 day')",
+        key,
+    )
+    await removals.step()
+    assert await pool.fetchval("SELECT count(*) FROM history") == 0
+    other.send(b"A")
+    await other.until_hears(b"a")
+    again = await car_service.connect(Role.CAR, "DEMO")
+    await again.closed()
