@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from car_protocol.connections.connection import Connection
-from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.greeter import NEVER, Greeter
 from car_protocol.logins.known import KnownVehicles
@@ -31,6 +30,7 @@ from car_protocol.server import Server
 from fakes.servers import WALL_OFFSET, make_server
 from fakes.stores import FakeStore
 from fakes.transports import FakeTransport
+from ovms.auth.delays import LoginDelays
 from ovms.bus.presence import Claim, Present
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from car_protocol.logins.delays import FREE
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, PASSWORD, CarService, Peer, add_vehicles, car_service_on, make_token
 from fixtures.waiting import until
+from ovms.auth.delays import FREE
 from ovms.db.engine import Pool
 from ovms.db.sealing import Sealer
 from ovms.identity import Role

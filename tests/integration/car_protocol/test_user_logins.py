@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from car_protocol.logins.delays import FIRST, FREE
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
 from fixtures.waiting import until
+from ovms.auth.delays import FIRST, FREE
 from ovms.auth.passwords import PasswordChecks
 from ovms.db.engine import Pool
 from ovms.db.passwords import hash_password, verify_password

@@ -15,7 +15,7 @@ from api_gateway.settings import Settings
 from ovms.db.sealing import Sealer
 from ovms.records.views import CHARGE, LOCATION, STATUS, TPMS
 
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("get", "put", "post", "patch", "delete")
 
 
 @pytest.fixture

@@ -28,3 +28,10 @@ def test_settings_do_not_change(secret_keys: str) -> None:
     settings = Settings(database_url="postgresql://", redis_url="redis://", secret_keys=secret_keys)
     with pytest.raises(ValidationError):
         settings.http_port = 1
+
+
+def test_what_is_no_network_of_proxies_is_refused(secret_keys: str) -> None:
+    stores = {"database_url": "postgresql://", "redis_url": "redis://", "secret_keys": secret_keys}
+    assert Settings(**stores, trusted_proxies="10.0.0.0/8, 2001:db8::1").trusted_proxies
+    with pytest.raises(ValidationError, match="trusted_proxies"):
+        Settings(**stores, trusted_proxies="proxy.example.org")

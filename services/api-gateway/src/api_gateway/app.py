@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Scope
 from api_gateway import health
 from api_gateway.documentation.pages import add_pages
 from api_gateway.edge.cors import CrossOrigin, Origins
+from api_gateway.edge.limits import RateFields
 from api_gateway.edge.paths import LegacyPaths
 from api_gateway.edge.requests import Requests
 from api_gateway.errors import (
@@ -59,7 +60,7 @@ def create_app(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | 
     """The whole service as one ASGI application."""
     app = make_api(_lifespan(settings, sealer, log))
     _add_error_handlers(app, log)
-    return Requests(CrossOrigin(LegacyPaths(app), Origins(settings.cors_origins)), log, metrics)
+    return Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
 
 
 def make_api(lifespan: Lifespan | None = None) -> FastAPI:

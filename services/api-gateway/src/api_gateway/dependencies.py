@@ -1,13 +1,16 @@
 """What routes ask for, by name."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.errors import InsufficientRights
+from api_gateway.errors import AuthenticationFailed, InsufficientRights
+from api_gateway.refusals import is_typed
 from api_gateway.resources import Resources
+from ovms.auth.delays import network
 from ovms.auth.rights import ADMIN, CONTROL, HISTORY, READ, permits
 
 
@@ -21,8 +24,16 @@ async def _resources(request: Request) -> Resources:
 
 
 async def _caller(request: Request) -> Caller:
-    authenticator = resources_of(request).authenticator
-    return await authenticator.authenticate(request.scope["headers"], request.scope["query_string"])
+    scope, resources = request.scope, resources_of(request)
+    address = partial(resources.proxies.address_of, scope)
+    try:
+        caller = await resources.authenticator.authenticate(scope["headers"], scope["query_string"], address)
+    except AuthenticationFailed:
+        if is_typed(scope["path"]):
+            resources.limits.take(scope, network(address()))
+        raise
+    resources.limits.take(scope, (caller.owner_id, caller.login.proof))
+    return caller
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]

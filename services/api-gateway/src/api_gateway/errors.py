@@ -10,6 +10,8 @@
     ├── NotFound                404   outside them
     ├── MethodNotAllowed        405   outside /api and /mqapi, and under /api/v1
     ├── InvalidArgument         422   of a command; says which, and what it may be
+    ├── TooManyRequests         429   of one credential
+    │   └── TooManyAttempts     429   wrong passwords for one name from one network
     ├── InternalError           500   our bug; logged
     ├── MethodNotImplemented    501   HEAD and OPTIONS under /api and /mqapi: as the reference
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
@@ -21,6 +23,7 @@ Bodies are the reference's where it has the error. They carry no secret and noth
 """
 
 from collections.abc import Iterable, Mapping
+from math import ceil
 from typing import Any, ClassVar
 
 
@@ -115,6 +118,26 @@ class InvalidArgument(ApiError):
         self.detail = f"Invalid argument {name}: {wanted}"  # type: ignore[misc]
 
 
+class TooManyRequests(ApiError):
+    """This credential made too many calls."""
+
+    status = 429
+    detail = "Too many requests"
+    meaning = "Too many calls came with this credential; try again after Retry-After seconds."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "30"}
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": str(max(1, ceil(seconds)))}  # type: ignore[misc]
+
+
+class TooManyAttempts(TooManyRequests):
+    """Too many wrong passwords for this name came from this network."""
+
+    detail = "Too many attempts"
+    meaning = "Too many wrong passwords came from this network; try again after Retry-After seconds."
+
+
 class InternalError(ApiError):
     """A bug of ours."""
 
@@ -168,7 +191,9 @@ class VehicleSilent(ApiError):
 def answers(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     """The errors of a route as its `responses=`: every status with what it means and its exact body."""
     declared: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
+    # Whoever signs in can do so too often.
+    signs_in = AuthenticationFailed in errors
+    for error in (*errors, *((TooManyAttempts, TooManyRequests) if signs_in else ())):
         if (entry := declared.get(error.status)) is None:
             content = {"schema": {"type": "string"}, "examples": {}}
             entry = declared[error.status] = {"description": error.meaning, "content": {"text/plain": content}}

@@ -17,7 +17,7 @@ PROBLEM: Final = "application/problem+json"
 _HEADERS: Final = (
     (b"content-type", PROBLEM.encode()),
     (b"cache-control", b"no-store"),
-    (b"access-control-expose-headers", b"Retry-After"),
+    (b"access-control-expose-headers", b"Retry-After, RateLimit, RateLimit-Policy"),
 )
 # RFC 9110, 11.6.1: a 401 says how to do better. Not Basic, for which browsers would ask the reader of a page.
 _CHALLENGE: Final = (b"www-authenticate", b'Bearer realm="ovms"')

@@ -13,8 +13,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from api_gateway.auth.authenticator import Authenticator
+from api_gateway.auth.door import FREE, Door
 from api_gateway.connections import Connections
+from api_gateway.edge.addresses import Proxies, read_networks
+from api_gateway.edge.limits import Limits
 from api_gateway.settings import Settings
+from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
@@ -55,7 +59,10 @@ class Resources:
     presence: Presence
     connections: Connections
     authenticator: Authenticator
-    sign_in: SignIn
+    door: Door
+    passwords: PasswordChecks
+    proxies: Proxies
+    limits: Limits
     cars: Cars
     sealer: Sealer
     answer_within: float
@@ -92,7 +99,8 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
         presence = Presence(nodes)
         connections = Connections(pool, sessions, presence)
-        authenticator = Authenticator(sessions, sign_in)
+        door = Door(sign_in, LoginDelays(free=FREE), time.monotonic)
+        authenticator = Authenticator(sessions, door)
         subscriptions = Subscriptions(client, log)
         cars = Cars(client, presence, subscriptions)
         listening = asyncio.create_task(subscriptions.run())
@@ -104,7 +112,10 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
                 presence,
                 connections,
                 authenticator,
-                sign_in,
+                door,
+                passwords,
+                Proxies(read_networks(settings.trusted_proxies)),
+                Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
                 cars,
                 sealer,
                 settings.timeout_answer,

@@ -2,9 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api_gateway.edge.addresses import read_networks
 from ovms.workers import MOST_WORKERS
 
 
@@ -28,11 +29,22 @@ class Settings(BaseSettings):
         50, gt=0, description="Seconds that a call waits for a car; less than timeout_command of its replica"
     )
     cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
+    trusted_proxies: str = Field(
+        "", description="Networks of proxies whose X-Forwarded-For is believed, CIDR, with commas; empty: none"
+    )
+    rate_limit: int = Field(6000, ge=0, description="Calls of /api/v1 a minute with one credential; 0: no limit")
+    rate_limit_legacy: int = Field(120_000, ge=0, description="The same of the legacy /api")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Prometheus metrics; worker k (from 0) has this plus k; unset: none"
     )
     workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Processes on the same ports, each with connections of its own")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, setting: str) -> str:
+        read_networks(setting)
+        return setting
 
     def shared_ports(self) -> dict[str, int]:
         """The settings of the ports that several workers listen on, and their values."""

@@ -20,7 +20,6 @@ from car_protocol.connections.connection import Connection
 from car_protocol.connections.listener import Door, Listener
 from car_protocol.drain import LEASE_BY, PARTS_BY, Drain
 from car_protocol.health import HealthPort, ServerCollector
-from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
 from car_protocol.logins.greeter import Greeter
@@ -50,6 +49,7 @@ from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.wheel import Wheel
+from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
+from ovms.db.passwords import hash_password
 from ovms.errors import OvmsError
 
 THREADS: Final = 2
 WAITING: Final = 64
 
 Verify = Callable[[str, str], bool]
+T = TypeVar("T")
 
 
 class Overloaded(OvmsError):
@@ -18,7 +21,7 @@ class Overloaded(OvmsError):
 
 
 class PasswordChecks:
-    """Two threads that verify passwords, and a queue before them that refuses when it is full."""
+    """Two threads that verify and hash passwords, and a queue before them that refuses when it is full."""
 
     def __init__(self, verify: Verify, *, threads: int = THREADS, waiting: int = WAITING) -> None:
         self._verify = verify
@@ -32,18 +35,29 @@ class PasswordChecks:
         Raises:
             Overloaded: too many checks wait already.
         """
-        if self._under_way >= self._most:
-            raise Overloaded
-        self._under_way += 1
-        running = self._threads.submit(self._verify, password_hash, password)
-        loop = asyncio.get_running_loop()
-        # A caller that goes away leaves its check running, and that still counts.
-        running.add_done_callback(lambda _: _call_if_open(loop, self._done))
-        return await asyncio.wrap_future(running)
+        return await self._run(partial(self._verify, password_hash, password))
+
+    async def hash(self, password: str) -> str:
+        """Hash a password under a fresh salt.
+
+        Raises:
+            Overloaded: too many passwords wait already.
+        """
+        return await self._run(partial(hash_password, password))
 
     def close(self) -> None:
         """Let the threads end; checks that have not begun are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._under_way >= self._most:
+            raise Overloaded
+        self._under_way += 1
+        running = self._threads.submit(work)
+        loop = asyncio.get_running_loop()
+        # A caller that goes away leaves its check running, and that still counts.
+        running.add_done_callback(lambda _: _call_if_open(loop, self._done))
+        return await asyncio.wrap_future(running)
 
     def _done(self) -> None:
         self._under_way -= 1

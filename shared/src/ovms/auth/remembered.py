@@ -24,6 +24,7 @@ class Remembered:
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._logins: OrderedDict[bytes, tuple[float, Login]] = OrderedDict()
+        self._proven: OrderedDict[bytes, None] = OrderedDict()
 
     def mark(self, *parts: str) -> bytes:
         """Under what a credential is kept; its length stands before each part, so no two credentials share one."""
@@ -40,9 +41,16 @@ class Remembered:
         del self._logins[mark]
         return None
 
+    def was_right(self, mark: bytes) -> bool:
+        """Whether this credential was right once, however long ago: who sends it does not guess."""
+        return mark in self._proven
+
     def keep(self, mark: bytes, login: Login) -> None:
         """Remember a right credential."""
         self._logins[mark] = (self._clock() + self._lifetime, login)
         self._logins.move_to_end(mark)
-        if len(self._logins) > self._capacity:
-            self._logins.popitem(last=False)
+        self._proven[mark] = None
+        self._proven.move_to_end(mark)
+        for kept in (self._logins, self._proven):
+            if len(kept) > self._capacity:
+                kept.popitem(last=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from functools import partial
 
 from ovms.auth.credentials import BearerToken, Credential, Password
@@ -46,6 +47,11 @@ class SignIn:
             check.add_done_callback(lambda _: self._under_way.pop(mark))
         return await asyncio.shield(check)
 
+    def is_guess(self, credential: Credential) -> bool:
+        """Whether this may be a guess: it was never right here, and nobody else who sends it is being answered."""
+        mark = self._mark(credential)
+        return not self._remembered.was_right(mark) and mark not in self._under_way
+
     def _mark(self, credential: Credential) -> bytes:
         match credential:
             case Password(user, secret):
@@ -78,6 +84,11 @@ class SignIn:
         if account is None or not right:
             return None
         return Login(account.owner_id, account.name, EVERYTHING, _proof(account.password_hash))
+
+
+def prove_password(login: Login, password_hash: str) -> Login:
+    """A login that was proven with a password, proven with another one of the same owner's."""
+    return replace(login, proof=_proof(password_hash))
 
 
 def _proof(checked_against: str) -> str:

@@ -1,9 +1,10 @@
 """Owners, to be changed. Every function works inside the transaction of the connection it is given."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-from ovms.db.engine import Connection
+from ovms.db.engine import Connection, Database
 from ovms.db.vehicles import remove_vehicles
 from ovms.errors import IdentityError
 
@@ -19,6 +20,12 @@ FROM owners LEFT JOIN vehicles ON owner_id = owners.id GROUP BY owners.id ORDER 
 _ADD: Final = "INSERT INTO owners (name, email, password_hash) VALUES ($1, $2, $3) RETURNING id"
 
 _CHANGE: Final = "UPDATE owners SET email = $2, password_hash = $3 WHERE id = $1"
+
+_CHANGE_EMAIL: Final = "UPDATE owners SET email = $2 WHERE id = $1"
+
+_CHANGE_HASH: Final = "UPDATE owners SET password_hash = $2 WHERE id = $1"
+
+_PROFILE: Final = "SELECT name, email, created_at FROM owners WHERE id = $1"
 
 _VEHICLES: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 FOR UPDATE"
 
@@ -41,6 +48,15 @@ class Owner:
     name: str
     email: str
     password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An owner as he sees himself."""
+
+    name: str
+    email: str
+    created_at: datetime
 
 
 def check_owner_name(name: str) -> str:
@@ -77,6 +93,22 @@ async def add_owner(connection: Connection, name: str, *, email: str, password_h
 async def change_owner(connection: Connection, owner: Owner, *, email: str, password_hash: str) -> None:
     """Give an owner this address and this password."""
     await connection.execute(_CHANGE, owner.key, email, password_hash)
+
+
+async def change_email(connection: Connection, owner_id: int, email: str) -> None:
+    """Give an owner this address."""
+    await connection.execute(_CHANGE_EMAIL, owner_id, email)
+
+
+async def change_password(connection: Connection, owner_id: int, password_hash: str) -> None:
+    """Give an owner this password."""
+    await connection.execute(_CHANGE_HASH, owner_id, password_hash)
+
+
+async def read_profile(db: Database, owner_id: int) -> Profile | None:
+    """An owner as he sees himself; None for one that was removed this moment."""
+    row = await db.fetchrow(_PROFILE, owner_id)
+    return None if row is None else Profile(*row)
 
 
 async def remove_owner(connection: Connection, owner: Owner) -> None:

@@ -51,6 +51,8 @@ _DELETE_LINK: Final = """
 DELETE FROM api_tokens WHERE owner_id = $1 AND link = $2 AND encode(substr(sha256, 1, 8), 'hex') = $3 RETURNING id
 """
 
+_DELETE_ALL: Final = "DELETE FROM api_tokens WHERE owner_id = $1"
+
 _DELETE_OWN: Final = """
 DELETE FROM api_tokens WHERE owner_id = $1 AND link IS NULL AND encode(substr(sha256, 1, 8), 'hex') = $2 RETURNING id
 """
@@ -157,6 +159,11 @@ async def find_expiry(db: Database, owner_id: int, proof: str) -> datetime | Non
 async def delete_own_token(db: Database, owner_id: int, identifier: str) -> bool:
     """Delete an owner's token that is no link; whether there was one."""
     return await db.fetchval(_DELETE_OWN, owner_id, identifier) is not None
+
+
+async def delete_tokens(db: Database, owner_id: int) -> None:
+    """Delete all of an owner's tokens and links."""
+    await db.execute(_DELETE_ALL, owner_id)
 
 
 async def delete_link(db: Database, owner_id: int, vehicle: int, identifier: str) -> bool:

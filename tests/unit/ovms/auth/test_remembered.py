@@ -28,6 +28,19 @@ def test_it_remembers_for_a_minute() -> None:
     assert remembered.find(mark) is None
 
 
+def test_it_knows_for_longer_what_was_right() -> None:
+    clock = Clock()
+    remembered = Remembered(clock, capacity=1)
+    first, second = remembered.mark("demo", "secret"), remembered.mark("demo", "other")
+    assert not remembered.was_right(first)
+    remembered.keep(first, login(1))
+    clock.now += 1e6
+    assert remembered.find(first) is None
+    assert remembered.was_right(first)
+    remembered.keep(second, login(1))
+    assert not remembered.was_right(first)
+
+
 def test_credentials_do_not_run_into_each_other() -> None:
     remembered = Remembered(Clock())
     marks = [remembered.mark("ab", "c"), remembered.mark("a", "bc"), remembered.mark("abc"), remembered.mark("", "abc")]

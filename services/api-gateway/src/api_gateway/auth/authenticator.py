@@ -1,13 +1,13 @@
 """Who calls: by session cookie, else by user name and password in the query, else by the Authorization header."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from api_gateway.auth.credentials import from_authorization, from_query, headers_of
+from api_gateway.auth.door import Door
 from api_gateway.errors import AuthenticationFailed
 from ovms.auth.rights import allows, grants_anything
-from ovms.auth.sign_in import SignIn
 from ovms.bus.sessions import Login, Sessions, session_key
 
 
@@ -42,22 +42,23 @@ class Caller:
 class Authenticator:
     """Finds the caller of a request."""
 
-    def __init__(self, sessions: Sessions, sign_in: SignIn) -> None:
+    def __init__(self, sessions: Sessions, door: Door) -> None:
         self._sessions = sessions
-        self._sign_in = sign_in
+        self._door = door
 
-    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Caller:
-        """The caller of a request with these headers and this query.
+    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]], query: bytes, address: Callable[[], str]) -> Caller:
+        """The caller of a request with these headers and this query, from this address.
 
         Raises:
             AuthenticationFailed: there is no credential, or none that is right.
+            TooManyAttempts: too many wrong ones came from there.
             Overloaded: too many passwords wait to be checked.
         """
         session, authorization = headers_of(headers)
         if session is not None and (login := await self._sessions.read(session)) is not None:
             return Caller(login, session)
         credential = from_query(query) or (authorization and from_authorization(authorization)) or None
-        found = await self._sign_in.sign_in(credential) if credential else None
+        found = await self._door.sign_in(credential, address) if credential else None
         if found is None or not grants_anything(found.permit):
             raise AuthenticationFailed
         return Caller(found, None)

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.answers import Plain
 
-METHODS: Final = b"GET, PUT, POST, DELETE"
+METHODS: Final = b"GET, PUT, POST, PATCH, DELETE"
 _HEADERS: Final = b"Authorization, Content-Type"
 _ANY: Final = ((b"access-control-allow-origin", b"*"),)
 

@@ -1,6 +1,7 @@
 """The calls of Mosquitto's HTTP authentication plugins: they post a form, and look at the status of the answer only."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -8,7 +9,7 @@ from starlette.responses import Response
 
 from api_gateway.answers import empty_answer
 from api_gateway.dependencies import ResourcesDep
-from api_gateway.errors import ServiceUnavailable, answers
+from api_gateway.errors import ServiceUnavailable, TooManyAttempts, answers
 from api_gateway.legacy.declared import TEXT, answer
 from api_gateway.legacy.forms import read_fields
 from api_gateway.mqapi.topics import may_use
@@ -59,7 +60,11 @@ async def authenticate(request: Request, resources: ResourcesDep) -> Response:
     given = await _read(request)
     if "username" not in given or "password" not in given:
         return empty_answer(403)
-    login = await resources.sign_in.sign_in(Password(given["username"], given["password"]))
+    address = partial(resources.proxies.address_of, request.scope)
+    try:
+        login = await resources.door.sign_in(Password(given["username"], given["password"]), address)
+    except TooManyAttempts:
+        return empty_answer(403)  # a broker knows no other refusal
     # A topic is not looked at for the vehicle that it is of, so a token for some of them opens none.
     is_right = login is not None and login.vehicles is None and permits(login.permit, *RIGHTS)
     return empty_answer(200 if is_right else 403)

@@ -2,7 +2,14 @@
 
 from typing import Any, Final
 
-from api_gateway.errors import ApiError, AuthenticationFailed, InsufficientRights, ServiceUnavailable
+from api_gateway.errors import (
+    ApiError,
+    AuthenticationFailed,
+    InsufficientRights,
+    ServiceUnavailable,
+    TooManyAttempts,
+    TooManyRequests,
+)
 from api_gateway.refusals import PROBLEM, problem, slug
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -20,7 +27,13 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 _REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 
 # Every call of a signed-in caller may be refused with these.
-COMMON: Final[tuple[type[ApiError], ...]] = (AuthenticationFailed, InsufficientRights, ServiceUnavailable)
+COMMON: Final[tuple[type[ApiError], ...]] = (
+    AuthenticationFailed,
+    InsufficientRights,
+    TooManyAttempts,
+    TooManyRequests,
+    ServiceUnavailable,
+)
 
 
 def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:

@@ -22,6 +22,14 @@ class VehicleIdTaken(ApiError):
     meaning = "A vehicle has this id already."
 
 
+class PasswordWrong(ApiError):
+    """The password in the body is not the caller's."""
+
+    status = 403
+    detail = "Password wrong"
+    meaning = "The password in the body is not the caller's."
+
+
 class TokenUnknown(ApiError):
     """No token of the caller's has this identifier."""
 

@@ -13,6 +13,10 @@ PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 
 ShortText = Annotated[str, Field(max_length=LONGEST_TEXT, pattern=PRINTABLE)]
 Scope = Literal["read", "location", "history", "control", "admin"]
+# NIST SP 800-63B: a length, and no rules of composition.
+OwnerPassword = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[^\x00]*$")]
+GivenPassword = Annotated[str, Field(max_length=1024)]
+Email = Annotated[str, Field(max_length=320, pattern=r"^([^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255})?$")]
 Instant = Annotated[AwareDatetime, Field(description="RFC 3339")]
 
 

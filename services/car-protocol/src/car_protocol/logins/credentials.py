@@ -12,11 +12,11 @@ from typing import Final, Protocol
 
 import structlog
 
-from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.greeter import Greeted
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import AWAY, Register
 from car_protocol.rooms.hub import Room
+from ovms.auth.delays import LoginDelays
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import Role, fold_vehicle_id

@@ -15,7 +15,6 @@ import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.logins.credentials import Caller, Credentials
-from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.greeter import Greeter
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import AWAY, Register
@@ -23,6 +22,7 @@ from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.storage.recorder import Recorder
+from ovms.auth.delays import LoginDelays
 from ovms.bus.presence import Claim
 from ovms.db.autoprovision import find_configurations
 from ovms.db.engine import Pool

@@ -11,10 +11,10 @@ from typing import Final
 import structlog
 
 from car_protocol.logins.credentials import Caller
-from car_protocol.logins.delays import LoginDelays
 from car_protocol.logins.desk import Admission, LoginDesk
 from car_protocol.logins.register import AWAY
 from ovms.auth.credentials import Password
+from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import Overloaded
 from ovms.auth.rights import permits
 from ovms.auth.sign_in import SignIn

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from car_protocol.logins.delays import FORGOTTEN_AFTER, FREE, LONGEST, LoginDelays, network
+from ovms.auth.delays import FORGOTTEN_AFTER, FREE, LONGEST, LoginDelays, network
 
 NOW = 1000.0
 
@@ -57,6 +57,31 @@ def test_a_flood_of_names_takes_no_more_memory_and_forgets_the_oldest() -> None:
 )
 def test_networks(address: str, net: str) -> None:
     assert network(address) == net
+
+
+def test_who_may_guess_oftener() -> None:
+    delays = LoginDelays(free=FREE + 2)
+    for _ in range(FREE + 1):
+        delays.failed("DEMO", "192.0.2.7", NOW)
+    assert delays.wait("DEMO", "192.0.2.7", NOW) == 0
+    delays.failed("DEMO", "192.0.2.7", NOW)
+    assert delays.wait("DEMO", "192.0.2.7", NOW) == 1
+
+
+def test_where_nobody_is_kept_waiting_the_wait_counts_from_the_failure() -> None:
+    delays = failed(FREE + 2)
+    assert [delays.left("DEMO", "192.0.2.7", NOW + later) for later in (0, 1, 3.5, 4, 9)] == [4, 3, 0.5, 0, 0]
+    assert delays.left("OTHER", "192.0.2.7", NOW) == 0
+
+
+def test_what_was_no_failure_is_taken_back() -> None:
+    delays = failed(FREE)
+    delays.take_back("DEMO", "192.0.2.200")
+    assert delays.wait("DEMO", "192.0.2.7", NOW) == 0
+    delays = failed(1)
+    for _ in range(2):
+        delays.take_back("DEMO", "192.0.2.7")
+    assert delays._failures == {}
 
 
 @given(st.integers(0, 10_000))

@@ -1,0 +1,62 @@
+"""Where a request comes from: whoever has connected, or whom a trusted proxy says that it speaks for. Pure."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+
+
+def read_networks(setting: str) -> tuple[Network, ...]:
+    """Networks in CIDR notation, or addresses, with commas between.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    return tuple(ip_network(part.strip(), strict=False) for part in setting.split(",") if part.strip())
+
+
+class Proxies:
+    """The proxies whose word is taken for whom they speak for."""
+
+    def __init__(self, trusted: tuple[Network, ...]) -> None:
+        self._trusted = trusted
+
+    def address_of(self, scope: Mapping[str, Any]) -> str:
+        """The address of who sends a request: behind proxies the right-most of X-Forwarded-For that is none of them.
+
+        What stands left of that is the sender's own word.
+        """
+        address = str((scope.get("client") or ("",))[0])
+        if not self._trusted:
+            return address
+        hops = _hops(scope)
+        while self._trusts(address) and (hop := next(hops, None)) is not None:
+            address = hop
+        return address
+
+    def _trusts(self, address: str) -> bool:
+        found = _read(address)
+        return found is not None and any(found in network for network in self._trusted)
+
+
+def _hops(scope: Mapping[str, Any]) -> Iterator[str]:
+    """The addresses of X-Forwarded-For, the last first, up to one that is none."""
+    named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    for hop in reversed(b",".join(named).decode("latin-1").split(",")):
+        if (found := _read(hop.strip())) is None:
+            return
+        yield str(found)
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, which some proxies write with a port."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

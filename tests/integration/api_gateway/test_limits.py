@@ -1,0 +1,109 @@
+"""Too many calls, and too many wrong passwords."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from api_gateway.auth.door import FREE
+from api_gateway.settings import Settings
+from fixtures.gateway import Gateway
+from fixtures.typed import DEMO, bearer, refused, token_of
+
+HERE, ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}, {"X-Forwarded-For": "198.51.100.7"}
+VEHICLES = "/api/v1/vehicles"
+
+
+@pytest.fixture
+def gateway_settings(database_url: str, redis_url: str, secret_keys: str) -> Settings:
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_keys=secret_keys,
+        trusted_proxies="127.0.0.0/8",
+        rate_limit=20,
+        rate_limit_legacy=40,
+    )
+
+
+async def guess(client: httpx.AsyncClient, password: str, path: str = "/api/status/DEMO", user: str = "demo") -> httpx.Response:
+    return await client.get(path, params={"username": user, "password": password}, headers=HERE)
+
+
+@pytest.fixture
+async def guesser(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who has guessed as often as is free and once more, so that he has to wait."""
+    async with gateway.client() as client:
+        for number in range(FREE + 1):
+            assert (await guess(client, f"wrong {number}")).status_code == 401
+        yield client
+
+
+async def test_who_guesses_is_told_to_come_again(gateway: Gateway, guesser: httpx.AsyncClient) -> None:
+    slowed = await guess(guesser, "wrong")
+    assert (slowed.status_code, slowed.headers["content-type"], slowed.text) == (429, "text/plain", "Too many attempts\n")
+    assert 0 < int(slowed.headers["retry-after"]) <= 30
+    typed = await guess(guesser, "wrong", VEHICLES)
+    assert refused(typed) == (429, "too-many-attempts")
+    assert "retry-after" in typed.headers
+    # The right password is a guess like any other.
+    assert (await guess(guesser, "secret")).status_code == 429
+    broker = await guesser.post("/mqapi/auth", data={"username": "demo", "password": "secret"}, headers=HERE)
+    assert broker.status_code == 403
+
+
+async def test_nobody_else_is_kept_out(gateway: Gateway, guesser: httpx.AsyncClient) -> None:
+    token = await token_of(gateway, DEMO, "read")
+    async with gateway.client(auth=DEMO, headers=ELSEWHERE) as owner, bearer(gateway, token) as program:
+        assert (await owner.get(VEHICLES)).status_code == 200
+        assert (await program.get(VEHICLES, headers=HERE)).status_code == 200
+    assert (await guess(guesser, "hunter22", VEHICLES, "other")).status_code == 200
+
+
+async def test_who_was_right_before_is_not_slowed_down(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        assert (await guess(client, "secret")).status_code == 200
+        for number in range(FREE + 1):
+            await guess(client, f"wrong {number}")
+        assert (await guess(client, "wrong")).status_code == 429
+        assert (await guess(client, "secret")).status_code == 200
+
+
+async def test_guesses_that_come_at_once_are_counted_at_once(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        answers = await asyncio.gather(*(guess(client, f"wrong {number}") for number in range(2 * FREE)))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(401) <= FREE + 1
+    assert set(statuses) == {401, 429}
+
+
+async def test_calls_are_counted_and_told(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as client, await gateway.signed_in("other") as other:
+        first = await client.get(VEHICLES)
+        assert first.headers["ratelimit-policy"] == '"credential";q=20;w=60'
+        assert first.headers["ratelimit"] == '"credential";r=19;t=3'
+        answers = [await client.get(VEHICLES) for _ in range(25)]
+        assert answers[0].status_code == 200
+        assert refused(answers[-1]) == (429, "too-many-requests")
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 3
+        assert answers[-1].headers["ratelimit"].startswith('"credential";r=0;')
+        unknown = await other.get(f"{VEHICLES}/nothing")
+        assert (unknown.status_code, unknown.headers["ratelimit"]) == (404, '"credential";r=19;t=3')
+        legacy = await client.get("/api/vehicles")
+        assert (legacy.status_code, "ratelimit" in legacy.headers) == (200, False)
+
+
+async def test_the_legacy_api_has_a_limit_too(gateway: Gateway) -> None:
+    async with await gateway.signed_in() as client:
+        answers = [await client.get("/api/vehicles") for _ in range(50)]
+    limited = answers[-1]
+    assert (limited.status_code, limited.headers["content-type"], limited.text) == (429, "text/plain", "Too many requests\n")
+    assert int(limited.headers["retry-after"]) >= 1
+
+
+async def test_wrong_tokens_are_counted_by_network(gateway: Gateway) -> None:
+    async with gateway.client(headers={"Authorization": "Bearer wrong"}) as client:
+        answers = [await client.get(VEHICLES, headers=HERE) for _ in range(25)]
+        assert (answers[0].status_code, answers[-1].status_code) == (401, 429)
+        assert (await client.get(VEHICLES, headers=ELSEWHERE)).status_code == 401
