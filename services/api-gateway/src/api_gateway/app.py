@@ -35,7 +35,7 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
-from api_gateway.v1 import links, registration, shares
+from api_gateway.v1 import account, links, registration, shares
 from api_gateway.v1 import state as typed_state
 from api_gateway.v1 import tokens as account_tokens
 from api_gateway.v1 import vehicles as typed_vehicles
@@ -103,6 +103,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(mqapi.router)
     app.include_router(typed_state.router)
     app.include_router(typed_vehicles.router)
+    app.include_router(account.router)
     app.include_router(account_tokens.router)
     app.include_router(registration.router)
     app.include_router(shares.router)
