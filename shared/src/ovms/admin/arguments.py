@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ovms.admin import commands
+from ovms.admin import calls, commands
 
 if TYPE_CHECKING:
     # argparse has no public name for what `add_subparsers` returns.
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="ovms",
-        description="Administer an OVMS server.",
+        description="Administer an OVMS server, or look after a vehicle.",
         epilog="Works on OVMS_DATABASE_URL, or else on the database of the data directory (OVMS_DATA_DIR, .ovms). "
-        "Passwords are asked for, or read from standard input.",
+        "Passwords are asked for, or read from standard input. status, watch and command ask the server at OVMS_API_URL "
+        "(http://127.0.0.1:6868) with the API token in OVMS_API_TOKEN, or in the file that OVMS_API_TOKEN_FILE names "
+        "(~/.config/ovms/token), which only its owner may read.",
     )
+    top.set_defaults(call=None)
     subjects = top.add_subparsers(required=True, metavar="COMMAND")
     _command(subjects, "run", "run everything on this machine until Ctrl-C", None)
     _command(subjects, "migrate", "bring the database to this version's form", commands.migrate)
@@ -28,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _vehicle_commands(_subject(subjects, "vehicle", "cars and their passwords"))
     _token_commands(_subject(subjects, "token", "API tokens"))
     _autoprovision_commands(_subject(subjects, "autoprovision", "configurations for modules that ask for theirs"))
+    _api_commands(subjects)
     return top
 
 
@@ -70,6 +74,26 @@ def _autoprovision_commands(verbs: _Subparsers) -> None:
     _command(verbs, "remove", "remove a configuration", commands.autoprovision_remove).add_argument("key")
 
 
+def _api_commands(subjects: _Subparsers) -> None:
+    status = _call(subjects, "status", "show your vehicles, or what one sent last", calls.status)
+    status.add_argument("vehicle", nargs="?", metavar="VEHICLE")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    watch = _call(subjects, "watch", "show what happens to a vehicle until Ctrl-C", calls.watch)
+    watch.add_argument("vehicle", metavar="VEHICLE")
+    command = _call(
+        subjects,
+        "command",
+        "tell a vehicle something; exit status 1: it has not done it, 3: what became of it is not known",
+        calls.command,
+    )
+    command.add_argument("vehicle", metavar="VEHICLE")
+    command.add_argument("kind", metavar="KIND", help="such as lock, wake_up or set_charge_mode: the API's manual lists them")
+    command.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="such as mode=range")
+    command.add_argument("--pin", action="store_true", help="ask for a PIN, or read it from standard input")
+    command.add_argument("--queue", action="store_true", help="wait for a vehicle that is not connected")
+    command.add_argument("--wait", type=int, default=30, metavar="SECONDS", help="for its answer (default: 30)")
+
+
 def _subject(subjects: _Subparsers, name: str, summary: str) -> _Subparsers:
     return subjects.add_parser(name, help=summary, description=summary).add_subparsers(required=True, metavar="VERB")
 
@@ -77,4 +101,10 @@ def _subject(subjects: _Subparsers, name: str, summary: str) -> _Subparsers:
 def _command(into: _Subparsers, name: str, summary: str, prepare: commands.Prepare | None) -> argparse.ArgumentParser:
     made = into.add_parser(name, help=summary, description=summary)
     made.set_defaults(prepare=prepare)
+    return made
+
+
+def _call(into: _Subparsers, name: str, summary: str, call: calls.Call) -> argparse.ArgumentParser:
+    made = into.add_parser(name, help=summary, description=summary)
+    made.set_defaults(call=call)
     return made

@@ -15,6 +15,7 @@ from ovms.admin.commands import Work
 from ovms.admin.errors import AdminError
 from ovms.admin.run import run
 from ovms.admin.target import Target, open_target
+from ovms.client.errors import ClientError
 from ovms.db.engine import UNAVAILABLE
 from ovms.errors import OvmsError
 
@@ -27,13 +28,19 @@ def main(
     *,
     run_everything: Callable[[Mapping[str, str]], int] = run,
 ) -> int:
-    """Do what the arguments ask; return the exit status: 1 when it cannot be done, 2 when what was given is wrong."""
+    """Do what the arguments ask; return the exit status: 1 when it cannot be done, 2 when what was given is wrong.
+
+    A command whose outcome is not known is 3.
+    """
     asked = parser().parse_args(arguments)
     try:
-        if asked.prepare is None:
+        if asked.call is not None:
+            asked.call(asked, environment)
+        elif asked.prepare is None:
             return run_everything(environment)
-        _do(asked, environment)
-    except AdminError as error:
+        else:
+            _do(asked, environment)
+    except (AdminError, ClientError) as error:
         return _complain(error, error.status)
     except OvmsError as error:
         return _complain(error, 1)

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnection
 
 from fixtures.waiting import until
-from ovms.bus.cars import Cars, NotConnected
+from ovms.bus.cars import Cars
 from ovms.bus.channels import replica_channel
 from ovms.bus.client import open_redis
 from ovms.bus.presence import Presence

@@ -1,0 +1,108 @@
+"""The calls of the typed API that the terminal makes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from ovms.client.access import Access
+from ovms.client.errors import Refused, ServerAway
+from ovms.client.stream import Event, read_events
+
+ROOT: Final = "/api/v1/vehicles"
+TIMEOUT: Final = 30.0
+SILENCE: Final = 60.0
+"""Seconds after which a stream without a word is dead: the server sends a comment every 15."""
+
+
+class Api:
+    """A server, for the time of a `with` block.
+
+    Every method raises `Refused` where the server refuses, and `ServerAway` where it does not answer.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._client = httpx.Client(
+            base_url=access.url, headers={"Authorization": f"Bearer {access.token}"}, timeout=TIMEOUT, follow_redirects=False
+        )
+        self._url = access.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._client.close()
+
+    def vehicles(self) -> list[dict[str, Any]]:
+        """The vehicles that the token is for, and who is connected to each."""
+        return list(self._call("GET", ROOT)["items"])
+
+    def vehicle(self, vehicle_id: str) -> dict[str, Any]:
+        """A vehicle, and who is connected to it."""
+        return dict(self._call("GET", _path(vehicle_id)))
+
+    def state(self, vehicle_id: str) -> dict[str, Any]:
+        """What a vehicle sent last."""
+        return dict(self._call("GET", _path(vehicle_id, "/state")))
+
+    def command(self, vehicle_id: str, kind: str, arguments: dict[str, Any], *, wait: int, queue: bool) -> dict[str, Any]:
+        """Tell a vehicle something; what has become of it after so many seconds at most."""
+        order = {"kind": kind, "arguments": arguments, "queue": queue}
+        return dict(self._call("POST", _path(vehicle_id, "/commands"), order, {"Prefer": f"wait={wait}"}, TIMEOUT + wait))
+
+    def events(self, vehicle_id: str, last_id: str | None) -> Iterator[Event]:
+        """What happens to a vehicle, from behind an id; until the server ends it."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        timeout = httpx.Timeout(TIMEOUT, read=SILENCE)
+        with (
+            self._answered(),
+            self._client.stream("GET", _path(vehicle_id, "/events"), headers=headers, timeout=timeout) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise Refused(_problem(answer))
+            yield from read_events(answer.iter_lines(), last_id)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Any:
+        with self._answered():
+            answer = self._client.request(method, path, json=body, headers=headers, timeout=timeout)
+        if not answer.is_success:
+            raise Refused(_problem(answer))
+        return _json(answer)
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise ServerAway(f"{self._url} does not answer: {error or type(error).__name__}") from None
+
+
+def _path(vehicle_id: str, of: str = "") -> str:
+    return f"{ROOT}/{quote(vehicle_id, safe='')}{of}"
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise Refused("what answers is not an OVMS server") from None
+
+
+def _problem(answer: httpx.Response) -> str:
+    """A refusal in the server's words (RFC 9457)."""
+    try:
+        problem = answer.json()
+        return f"{problem['title']} ({answer.status_code}): {problem['detail']}"
+    except (ValueError, TypeError, KeyError):
+        return f"the server answers {answer.status_code} {answer.reason_phrase}"
