@@ -376,6 +376,43 @@ async def test_of_what_he_has_not_heard_only_that_is_told_which_is_later_than_hi
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_what_was_said_before_his_greeting_and_is_heard_after_it_is_not_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis hangs: what it was given before comes when it goes on."""
+    monkeypatch.setattr(module, "LEARN_AT_LAST", 0.5)
+    scene.car_is_there()
+    await scene.stored(b"S2", ago=-1)
+    watcher = scene.join()
+    await hears(watcher, b"Z1", b"S2", b"T0")
+    scene.car_says(b"S1", b"S2", b"S3")
+    await hears(watcher, b"S3", b"T0")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_older_greeting_ends_nothing_that_is_kept_for_a_later_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEARN_AT_LAST", 0.2)
+    scene.car_is_there()
+    watcher = scene.join()
+    await hears(watcher, b"Z1", b"T3020399")
+    monkeypatch.setattr(module, "LEARN_AT_LAST", 10.0)
+    is_over: list[bool] = []
+    asyncio.get_running_loop().call_later(0.2, is_over.append, True)
+    scene.greeter.expect(watcher, scene.room)
+    await hears(watcher, b"Z1", b"T3020399")
+    await until(lambda: is_over)
+    scene.car_says(b"S1")
+    assert watcher.sent == []
+    former, _ = scene.follower.pupils
+    former(scene.written(b"S1"))
+    await hears(watcher, b"S1", b"T10")
+    scene.car_says(b"S2")
+    await hears(watcher, b"S2", b"T0")
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kept", [b"S2", b"S4"])
 async def test_where_the_car_has_gone_what_he_has_not_heard_is_told_in_its_order(scene: Scene, kept: bytes) -> None:
     scene.car_is_there()

@@ -137,11 +137,17 @@ class Greeter:
         elif newcomer.learnt == NOTHING and not newcomer.caller.is_held_back:
             # It comes late, and he has been greeted without.
             again = self._newcomer(newcomer.caller, newcomer.room, is_again=True)
-            again.unheard = newcomer.unheard
+            again.unheard = again.unheard or newcomer.unheard
             self._learnt(again, learnt if newcomer.room.car is None else self._until_now(newcomer.room))
-        elif newcomer.learnt in (None, NOTHING) and not (newcomer.is_again and newcomer.caller.is_held_back):
+        elif self._waits(newcomer):
             self._hold_back(newcomer, learnt)
             self._merge(newcomer, learnt)
+
+    def _waits(self, newcomer: Newcomer) -> bool:
+        """Whether he is to be told, and is not held back for another greeting."""
+        if newcomer.learnt is None:
+            return not (newcomer.is_again and newcomer.caller.is_held_back)
+        return newcomer.learnt == NOTHING and newcomer in self._ready
 
     def _merge(self, newcomer: Newcomer, learnt: Learnt) -> None:
         is_waiting = newcomer.learnt is not None
@@ -168,19 +174,25 @@ class Greeter:
         if newcomer.is_again:
             # What others have heard since he was greeted may have been kept from him.
             unheard = newcomer.unheard
-            newcomer.heard = frozenset(newcomer.room.heard.values()) if unheard is None else unheard.told
+            heard = newcomer.room.heard.values() if unheard is None else map(wire, unheard.told.values())
+            newcomer.heard = frozenset(heard)
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
-        newcomer.room.learning.pop(newcomer.caller, None)
+        self._stop_keeping(newcomer)
         if learnt.written is not None:
             # What came before it, on the same connection, is in it or in PostgreSQL.
             newcomer.unheard = None
 
     def _tell_unheard(self, newcomer: Newcomer) -> None:
-        unheard = newcomer.room.learning.pop(newcomer.caller, None)
+        unheard = self._stop_keeping(newcomer)
         if unheard is not None and not newcomer.caller.is_held_back:  # else he is told after his greeting
-            for message in unheard.messages:
+            for message in later(unheard):
                 newcomer.caller.send(message, self._loop.time())
+
+    def _stop_keeping(self, newcomer: Newcomer) -> Unheard | None:
+        """Let him hear his car from now on; what was kept from him, unless that was for a later greeting."""
+        learning, unheard = newcomer.room.learning, newcomer.unheard
+        return learning.pop(newcomer.caller) if unheard is not None and learning.get(newcomer.caller) is unheard else None
 
     async def run(self) -> None:
         """Greet until cancelled."""
@@ -217,9 +229,8 @@ class Greeter:
     def _release(self, newcomer: Newcomer, greeting: Sequence[bytes], told: Messages) -> None:
         left: list[bytes] = []
         if (unheard := newcomer.unheard) is not None:
-            unheard.told = frozenset(greeting)
-            unheard.messages = later(unheard, readable(told, newcomer.paranoid_token))
-            left = unheard.messages if newcomer.caller not in newcomer.room.learning else []
+            unheard.told = readable(told, newcomer.paranoid_token)
+            left = later(unheard) if newcomer.room.learning.get(newcomer.caller) is not unheard else []
         newcomer.caller.release([*greeting, *left])
         newcomer.is_asked_for = False
         if newcomer.learnt_late is not None:
@@ -256,13 +267,13 @@ def news(newcomer: Newcomer, greeting: Sequence[bytes]) -> Sequence[bytes]:
     return greeting
 
 
-def later(unheard: Unheard, told: Messages) -> list[bytes]:
+def later(unheard: Unheard) -> list[bytes]:
     """What is left to tell of what he has not heard: of each code, what came after that which he has been told."""
     states = unheard.states()
     last = {state[0]: index for index, state in enumerate(states)}
 
     def is_told(index: int, message: bytes) -> bool:
-        kept = told.get(code_of(message))
+        kept = unheard.told.get(code_of(message))
         if kept is None:
             return False
         # What is not among it was said before he heard his car; or he has missed it, and it is later than all of it.

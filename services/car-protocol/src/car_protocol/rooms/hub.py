@@ -1,11 +1,11 @@
 """Who is connected to a vehicle: here, in a room with its car, its apps and its batch clients, and how many elsewhere."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from ovms.bus.presence import NO_SESSIONS, Connected, HttpWatchers
-from ovms.db.logins import Vehicle
+from ovms.db.logins import StoredMessage, Vehicle
 from ovms.identity import Role
 
 AGE_ZERO: Final = b"T0"
@@ -55,8 +55,8 @@ class Unheard:
     def __init__(self, since: float) -> None:
         self.since = since
         self.messages: list[bytes] = []
-        self.told: frozenset[bytes] = frozenset()
-        """What he was greeted with meanwhile."""
+        self.told: Mapping[int, StoredMessage] = {}
+        """What he was greeted with meanwhile, by code."""
         self.ended_by = 0
         """The session of the car that has begun here since, which he hears."""
 
