@@ -55,7 +55,7 @@ class Nodes:
                 await self._look()
         for node in set(self._slots.values()) or {self.home}:
             cursor: Any = -1
-            keys: list[Any]
+            keys: Any
             while cursor:
                 cursor, keys = await node.scan(max(0, int(cursor)), match=pattern, count=_SCANNED)
                 if keys:
