@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -34,6 +35,7 @@ class Sealer:
             if len(key) != _KEY_BYTES:
                 raise SealingError(f"secret key {key_id!r}: {len(key)} bytes instead of {_KEY_BYTES}")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._marks = {key_id: hmac.digest(key, b"ovms mark", "sha256") for key_id, key in keys.items()}
         self._current = current
 
     @classmethod
@@ -59,6 +61,20 @@ class Sealer:
         """Seal a secret for a context, without which it does not open: (key id, nonce + ciphertext + tag)."""
         nonce = os.urandom(_NONCE_BYTES)
         return self._current, nonce + self._ciphers[self._current].encrypt(nonce, secret, context.encode())
+
+    def mark(self, secret: bytes, *, context: str, key_id: str | None = None) -> tuple[str, bytes]:
+        """What is equal for equal secrets of one context, and from which nobody without the key can guess them.
+
+        Args:
+            key_id: the key of an earlier mark to compare with; None: the current one.
+
+        Raises:
+            SealingError: the key is unknown.
+        """
+        used = self._current if key_id is None else key_id
+        if (key := self._marks.get(used)) is None:
+            raise SealingError(f"a secret was marked under the key {used!r}, which is not among the secret keys")
+        return used, hmac.digest(key, context.encode() + b"\0" + secret, "sha256")
 
     def open(self, key_id: str, sealed: bytes, *, context: str) -> bytes:
         """Open what `seal` returned.

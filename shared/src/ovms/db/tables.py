@@ -26,7 +26,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 metadata: Final = MetaData(
     naming_convention={
@@ -158,6 +158,54 @@ audit: Final = Table(
     Column("vehicle_id", Text, comment="the vehicle that it concerns"),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
     Index("ix_audit_owner_id", "owner_id", "id"),
+)
+
+# What vehicles are told over the HTTP API, and what became of it.
+commands: Final = Table(
+    "commands",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("place", BigInteger, Identity(always=True), nullable=False, comment="the order in which they were taken"),
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), nullable=False),
+    Column("actor_id", BigInteger, ForeignKey("owners.id", ondelete="SET NULL"), comment="who asked for it"),
+    Column("actor", Text, nullable=False, comment="his name"),
+    Column("means", Text, nullable=False, comment="what he signed in with: password, or token and its identifier"),
+    Column("kind", Text, nullable=False),
+    Column("number", Integer, nullable=False, comment="of protocol v2"),
+    Column("arguments", JSONB, nullable=False, comment="those that are never secret"),
+    Column("message", LargeBinary, comment="what is sent, sealed; null: it is over"),
+    Column("message_key_id", Text, comment="the key that sealed the message"),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("revision", Integer, nullable=False, server_default=text("1"), comment="grows with every change"),
+    Column("waits", Boolean, nullable=False, comment="whether it waits for an absent vehicle"),
+    Column("only_by", Text, comment="the process that alone may send it, since it alone wants the answer; null: any"),
+    _now(),
+    Column("expires_at", DateTime(timezone=True), nullable=False, comment="until when it may be sent"),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("answer_by", DateTime(timezone=True), comment="when whoever has sent it must have died"),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("result", Integer, comment="of protocol v2"),
+    Column("words", Text, comment="the vehicle's"),
+    Column("idempotency_key", Text),
+    Column("request_mark", LargeBinary, comment="equal for equal requests"),
+    Column("request_key_id", Text, comment="the key that the mark was made with"),
+    CheckConstraint(
+        "state IN ('queued', 'sent', 'succeeded', 'failed', 'unsupported', 'expired', 'unknown', 'cancelled')", name="state"
+    ),
+    Index("ix_commands_actor_id", "actor_id"),
+    Index("ix_commands_vehicle", "vehicle", "place"),
+    Index("ix_commands_open", "vehicle", "place", postgresql_where=text("finished_at IS NULL")),
+    # One at a time a car.
+    Index("uq_commands_sent", "vehicle", unique=True, postgresql_where=text("state = 'sent'")),
+    Index("ix_commands_finished_at", "finished_at"),
+    Index(
+        "uq_commands_idempotency_key",
+        "actor_id",
+        "vehicle",
+        "idempotency_key",
+        unique=True,
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
 )
 
 autoprovision: Final = Table(

@@ -68,3 +68,25 @@ def test_keys_of_another_form_are_refused(text: str) -> None:
 def test_the_current_key_must_be_there() -> None:
     with pytest.raises(SealingError, match="'b'"):
         Sealer({"a": OLD}, "b")
+
+
+def test_marks_are_equal_for_what_is_equal_and_say_nothing_of_it() -> None:
+    sealer = Sealer.from_setting(setting(("a", OLD)))
+    key_id, mark = sealer.mark(b"1234", context="DEMO")
+    assert (key_id, mark) == sealer.mark(b"1234", context="DEMO")
+    others = [
+        sealer.mark(b"1235", context="DEMO"),
+        sealer.mark(b"1234", context="OTHER"),
+        Sealer.from_setting(setting(("a", NEW))).mark(b"1234", context="DEMO"),
+    ]
+    assert all(other != mark for _, other in others)
+    assert b"1234" not in mark
+
+
+def test_marks_of_an_older_key_can_be_compared_while_it_is_known() -> None:
+    _, mark = Sealer.from_setting(setting(("a", OLD))).mark(b"x", context="DEMO")
+    rotated = Sealer.from_setting(setting(("b", NEW), ("a", OLD)))
+    assert rotated.mark(b"x", context="DEMO", key_id="a") == ("a", mark)
+    assert rotated.mark(b"x", context="DEMO")[0] == "b"
+    with pytest.raises(SealingError, match="'a'"):
+        Sealer.from_setting(setting(("b", NEW))).mark(b"x", context="DEMO", key_id="a")
