@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from api_gateway.app import make_api
 from api_gateway.documentation.openapi import make_document
 from fixtures.stack import Stack
+from ovms.admin.demo import OWNER, OWNER_PASSWORD
 
 DOCUMENT: Final[dict[str, Any]] = make_document(make_api())
 # In backticks, also over several lines, or in a block of code.
 LINE: Final = re.compile(r"`(curl [^`]+)`|^ {4}(curl .+)$", re.MULTILINE)
 # What one line makes another may remove.
 ORDER: Final = {"post": 0, "put": 1, "patch": 2, "get": 3, "delete": 4}
+AWAY: Final = "AWAY"
+"""A vehicle that nobody drives."""
 TIMED_OUT: Final = 28
 """curl's exit status where a stream has not ended in time: it does not end."""
 
@@ -51,8 +56,20 @@ def test_every_typed_call_and_every_command_has_a_line() -> None:
 def test_a_line_does_what_it_says(demo_stack: Stack, method: str, path: str, line: str) -> None:
     made = re.escape(path).replace(r"\{", "{").replace(r"\}", "}")
     assert re.search(rf"127\.0\.0\.1:6868{re.sub('{.*?}', '[^/?]+', made)}(?=[?' ]|$)", line), "it is of another call"
+    if "$COMMAND" in line:
+        line = line.replace("/DEMO/", f"/{AWAY}/").replace("$COMMAND", queued(demo_stack))
     status = run(line, demo_stack)
     assert 200 <= status < 300
+
+
+@functools.cache
+def queued(stack: Stack) -> str:
+    """The id of a command that stays queued, since its vehicle is away."""
+    assert stack.ovms("vehicle", "add", AWAY, "--owner", OWNER, typed="none\n").returncode == 0
+    answer = httpx.post(
+        f"{stack.http_url}/api/v1/vehicles/{AWAY}/commands", auth=(OWNER, OWNER_PASSWORD), json={"kind": "lock", "queue": True}
+    )
+    return str(answer.json()["id"])
 
 
 def run(line: str, stack: Stack) -> int:

@@ -1,6 +1,7 @@
 """Calls that a car answers: the gateway, a real car-protocol, and a car."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,11 +13,13 @@ from api_gateway.settings import Settings
 from car_protocol.settings import Settings as CarSettings
 from fixtures.cars import CarService, Peer, add_vehicles, car_service_on, car_settings
 from fixtures.gateway import Gateway, running, send_message
+from fixtures.waiting import until_told
 from ovms.db.tokens import create_token
 
 __all__ = ["car_settings"]
 
 PIN = "918273"
+SECRET = "xyzzy7391"
 
 
 @pytest.fixture
@@ -86,6 +89,16 @@ async def test_arguments_come_in_any_form(car: Peer, client: httpx.AsyncClient, 
     assert answer.status_code == 200
 
 
+async def test_arguments_are_numbers_of_json_too(car: Peer, client: httpx.AsyncClient) -> None:
+    calls = [
+        (client.put("/api/charge/CAR", json={"mode": 3, "current": 16}), b"C16,3,16", b"c16,0"),
+        (client.put("/api/feature/CAR", json={"feature": 15, "value": True}), b"C2,15,1", b"c2,0"),
+        (client.put("/api/lock/CAR", json={"pin": 1234}), b"C20,1234", b"c20,0"),
+    ]
+    for call, command, said in calls:
+        assert (await exchange(car, call, command, said)).status_code == 200
+
+
 async def test_a_list_is_many_answers(car: Peer, client: httpx.AsyncClient) -> None:
     answer = await exchange(car, client.get("/api/features/CAR"), b"C1", b"c1,0,0,3,a", b"c1,0,2,3,b,c")
     assert answer.json() == {
@@ -129,16 +142,75 @@ async def test_a_silent_car(gateway: Gateway, gateway_settings: Settings, car: P
     assert (answer.status_code, answer.text) == (504, "Vehicle did not answer\n")
 
 
-async def test_two_gateways_at_once_each_hear_their_own(
+async def test_two_gateways_take_turns_and_each_hears_its_own(
     gateway: Gateway, gateway_settings: Settings, car: Peer, client: httpx.AsyncClient
 ) -> None:
     async with running(gateway_settings, gateway.log) as port:
         first = asyncio.ensure_future(client.put("/api/command/CAR", params={"command": "a"}))
         await car.until_hears(b"C7,a")
         second = asyncio.ensure_future(client.put(f"http://127.0.0.1:{port}/api/command/CAR", params={"command": "b"}))
+        await until_told(gateway.pool, "SELECT count(*) = 2 FROM commands")
+        assert await car.drain() == []
+        car.send(b"c7,0,for a")
         await car.until_hears(b"C7,b")
-        car.send(b"c7,0,for a", b"c7,0,for b")
+        car.send(b"c7,0,for b")
         assert [(await call).json()["text"] for call in (first, second)] == ["for a", "for b"]
+
+
+async def test_a_car_whose_turn_does_not_come(
+    gateway: Gateway, gateway_settings: Settings, car: Peer, client: httpx.AsyncClient
+) -> None:
+    hasty = gateway_settings.model_copy(update={"timeout_answer": 0.1})
+    async with running(hasty, gateway.log) as port:
+        first = asyncio.ensure_future(client.put("/api/lock/CAR"))
+        await car.until_hears(b"C20,")
+        answer = await client.put(f"http://127.0.0.1:{port}/api/valet/CAR")
+        assert (answer.status_code, answer.text) == (503, "Vehicle is busy\n")
+        car.send(b"c20,0")
+        assert (await first).status_code == 200
+    assert await car.drain() == []
+
+
+async def test_neither_log_nor_trail_nor_table_has_a_secret(
+    gateway: Gateway, car: Peer, client: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The log of the gateway is the fixture's; that of car-protocol is the process' output."""
+    calls = [
+        (client.put("/api/lock/CAR", data={"pin": PIN}), f"C20,{PIN}", "c20,1,Wrong"),
+        (client.delete("/api/valet/CAR", params={"pin": PIN}), f"C23,{PIN}", "c23,0"),
+        (client.put("/api/parameter/CAR", json={"parameter": 9, "value": SECRET}), f"C4,9,{SECRET}", "c4,0"),
+        (client.put("/api/command/CAR", json={"command": SECRET}), f"C7,{SECRET}", "c7,0"),
+        (client.put("/api/sms/CAR", data={"number": "1", "message": SECRET}), f"C40,1,{SECRET}", "c40,2"),
+        (client.put("/api/ussd/CAR", data={"code": SECRET}), f"C41,{SECRET}", "c41,3"),
+        (client.get("/api/parameters/CAR"), "C3", f"c3,0,0,1,{SECRET}"),
+    ]
+    for call, command, said in calls:
+        await exchange(car, call, command.encode(), said.encode())
+    wrong = await client.put("/api/lock/CAR", params={"pin": f"{PIN}x"})
+    await until_told(gateway.pool, "SELECT count(*) = 7 FROM audit")
+
+    trail = await gateway.pool.fetch("SELECT actor, means, action, vehicle_id, detail FROM audit ORDER BY id")
+    assert [json.loads(row["detail"])["number"] for row in trail] == [20, 23, 4, 7, 40, 41, 3]
+    assert {(row["actor"], row["means"], row["action"], row["vehicle_id"]) for row in trail} == {
+        ("demo", "password", "command", "CAR")
+    }
+    assert json.loads(trail[0]["detail"]) == {"kind": "lock", "number": 20, "state": "failed", "result": 1}
+    kept = repr(await gateway.pool.fetch("SELECT * FROM commands"))
+    written = gateway.log.getvalue().decode() + "".join(capfd.readouterr())
+    assert '"route":"/api/lock/{vehicle_id}"' in written
+    for text in (wrong.text, repr(trail), kept, written):
+        assert PIN not in text
+        assert SECRET not in text
+
+
+async def test_a_token_for_other_vehicles(gateway: Gateway, car: Peer) -> None:
+    owner = await gateway.pool.fetchval("SELECT id FROM owners WHERE name = 'demo'")
+    token = await create_token(gateway.pool, owner, application="a", purpose="p", permit="admin", vehicles=["DEMO"])
+    async with gateway.client(headers={"Authorization": f"Bearer {token}"}) as client:
+        for call in CALLS:
+            assert (await client.request(call.method, f"/api/{call.name}/CAR?{call.example}")).status_code == 403, call
+        assert (await client.put("/api/lock/DEMO")).status_code == 503
+    assert await car.drain() == []
 
 
 @pytest.mark.parametrize("permit", ["auth", "", "v2,session"])

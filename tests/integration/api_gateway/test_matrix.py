@@ -119,6 +119,10 @@ RULES: Final[Mapping[str, Rule]] = {
     "GET /api/v1/vehicles/{vehicle_id}": vehicle(READ),
     "GET /api/v1/vehicles/{vehicle_id}/state": vehicle(READ),
     "GET /api/v1/vehicles/{vehicle_id}/state/metrics": vehicle(READ),
+    "POST /api/v1/vehicles/{vehicle_id}/commands": vehicle(CONTROL, answer=503, asks={"json": {"kind": "lock"}}),
+    "GET /api/v1/vehicles/{vehicle_id}/commands": vehicle(CONTROL),
+    "GET /api/v1/vehicles/{vehicle_id}/commands/{command_id}": vehicle(CONTROL, answer=404),
+    "DELETE /api/v1/vehicles/{vehicle_id}/commands/{command_id}": vehicle(CONTROL, answer=404),
 }
 
 

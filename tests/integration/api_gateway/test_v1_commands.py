@@ -332,12 +332,12 @@ async def test_what_is_refused(gateway: Gateway, car: Peer, owner: httpx.AsyncCl
         await post(COMMANDS_OF_CAR, json={"kind": "lock", "arguments": {"pin": f"{PIN}x"}}), 422, "invalid-argument"
     )
     assert is_problem(await post(COMMANDS_OF_CAR, content=json.dumps(WAKE)), 415, "not-json")
-    assert is_problem(await post(COMMANDS_OF_CAR, json=WAKE, headers={"Idempotency-Key": "a b"}), 422, "invalid-argument")
+    assert is_problem(await post(COMMANDS_OF_CAR, json=WAKE, headers={"Idempotency-Key": "a b"}), 422, "invalid-request")
     assert is_problem(await post("/api/v1/vehicles/NONE/commands", json=WAKE), 404, "vehicle-unknown")
     for wrong in ("x", "0b7f6d0e-4c9b-4c55-9f0b-6a5d2f0f3b1a"):
         assert is_problem(await owner.get(f"{COMMANDS_OF_CAR}/{wrong}"), 404, "command-unknown")
     for query in ({"limit": 0}, {"limit": 201}, {"before": "x"}):
-        assert is_problem(await owner.get(COMMANDS_OF_CAR, params=query), 422, "invalid-argument")
+        assert is_problem(await owner.get(COMMANDS_OF_CAR, params=query), 422, "invalid-request")
     await send_message(gateway.pool, "CAR", "Sabc", paranoid_token="token")
     assert is_problem(await post(COMMANDS_OF_CAR, json=WAKE), 502, "paranoid-vehicle")
     assert await car.drain() == []

@@ -15,7 +15,8 @@ from api_gateway.commands.kinds import ALL_KINDS, KINDS, LONGEST, Kind
 from api_gateway.commands.resource import announcement, render
 from api_gateway.errors import InvalidArgument
 from api_gateway.refusals import problem
-from api_gateway.v1.commands import BODY, CommandAnswer, read_key, read_order, read_wait
+from api_gateway.v1.commands import BODY, CommandAnswer, read_key, read_order, read_wait, telling_which
+from api_gateway.v1.errors import InvalidRequest
 from fixtures.bodies import kind_of
 from ovms.bus.interface import COMMANDS
 from ovms.db.commands import Command
@@ -115,22 +116,22 @@ def test_whatever_the_body_is_it_is_read_or_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("request_", "wrong"),
     [
-        ([], "body"),
-        ({"kind": "lock", "pin": SECRET}, "body"),
+        ([], ""),
+        ({"kind": "lock", "pin": SECRET}, ""),
         ({"kind": SECRET}, "kind"),
         ({"kind": "list_parameters"}, "kind"),
-        ({"kind": "lock", "arguments": {"pin": SECRET}}, "pin"),
-        ({"kind": "lock", "arguments": {"pin": 1234}}, "pin"),
+        ({"kind": "lock", "arguments": {"pin": SECRET}}, "arguments/pin"),
+        ({"kind": "lock", "arguments": {"pin": 1234}}, "arguments/pin"),
         ({"kind": "lock", "arguments": {SECRET: "1"}}, "arguments"),
         ({"kind": "lock", "arguments": SECRET}, "arguments"),
-        ({"kind": "set_charge_mode"}, "mode"),
-        ({"kind": "set_charge_mode", "arguments": {"mode": "0"}}, "mode"),
-        ({"kind": "set_charge_current", "arguments": {"current": True}}, "current"),
-        ({"kind": "set_charge_current", "arguments": {"current": 16.5}}, "current"),
-        ({"kind": "set_charge_current", "arguments": {"current": "256"}}, "current"),
-        ({"kind": "set_charge_timer", "arguments": {"timermode": "timer", "starttime": "390"}}, "starttime"),
-        ({"kind": "text", "arguments": {"command": SECRET + "\n"}}, "command"),
-        ({"kind": "sms", "arguments": {"number": "1", "message": SECRET * 100}}, "message"),
+        ({"kind": "set_charge_mode"}, "arguments/mode"),
+        ({"kind": "set_charge_mode", "arguments": {"mode": "0"}}, "arguments/mode"),
+        ({"kind": "set_charge_current", "arguments": {"current": True}}, "arguments/current"),
+        ({"kind": "set_charge_current", "arguments": {"current": 16.5}}, "arguments/current"),
+        ({"kind": "set_charge_current", "arguments": {"current": "256"}}, "arguments/current"),
+        ({"kind": "set_charge_timer", "arguments": {"timermode": "timer", "starttime": "390"}}, "arguments/starttime"),
+        ({"kind": "text", "arguments": {"command": SECRET + "\n"}}, "arguments/command"),
+        ({"kind": "sms", "arguments": {"number": "1", "message": SECRET * 100}}, "arguments/message"),
         ({"kind": "lock", "ttl": 0}, "ttl"),
         ({"kind": "lock", "ttl": "60"}, "ttl"),
         ({"kind": "lock", "ttl": 604_801}, "ttl"),
@@ -138,11 +139,11 @@ def test_whatever_the_body_is_it_is_read_or_refused(body: bytes) -> None:
     ],
 )
 def test_a_refusal_names_what_is_wrong_and_not_its_value(request_: Any, wrong: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
+    with pytest.raises(InvalidRequest) as refused, telling_which("#"):
         order_of(request_)
     told = problem(refused.value)
-    assert (told["status"], told["title"], told["type"]) == (422, "Invalid argument", "/api/v1/problems/invalid-argument")
-    assert told["detail"].startswith(f"{wrong}: ")
+    assert (told["status"], told["title"], told["type"]) == (422, "Invalid request", "/api/v1/problems/invalid-request")
+    assert [error["pointer"] for error in told["errors"]] == [f"#/{wrong}".removesuffix("/")]
     assert SECRET not in json.dumps(told)
 
 
@@ -209,9 +210,9 @@ def test_secrets_are_marked_as_such() -> None:
     assert secret == {
         *((name, "pin") for name in ("lock", "unlock", "valet_on", "valet_off")),
         ("set_parameter", "value"),
-        ("text", "command"),
-        ("sms", "message"),
+        ("text", "arguments/command"),
+        ("sms", "arguments/message"),
         ("ussd", "code"),
-        ("at", "command"),
+        ("at", "arguments/command"),
     }
     assert {kind.name for kind in KINDS.values() if kind.scope == "admin"} == {"text", "sms", "ussd", "at"}

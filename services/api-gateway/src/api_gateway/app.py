@@ -36,6 +36,7 @@ from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
 from api_gateway.v1 import account, links, registration, shares
+from api_gateway.v1 import commands as typed_commands
 from api_gateway.v1 import state as typed_state
 from api_gateway.v1 import tokens as account_tokens
 from api_gateway.v1 import vehicles as typed_vehicles
@@ -109,6 +110,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(shares.router)
     app.include_router(links.router)
     app.include_router(page.make_router())
+    app.include_router(typed_commands.router)
     app.include_router(control.make_router())
     app.include_router(health.router)
     add_pages(app)

@@ -116,6 +116,7 @@ class InvalidArgument(ApiError):
     def __init__(self, name: str, wanted: str) -> None:
         super().__init__(name)
         self.detail = f"Invalid argument {name}: {wanted}"  # type: ignore[misc]
+        self.name, self.wanted = name, wanted
 
 
 class TooManyRequests(ApiError):

@@ -41,7 +41,9 @@ def refusal(scope: Mapping[str, Any], error: ApiError | type[ApiError]) -> Respo
 
 def problem(error: ApiError | type[ApiError]) -> dict[str, Any]:
     """An error as a problem: its type never changes."""
-    said = {"type": TYPES + slug(error), "title": error.detail, "status": error.status, "detail": error.meaning}
+    # The title is one for all that have the type (RFC 9457, 3.1.3); an error may say more of what happened this time.
+    title = (error if isinstance(error, type) else type(error)).detail
+    said = {"type": TYPES + slug(error), "title": title, "status": error.status, "detail": error.meaning}
     return {**said, **error.members}
 
 

@@ -14,6 +14,10 @@ from redis.backoff import NoBackoff
 
 from api_gateway.auth.authenticator import Authenticator
 from api_gateway.auth.door import FREE, Door
+from api_gateway.commands.desk import CommandDesk
+from api_gateway.commands.dispatcher import Dispatcher
+from api_gateway.commands.kinds import ALL_KINDS
+from api_gateway.commands.wakers import Wakers
 from api_gateway.connections import Connections
 from api_gateway.edge.addresses import Proxies, read_networks
 from api_gateway.edge.limits import Limits
@@ -63,7 +67,7 @@ class Resources:
     passwords: PasswordChecks
     proxies: Proxies
     limits: Limits
-    cars: Cars
+    commands: CommandDesk
     sealer: Sealer
     answer_within: float
     """Seconds that a call waits for a car."""
@@ -102,8 +106,22 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
         door = Door(sign_in, LoginDelays(free=FREE), time.monotonic)
         authenticator = Authenticator(sessions, door)
         subscriptions = Subscriptions(client, log)
-        cars = Cars(client, presence, subscriptions)
-        listening = asyncio.create_task(subscriptions.run())
+        wakers = Wakers(subscriptions)
+        dispatcher = Dispatcher(
+            name=secrets.token_hex(8),
+            kinds=ALL_KINDS,
+            pool=pool,
+            client=client,
+            cars=Cars(client, presence, subscriptions),
+            presence=presence,
+            wakers=wakers,
+            sealer=sealer,
+            answer_within=settings.timeout_answer,
+            days=settings.command_days,
+            log=log,
+        )
+        commands = CommandDesk(pool, presence, sealer, dispatcher, wakers, settings.timeout_answer)
+        working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher)]
         try:
             yield Resources(
                 pool,
@@ -116,14 +134,16 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
                 passwords,
                 Proxies(read_networks(settings.trusted_proxies)),
                 Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
-                cars,
+                commands,
                 sealer,
                 settings.timeout_answer,
                 time.time,
             )
         finally:
-            listening.cancel()
-            await asyncio.wait([listening], timeout=1.0)
+            await dispatcher.stop()
+            for task in working:
+                task.cancel()
+            await asyncio.wait(working, timeout=1.0)
     finally:
         passwords.close()
         await nodes.aclose()

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     timeout_answer: float = Field(
         50, gt=0, description="Seconds that a call waits for a car; less than timeout_command of its replica"
     )
+    command_days: int = Field(90, ge=1, description="Days that commands are kept after their end")
     cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
     trusted_proxies: str = Field(
         "", description="Networks of proxies whose X-Forwarded-For is believed, CIDR, with commas; empty: none"

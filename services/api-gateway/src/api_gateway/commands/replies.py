@@ -11,7 +11,6 @@ _ITEM: Final = re.compile(r"(\d{1,4}),(\d{1,4}),(.*)\Z", re.DOTALL)
 NOT_CONNECTED: Final = "Vehicle is not connected"
 """What car-protocol answers in the name of a car that has just gone."""
 
-LISTS: Final = frozenset({1, 3})
 MOST_ITEMS: Final = 1024
 
 

@@ -35,6 +35,7 @@ TAGS: Final = (
     {"name": "state", "description": "What a vehicle sent last."},
     {"name": "typed state", "description": "`/api/v1`: numbers with units, RFC 3339 times, refusals as problems (RFC 9457)."},
     {"name": "account", "description": "Yourself: tokens, and what was done in your name."},
+    {"name": "typed commands", "description": "What a vehicle is told to do, in its order, and what becomes of it."},
     {"name": "control", "description": "What a vehicle is told to do; it must be connected, and answers itself."},
     {"name": "history", "description": "What a vehicle recorded over time."},
     {"name": "mqtt", "description": "For an MQTT broker that asks this server who its users are."},

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
@@ -13,8 +12,10 @@ from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
 from api_gateway.commands import kinds
 from api_gateway.commands.arguments import Argument, Fields
+from api_gateway.commands.desk import Target
+from api_gateway.commands.errors import CommandQueueFull, VehicleBusy
 from api_gateway.commands.kinds import Kind
-from api_gateway.commands.replies import LISTS, NOT_CONNECTED, Result, is_last, is_sealed, list_items, read_reply
+from api_gateway.commands.replies import NOT_CONNECTED, Result, is_sealed, list_items, read_reply
 from api_gateway.dependencies import ResourcesDep, holding
 from api_gateway.edge.requests import allow_longer
 from api_gateway.errors import (
@@ -32,16 +33,12 @@ from api_gateway.legacy.declared import INTEGER, JSON, SIGNED_IN, STRING, answer
 from api_gateway.legacy.forms import read_fields
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
-from ovms.bus.cars import NoAnswer, NotConnected
 from ovms.db.accounts import OwnedVehicle, find_vehicle
-from ovms.db.state import read_messages
 
 CONTROL: Final = ("control", "admin")
 ADMIN: Final = ("admin",)
 STATUSES: Final = {Result.DONE: 200, Result.UNSUPPORTED: 501, Result.UNIMPLEMENTED: 501}
 FAILED: Final = 409
-# A module in paranoid mode seals all that it says of itself; whichever of these it sent last tells.
-PARANOID_BY: Final = ("S", "D", "F", "V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +116,8 @@ def _route(call: ControlCall) -> Callable[..., Coroutine[Any, Any, Response]]:
         fields = await _read(call, request)
         vehicle = await _find(resources, caller, vehicle_id)
         kind = call.choose(fields)
-        message = kind.write(fields)
         allow_longer(request.scope, resources.answer_within)
-        said = await _ask(resources, vehicle, message, of_list=kind.number in LISTS)
+        said = await resources.commands.tell(caller, Target(vehicle.key, vehicle.vehicle_id), kind, fields)
         return _render(vehicle.vehicle_id, kind, said)
 
     return control
@@ -134,30 +130,12 @@ async def _read(call: ControlCall, request: Request) -> Fields:
 
 
 async def _find(resources: Resources, caller: Caller, vehicle_id: str) -> OwnedVehicle:
-    """The vehicle, which is the caller's and can be understood."""
+    """The vehicle, which is the caller's."""
     check_possible(caller, vehicle_id)
     vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
-    messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, PARANOID_BY)
-    if vehicle is None or messages is None:
+    if vehicle is None:
         raise Forbidden
-    if any(message.paranoid for message in messages.values()):
-        raise ParanoidVehicle
     return vehicle
-
-
-async def _ask(resources: Resources, vehicle: OwnedVehicle, message: bytes, *, of_list: bool) -> list[bytes]:
-    try:
-        return await resources.cars.ask(
-            vehicle.key,
-            vehicle.vehicle_id,
-            message,
-            is_last=partial(is_last, of_list=of_list),
-            within=resources.answer_within,
-        )
-    except NotConnected:
-        raise VehicleNotConnected from None
-    except NoAnswer:
-        raise VehicleSilent from None
 
 
 def _render(vehicle_id: str, kind: Kind, said: list[bytes]) -> Response:
@@ -168,7 +146,7 @@ def _render(vehicle_id: str, kind: Kind, said: list[bytes]) -> Response:
     if reply.result == Result.FAILED and reply.words == NOT_CONNECTED:
         raise VehicleNotConnected
     body: dict[str, Any] = {"vehicleid": vehicle_id, "command": kind.number, "result": reply.result}
-    if kind.number in LISTS and reply.result == Result.DONE:
+    if kind.is_list and reply.result == Result.DONE:
         body["items"] = list_items(said)
     else:
         body["text"] = reply.words
@@ -211,7 +189,7 @@ def _answers(call: ControlCall) -> dict[int | str, dict[str, Any]]:
     declared |= answer("The vehicle says that it failed, in its words", failed, _TEXT, JSON, FAILED)
     declared |= answer("The vehicle does not know the command", unknown, _TEXT, JSON, 501)
     errors = (AuthenticationFailed, Forbidden, InsufficientRights, ParanoidVehicle)
-    away = (ServiceUnavailable, VehicleNotConnected, VehicleSilent)
+    away = (ServiceUnavailable, VehicleNotConnected, VehicleBusy, CommandQueueFull, VehicleSilent)
     return declared | answers(*errors, *((InvalidArgument,) if call.arguments else ()), *away)
 
 

@@ -2,7 +2,8 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -24,7 +25,7 @@ from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources
 from api_gateway.v1.answers import json_body
 from api_gateway.v1.declared import problems
-from api_gateway.v1.errors import VehicleUnknown
+from api_gateway.v1.errors import InvalidRequest, VehicleUnknown
 from api_gateway.v1.reach import Controllable, Reach
 from ovms.auth.rights import ADMIN
 from ovms.db.commands import NEWEST, Command, find_of, list_page
@@ -36,6 +37,7 @@ MOST_TTL: Final = 7 * 24 * 3600
 MOST_WAIT: Final = 60
 DEFAULT_LIMIT: Final = 50
 MOST_LIMIT: Final = 200
+ARGUMENTS: Final = frozenset(argument.name for kind in KINDS.values() for argument in kind.arguments)
 
 _JSON: Final = (b"content-type", b"application/json")
 _HEADERS: Final = (
@@ -128,7 +130,7 @@ def read_order(body: bytes) -> Order:
     except orjson.JSONDecodeError:
         given = None
     if not isinstance(given, dict) or not given.keys() <= {"kind", "arguments", "ttl", "queue"}:
-        raise InvalidArgument("body", "a JSON object of kind, arguments, ttl and queue")
+        raise InvalidArgument("", "a JSON object of kind, arguments, ttl and queue")
     name, arguments = given.get("kind"), given.get("arguments", {})
     if not isinstance(name, str) or (kind := KINDS.get(name)) is None:
         raise InvalidArgument("kind", "one of " + ", ".join(KINDS))
@@ -172,6 +174,18 @@ def _read_number(request: Request, name: str, default: int, most: int) -> int:
     if not re.fullmatch("[0-9]{1,18}", given) or not 1 <= int(given) <= most:
         raise InvalidArgument(name, f"a whole number from 1 to {most}")
     return int(given)
+
+
+@contextmanager
+def telling_which(place: str) -> Iterator[None]:
+    """Refuse as the typed API does, where something below a place of the request is missing or impossible."""
+    try:
+        yield
+    except InvalidArgument as error:
+        within = "/arguments" if error.name in ARGUMENTS else ""
+        raise InvalidRequest(
+            {"pointer": f"{place}{within}/{error.name}".removesuffix("/"), "detail": f"It must be {error.wanted}"}
+        ) from None
 
 
 # ---- what is answered
@@ -285,7 +299,7 @@ def _content(example: Any) -> dict[str, Any]:
         **problems(
             VehicleUnknown,
             NotJson,
-            InvalidArgument,
+            InvalidRequest,
             IdempotencyKeyReused,
             CommandQueueFull,
             ParanoidVehicle,
@@ -306,8 +320,11 @@ async def give(request: Request, reach: Controllable, resources: ResourcesDep) -
     # A page elsewhere may make a browser send any other type with the session's cookie, unasked.
     if not request.headers.get("content-type", "").lower().startswith("application/json"):
         raise NotJson
-    order = read_order(await request.body())
-    key, wait = read_key(request.headers), read_wait(request.headers)
+    with telling_which("#/header"):
+        key, wait = read_key(request.headers), read_wait(request.headers)
+    with telling_which("#"):
+        order = read_order(await request.body())
+        order.kind.write(order.fields)
     if not reach.may(order.kind.scope):
         raise InsufficientRights
     command = await resources.commands.take(reach.caller, Target(reach.vehicle.key, reach.vehicle.vehicle_id), order, key)
@@ -326,7 +343,7 @@ async def give(request: Request, reach: Controllable, resources: ResourcesDep) -
     response_description="The commands",
     responses={
         200: {"content": _content({"items": [_EXAMPLE], "next": None})},
-        **problems(VehicleUnknown, InvalidArgument),
+        **problems(VehicleUnknown, InvalidRequest),
     },
     openapi_extra={**SIGNED_IN, "parameters": _PAGE_QUERY},
     operation_id="v1_commands",
@@ -336,8 +353,9 @@ async def list_all(request: Request, reach: Controllable, resources: ResourcesDe
 
     `curl -u demo:demo 'http://127.0.0.1:6868/api/v1/vehicles/DEMO/commands?limit=10'`
     """
-    before = _read_number(request, "before", NEWEST, 10**18 - 1)
-    limit = _read_number(request, "limit", DEFAULT_LIMIT, MOST_LIMIT)
+    with telling_which("#/query"):
+        before = _read_number(request, "before", NEWEST, 10**18 - 1)
+        limit = _read_number(request, "limit", DEFAULT_LIMIT, MOST_LIMIT)
     found = await list_page(resources.pool, reach.vehicle.key, before, limit + 1, _hidden(reach))
     page = found[:limit]
     more = str(page[-1].place) if len(found) > limit else None

@@ -5,8 +5,8 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, I
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.schema import ForeignKeyConstraint, PrimaryKeyConstraint
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
