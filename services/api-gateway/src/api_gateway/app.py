@@ -35,7 +35,7 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
-from api_gateway.v1 import account, links, registration, shares
+from api_gateway.v1 import account, leaving, links, registration, shares, sign_up, trails
 from api_gateway.v1 import commands as typed_commands
 from api_gateway.v1 import state as typed_state
 from api_gateway.v1 import tokens as account_tokens
@@ -105,6 +105,9 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(typed_state.router)
     app.include_router(typed_vehicles.router)
     app.include_router(account.router)
+    app.include_router(leaving.router)
+    app.include_router(trails.router)
+    app.include_router(sign_up.router)
     app.include_router(account_tokens.router)
     app.include_router(registration.router)
     app.include_router(shares.router)

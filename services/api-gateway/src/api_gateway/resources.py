@@ -20,7 +20,7 @@ from api_gateway.commands.kinds import ALL_KINDS
 from api_gateway.commands.wakers import Wakers
 from api_gateway.connections import Connections
 from api_gateway.edge.addresses import Proxies, read_networks
-from api_gateway.edge.limits import Limits
+from api_gateway.edge.limits import Buckets, Limits
 from api_gateway.settings import Settings
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
@@ -41,6 +41,9 @@ DATABASE_CONNECTIONS: Final = 8
 ACQUIRE_WITHIN: Final = 2.0
 ANSWER_WITHIN: Final = 4.0
 """Past these the caller is told to come again: a PostgreSQL that hangs does not say so."""
+SIGN_UPS: Final = 10
+"""Accounts made from one network an hour."""
+HOUR: Final = 3600.0
 REDIS_CONNECT_TIMEOUT: Final = 2.0
 REDIS_TIMEOUT: Final = 3.0
 
@@ -68,6 +71,8 @@ class Resources:
     proxies: Proxies
     limits: Limits
     commands: CommandDesk
+    sign_ups: Buckets | None
+    """None: nobody makes an account himself."""
     sealer: Sealer
     answer_within: float
     """Seconds that a call waits for a car."""
@@ -124,20 +129,21 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
         working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher)]
         try:
             yield Resources(
-                pool,
-                client,
-                sessions,
-                presence,
-                connections,
-                authenticator,
-                door,
-                passwords,
-                Proxies(read_networks(settings.trusted_proxies)),
-                Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
-                commands,
-                sealer,
-                settings.timeout_answer,
-                time.time,
+                pool=pool,
+                redis=client,
+                sessions=sessions,
+                presence=presence,
+                connections=connections,
+                authenticator=authenticator,
+                door=door,
+                passwords=passwords,
+                proxies=Proxies(read_networks(settings.trusted_proxies)),
+                limits=Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
+                commands=commands,
+                sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
+                sealer=sealer,
+                answer_within=settings.timeout_answer,
+                clock=time.time,
             )
         finally:
             await dispatcher.stop()

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Networks of proxies whose X-Forwarded-For is believed, CIDR, with commas; empty: none"
     )
+    sign_up: bool = Field(False, description="Whether everybody may make an account")
     rate_limit: int = Field(6000, ge=0, description="Calls of /api/v1 a minute with one credential; 0: no limit")
     rate_limit_legacy: int = Field(120_000, ge=0, description="The same of the legacy /api")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -203,7 +203,7 @@ def _make(
         greeter.run,
         outbox.run,
         server.traffic.run,
-        Maintenance(pool).run,
+        Maintenance(pool, settings.audit_days).run,
         Removals(pool, hub).run,
     ]
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *([tls.watch] if tls is not None else [])]

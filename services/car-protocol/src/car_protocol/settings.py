@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     timeout_command: float = Field(60.0, description="for a car to answer a command")
 
     traffic_days: int = Field(90, description="days that the sums of bytes carried are kept")
+    audit_days: int = Field(365, ge=1, description="days that the trail of what was done is kept, for owners to read")
     notification_days: int = Field(30, description="days that notifications are kept in the history; 0: none is kept")
     track_days: int = Field(
         30, ge=0, le=36_500, description="days that samples of positions and states are kept; 0: none is taken"

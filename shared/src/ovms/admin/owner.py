@@ -40,7 +40,7 @@ async def show(connection: Connection) -> None:
 async def remove(connection: Connection, name: str) -> None:
     """Remove an owner, his tokens and vehicles, and all that they sent."""
     owner = await the_owner(connection, name)
-    await remove_owner(connection, owner)
+    await remove_owner(connection, owner.key, owner.name)
     print(f"owner {owner.name} removed, with tokens, vehicles and all that they sent")
 
 

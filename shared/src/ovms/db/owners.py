@@ -7,6 +7,7 @@ from typing import Final
 from ovms.db.engine import Connection, Database
 from ovms.db.vehicles import remove_vehicles
 from ovms.errors import IdentityError
+from ovms.identity import fold_vehicle_id
 
 _LONGEST_NAME: Final = 255
 
@@ -36,6 +37,13 @@ _REMOVE_NAME: Final = """
 UPDATE audit SET actor = CASE WHEN lower(actor) = lower($1) THEN '' ELSE actor END,
   detail = CASE WHEN lower(detail->>'with') = lower($1) THEN detail - 'with' ELSE detail END
 WHERE lower(actor) = lower($1) OR lower(detail->>'with') = lower($1)
+"""
+
+
+_REMOVE_VEHICLE_IDS: Final = """
+UPDATE audit SET vehicle_id = CASE WHEN upper(vehicle_id) = ANY($1::text[]) THEN NULL ELSE vehicle_id END,
+  detail = CASE WHEN detail->'vehicles' ?| $1::text[] THEN detail - 'vehicles' ELSE detail END
+WHERE upper(vehicle_id) = ANY($1::text[]) OR detail->'vehicles' ?| $1::text[]
 """
 
 
@@ -111,8 +119,10 @@ async def read_profile(db: Database, owner_id: int) -> Profile | None:
     return None if row is None else Profile(*row)
 
 
-async def remove_owner(connection: Connection, owner: Owner) -> None:
+async def remove_owner(connection: Connection, owner_id: int, name: str) -> None:
     """Remove an owner, his tokens, his vehicles, all that they sent, and his name wherever it stands."""
-    await remove_vehicles(connection, [tuple(row) for row in await connection.fetch(_VEHICLES, owner.key)])
-    await connection.execute(_REMOVE, owner.key)
-    await connection.execute(_REMOVE_NAME, owner.name)
+    vehicles = [tuple(row) for row in await connection.fetch(_VEHICLES, owner_id)]
+    await remove_vehicles(connection, vehicles)
+    await connection.execute(_REMOVE, owner_id)
+    await connection.execute(_REMOVE_NAME, name)
+    await connection.execute(_REMOVE_VEHICLE_IDS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])

@@ -158,6 +158,7 @@ audit: Final = Table(
     Column("vehicle_id", Text, comment="the vehicle that it concerns"),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'")),
     Index("ix_audit_owner_id", "owner_id", "id"),
+    Index("ix_audit_at", "at"),
 )
 
 # What vehicles are told over the HTTP API, and what became of it.

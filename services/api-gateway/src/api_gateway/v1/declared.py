@@ -38,9 +38,13 @@ COMMON: Final[tuple[type[ApiError], ...]] = (
 
 def problems(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     """The errors of a route as its `responses=`, those that every route has among them."""
+    return declare(*COMMON, *errors)
+
+
+def declare(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route as its `responses=`."""
     declared: dict[int | str, dict[str, Any]] = {}
-    found: tuple[type[ApiError], ...] = (*COMMON, *errors)
-    for error in found:
+    for error in errors:
         entry = declared.setdefault(
             error.status,
             {"description": "", "content": {PROBLEM: {"schema": _REFERENCE, "examples": {}}}},

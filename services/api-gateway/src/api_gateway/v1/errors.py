@@ -30,6 +30,22 @@ class PasswordWrong(ApiError):
     meaning = "The password in the body is not the caller's."
 
 
+class SignUpClosed(ApiError):
+    """Nobody makes an account himself at this server."""
+
+    status = 403
+    detail = "Sign-up closed"
+    meaning = "The operator of this server makes the accounts."
+
+
+class NameTaken(ApiError):
+    """Somebody has this name already."""
+
+    status = 409
+    detail = "Name taken"
+    meaning = "Somebody has this name already."
+
+
 class TokenUnknown(ApiError):
     """No token of the caller's has this identifier."""
 

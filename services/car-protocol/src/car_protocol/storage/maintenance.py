@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from ovms.db.audit import end_trail
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.partitions import ensure_partitions, expire_rows
 
@@ -18,8 +19,9 @@ STEP: Final = 2500
 class Maintenance:
     """Runs once a minute; any number of replicas may do it at once."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, audit_days: int) -> None:
         self._pool = pool
+        self._audit_days = audit_days
         self._log = structlog.get_logger("maintenance")
 
     async def run(self) -> None:
@@ -38,3 +40,4 @@ class Maintenance:
             removed = STEP
             while removed == STEP:
                 removed = await expire_rows(connection, datetime.now(UTC), limit=STEP)
+            await end_trail(connection, self._audit_days)

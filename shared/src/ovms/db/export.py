@@ -1,0 +1,131 @@
+"""All that is kept of an owner, row by row, but passwords and what tokens are checked against: nobody needs to read those."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ovms.db.engine import Pool
+
+Row = Mapping[str, Any]
+
+PAGE: Final = 200
+"""Rows read at once: a record may have 64 KiB."""
+
+_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LOWEST: Final = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one kind.
+
+    Args:
+        kind: what each is called.
+        table: where they are from.
+        statement: takes the owner or vehicle, then `place`, then how many to read.
+        first: the lowest place; without one all rows are read at once, since there are few.
+        place: the columns of a row's place.
+    """
+
+    kind: str
+    table: str
+    statement: str
+    first: tuple[Any, ...] = ()
+    place: tuple[str, ...] = ()
+
+
+OF_OWNER: Final = (
+    Part("account", "owners", "SELECT name, email, created_at FROM owners WHERE id = $1"),
+    Part(
+        "token",
+        "api_tokens",
+        "SELECT encode(substr(sha256, 1, 8), 'hex') AS identifier, application, purpose, permit, vehicles, created_at, "
+        "refreshed_at, last_used_at, expires_at FROM api_tokens WHERE owner_id = $1 ORDER BY id",
+    ),
+    Part(
+        "shared_with_you",
+        "shares",
+        "SELECT vehicle_id AS vehicle, permit, shares.created_at, expires_at FROM shares "
+        "JOIN vehicles ON vehicles.id = vehicle WHERE shares.owner_id = $1 ORDER BY vehicle_id",
+    ),
+    Part("autoprovision", "autoprovision", "SELECT key, created_at FROM autoprovision WHERE owner_id = $1 ORDER BY key"),
+    Part(
+        "audit",
+        "audit",
+        "SELECT id, at, actor, means, action, vehicle_id AS vehicle, detail::text AS detail FROM audit "
+        "WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        (0,),
+        ("id",),
+    ),
+)
+
+OF_VEHICLE: Final = (
+    Part("vehicle", "vehicles", "SELECT created_at, paranoid_token <> '' AS paranoid FROM vehicles WHERE id = $1"),
+    Part(
+        "message",
+        "messages",
+        'SELECT code, data, received_at, paranoid, valid FROM messages WHERE vehicle = $1 ORDER BY code COLLATE "C"',
+    ),
+    Part(
+        "share",
+        "shares",
+        "SELECT name AS owner, permit, shares.created_at, expires_at FROM shares JOIN owners ON owners.id = shares.owner_id "
+        "WHERE vehicle = $1 ORDER BY name",
+    ),
+    Part(
+        "subscription",
+        "push_subscriptions",
+        "SELECT app_id, push_type, key_type, key, updated_at FROM push_subscriptions WHERE vehicle = $1 ORDER BY app_id",
+    ),
+    Part(
+        "push",
+        "push_outbox",
+        "SELECT id, app_id, push_type, message, created_at FROM push_outbox "
+        "WHERE vehicle = $1 AND id > $2 ORDER BY id LIMIT $3",
+        (0,),
+        ("id",),
+    ),
+    Part(
+        "record",
+        "history",
+        "SELECT record_type, recorded_at, record_number, data, expires_at FROM history "
+        "WHERE vehicle = $1 AND (record_type, recorded_at, record_number) > ($2, $3, $4) "
+        "ORDER BY record_type, recorded_at, record_number LIMIT $5",
+        ("", _BEGINNING, _LOWEST),
+        ("record_type", "recorded_at", "record_number"),
+    ),
+    Part(
+        "sample",
+        "samples",
+        "SELECT code, recorded_at, data, expires_at FROM samples WHERE vehicle = $1 AND (code, recorded_at) > ($2, $3) "
+        "ORDER BY code, recorded_at LIMIT $4",
+        ("", _BEGINNING),
+        ("code", "recorded_at"),
+    ),
+)
+
+_VEHICLES: Final = 'SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"'
+
+
+async def export(db: Pool, owner_id: int) -> AsyncIterator[tuple[str, Row]]:
+    """The rows, each with its kind. No connection is held while one is used."""
+    for part in OF_OWNER:
+        async for row in _read(db, part, owner_id):
+            yield part.kind, row
+    for vehicle, vehicle_id in await db.fetch(_VEHICLES, owner_id):
+        for part in OF_VEHICLE:
+            async for row in _read(db, part, vehicle):
+                yield part.kind, {"vehicle": vehicle_id, **row}
+
+
+async def _read(db: Pool, part: Part, key: int) -> AsyncIterator[Row]:
+    if not part.place:
+        for row in await db.fetch(part.statement, key):
+            yield dict(row)
+        return
+    place = part.first
+    while rows := await db.fetch(part.statement, key, *place, PAGE):
+        for row in rows:
+            yield dict(row)
+        place = tuple(rows[-1][column] for column in part.place)
