@@ -42,6 +42,14 @@ def ask(url: str, *, trusted: Path | None = None) -> dict[str, object]:
         time.sleep(0.05)
 
 
+def await_track(url: str) -> None:
+    """Wait until the car has been somewhere."""
+    deadline = time.monotonic() + 30
+    while not ask(url)["features"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     """Stacks that the test starts and ends itself; none outlives it."""
@@ -66,6 +74,7 @@ def test_a_first_start_shows_a_car_and_leaves_nothing_behind(make_stack: Callabl
     assert f"{stack.https_url}/api\n" in stack.output
     assert ask(shown[1].replace(stack.http_url, stack.https_url), trusted=stack.certificate)
     assert stack.is_heard_over_tls()
+    await_track(f"{stack.http_url}/api/v1/vehicles/DEMO/track?username=demo&password=demo")
     started = descendants(stack)
     assert len(started) >= 4
 

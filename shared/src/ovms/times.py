@@ -1,7 +1,7 @@
-"""Times as the protocol and the legacy API write and read them: UTC, `YYYY-MM-DD HH:MM:SS`."""
+"""Times: as the protocol and the legacy API write and read them (UTC, `YYYY-MM-DD HH:MM:SS`), and as RFC 3339 does."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 FORMAT: Final = "%Y-%m-%d %H:%M:%S"
@@ -15,6 +15,10 @@ _SPACED: Final = re.compile(
     re.ASCII,
 )
 _COMPACT: Final = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:T?(\d\d)(\d\d)(\d\d))?(?!\d)", re.ASCII)
+
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write_seconds(unix_time: int) -> str:
@@ -42,3 +46,31 @@ def read_since(text: str | None) -> datetime:
         return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, UTC)
     except ValueError:
         return EVERYTHING
+
+
+def read_rfc3339(text: str) -> datetime:
+    """A moment as RFC 3339 writes it, in UTC.
+
+    Raises:
+        ValueError: it is none, or none that Python can tell.
+    """
+    try:
+        if _RFC3339.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("a time as in RFC 3339, such as 2026-11-22T19:00:00Z")
+
+
+def write_micros(moment: datetime) -> int:
+    """A moment as microseconds since 1970."""
+    return (moment - UNIX_EPOCH) // timedelta(microseconds=1)
+
+
+def read_micros(micros: int) -> datetime:
+    """The moment so many microseconds after 1970.
+
+    Raises:
+        OverflowError: Python cannot tell it.
+    """
+    return UNIX_EPOCH + timedelta(microseconds=micros)

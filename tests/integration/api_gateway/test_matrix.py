@@ -100,7 +100,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "GET /api/location/{vehicle_id}": own(LOCATION),
     "GET /api/protocol/{vehicle_id}": own(READ, LOCATION),
     "GET /api/historical/{vehicle_id}": own(HISTORY),
-    "GET /api/historical/{vehicle_id}/{record_type}": own(HISTORY),
+    "GET /api/historical/{vehicle_id}/{record_type}": own(HISTORY, LOCATION),
     "PUT /api/charge/{vehicle_id}": WRONG,
     "DELETE /api/charge/{vehicle_id}": AWAY,
     "PUT /api/lock/{vehicle_id}": AWAY,
@@ -150,6 +150,16 @@ RULES: Final[Mapping[str, Rule]] = {
     "GET /api/v1/account/audit": account(),
     "GET /api/v1/account/export": account(),
     "POST /api/v1/accounts": anybody(403, asks={"json": {"name": "new", "password": "long enough"}}),
+    "GET /api/v1/vehicles/{vehicle_id}/state/history": vehicle(HISTORY),
+    "GET /api/v1/vehicles/{vehicle_id}/location": vehicle(LOCATION),
+    "GET /api/v1/vehicles/{vehicle_id}/charge": vehicle(READ),
+    "GET /api/v1/vehicles/{vehicle_id}/doors": vehicle(READ),
+    "GET /api/v1/vehicles/{vehicle_id}/tyres": vehicle(READ, answer=404),
+    "GET /api/v1/vehicles/{vehicle_id}/history": vehicle(HISTORY),
+    "GET /api/v1/vehicles/{vehicle_id}/history/{record_type}": vehicle(HISTORY, LOCATION),
+    "GET /api/v1/vehicles/{vehicle_id}/track": vehicle(LOCATION, HISTORY),
+    "GET /api/v1/vehicles/{vehicle_id}/notifications": vehicle(HISTORY),
+    "GET /api/v1/vehicles/{vehicle_id}/traffic": vehicle(READ),
 }
 
 

@@ -35,8 +35,9 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
-from api_gateway.v1 import account, leaving, links, registration, shares, sign_up, trails
+from api_gateway.v1 import account, leaving, links, readings, registration, shares, sign_up, track, trails
 from api_gateway.v1 import commands as typed_commands
+from api_gateway.v1 import history as typed_history
 from api_gateway.v1 import state as typed_state
 from api_gateway.v1 import tokens as account_tokens
 from api_gateway.v1 import vehicles as typed_vehicles
@@ -103,6 +104,9 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(token.router)
     app.include_router(mqapi.router)
     app.include_router(typed_state.router)
+    app.include_router(readings.router)
+    app.include_router(typed_history.router)
+    app.include_router(track.router)
     app.include_router(typed_vehicles.router)
     app.include_router(account.router)
     app.include_router(leaving.router)

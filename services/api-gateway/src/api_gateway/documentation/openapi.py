@@ -34,6 +34,7 @@ TAGS: Final = (
     {"name": "vehicles", "description": "Your vehicles, and connecting to one."},
     {"name": "state", "description": "What a vehicle sent last."},
     {"name": "typed state", "description": "`/api/v1`: numbers with units, RFC 3339 times, refusals as problems (RFC 9457)."},
+    {"name": "typed history", "description": "`/api/v1`: what a vehicle recorded, and where it was; pages, CSV, GeoJSON, GPX."},
     {"name": "account", "description": "Yourself: tokens, and what was done in your name."},
     {"name": "typed commands", "description": "What a vehicle is told to do, in its order, and what becomes of it."},
     {"name": "control", "description": "What a vehicle is told to do; it must be connected, and answers itself."},

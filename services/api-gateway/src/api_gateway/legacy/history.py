@@ -12,8 +12,10 @@ from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRigh
 from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
+from ovms.auth.rights import LOCATION
 from ovms.db.accounts import OwnedVehicle, find_vehicle
 from ovms.db.history import read_records, summarise
+from ovms.records.logs import tells_where
 from ovms.times import read_since, write_time
 
 router = APIRouter(prefix="/api/historical", tags=["history"])
@@ -63,6 +65,8 @@ async def records(
 ) -> Response:
     """Return the history records of one type as the car sent them."""
     vehicle = await _owned(resources, caller, vehicle_id)
+    if tells_where(record_type) and not caller.may(LOCATION):
+        raise InsufficientRights
     found = await read_records(resources.pool, vehicle.key, record_type, read_since(since))
     return json_answer(
         [

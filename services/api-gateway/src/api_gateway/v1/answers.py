@@ -14,14 +14,11 @@ _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_
 _JSON: Final = (b"content-type", b"application/json")
 
 _NO_STORE: Final = (b"cache-control", b"no-store")
-_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Location, RateLimit, RateLimit-Policy")
+_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Link, Location, RateLimit, RateLimit-Policy")
 
 # What is answered is one caller's, and newer the next time: it may be kept, but not used unasked.
-HEADERS: Final = (
-    (b"cache-control", b"private, no-cache"),
-    (b"vary", b"Authorization, Cookie"),
-    _EXPOSED,
-)
+VARY: Final = ((b"vary", b"Authorization, Cookie, Accept"), _EXPOSED)
+HEADERS: Final = ((b"cache-control", b"private, no-cache"), *VARY)
 
 
 def json_body(value: Any) -> bytes:

@@ -104,6 +104,11 @@ class InvalidRequest(ApiError):
         return cls({"pointer": f"#/{name}", "detail": detail})
 
     @classmethod
+    def of_query(cls, name: str, detail: str) -> "InvalidRequest":
+        """What is wrong with one parameter of the query."""
+        return cls({"pointer": f"#/query/{name}", "detail": detail})
+
+    @classmethod
     def from_faults(cls, faults: Sequence[Mapping[str, Any]]) -> "InvalidRequest":
         """What pydantic found."""
         return cls(*({"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults))
@@ -113,3 +118,19 @@ def _pointer(place: Sequence[str | int]) -> str:
     """Where in the body or, with its kind before it, which parameter: a JSON pointer (RFC 6901) as a fragment."""
     _, *steps = place if place and place[0] == "body" else ("", *place)
     return "#" + "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+class NothingReceived(ApiError):
+    """The vehicle never sent what is asked for."""
+
+    status = 404
+    detail = "Nothing received"
+    meaning = "The vehicle has not sent this yet."
+
+
+class NotAcceptable(ApiError):
+    """The caller takes none of the forms that the answer can have."""
+
+    status = 406
+    detail = "Not acceptable"
+    meaning = "The answer has none of the forms that Accept names."
