@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     webhook_private: bool = Field(False, description="let web hooks lead to private addresses, and over HTTP there")
 
     state_tick: float = Field(0.03, description="how often what cars sent is written")
-    publish_tick: float = Field(0.02, description="how often what cars sent is published")
+    publish_tick: float = Field(0.02, description="the most that what cars sent waits to be published; less where it is little")
     database_connections: int = Field(4, description="connections to PostgreSQL")
     login_connections: int = Field(2, ge=1, description="more of them, for logins alone: whatever holds the others up")
     known_vehicles: int = Field(20_000, ge=0, description="vehicles remembered, to log in while PostgreSQL is away")

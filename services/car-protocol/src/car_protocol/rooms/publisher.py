@@ -1,4 +1,7 @@
-"""Publishes what cars send, and what replicas tell each other, on Redis: on a tick all of them go out in one write.
+"""Publishes what cars send, and what replicas tell each other, on Redis: what has come meanwhile goes out in one write.
+
+A write costs as much for one publication as for a hundred, so after each there is a pause: the longer, the more it has carried.
+A replica with little to say says it at once; one with much to say spends its time on other things.
 
 The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
 Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted.
@@ -15,6 +18,8 @@ from redis.exceptions import RedisError
 from car_protocol.rooms.hub import Room
 from ovms.bus.channels import messages_channel
 
+PAUSE_A_PUBLICATION: Final = 0.0002
+"""Seconds of pause for each that went out, up to the tick: at 5000 a second and more it is the tick."""
 RETRY_AFTER: Final = 0.5
 SEND_TIMEOUT: Final = 5.0
 
@@ -29,12 +34,32 @@ def _head(channel: bytes) -> bytes:
     return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(channel), channel)
 
 
+class Pause:
+    """How long to wait with the next write.
+
+    Args:
+        most: seconds.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._until = 0.0
+
+    def begin(self, now: float, count: int) -> None:
+        """So many publications go out."""
+        self._until = now + min(self._most, count * PAUSE_A_PUBLICATION)
+
+    def left(self, now: float) -> float:
+        """Seconds; none is left where there was nothing to publish for a while."""
+        return max(0.0, self._until - now)
+
+
 class Publisher:
     """Collects publications and writes them.
 
     Args:
         client: gives the connection.
-        tick: seconds to collect before writing.
+        tick: the most seconds between one write and the next, and so the most that a publication waits.
         limit: bytes that may wait.
     """
 
@@ -76,13 +101,15 @@ class Publisher:
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
-        pool = self._client.connection_pool
+        pool, loop = self._client.connection_pool, asyncio.get_running_loop()
         connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             await connection.send_command("CLIENT", "REPLY", "OFF")
+            pause = Pause(self._tick)
             while True:
                 await self._work.wait()
-                await asyncio.sleep(self._tick)
+                await asyncio.sleep(pause.left(loop.time()))
+                pause.begin(loop.time(), len(self._waiting))
                 await self._flush(connection.send_packed_command)
         finally:
             # It answers nothing any more, so nobody else may use it.
