@@ -52,6 +52,10 @@ class SignIn:
         mark = self._mark(credential)
         return not self._remembered.was_right(mark) and mark not in self._under_way
 
+    async def stands(self, login: Login) -> bool:
+        """Whether what was right once is so still: a password may be changed, a token revoked or expired."""
+        return await self._standing.ask((login.owner_id, login.proof))
+
     def _mark(self, credential: Credential) -> bytes:
         match credential:
             case Password(user, secret):

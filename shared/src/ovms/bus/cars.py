@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from ovms.bus.channels import replica_channel
 from ovms.bus.presence import Presence
-from ovms.bus.replicas import Address, ToPeer, read_word, to_car
+from ovms.bus.replicas import Address, ToPeer, Written, read_word, to_car, unwritten
 from ovms.bus.subscriptions import Listener, Subscriptions
 
 MOST_QUESTIONS: Final = 10_000
@@ -51,6 +51,7 @@ class Cars:
         self._channel = replica_channel(self._name)
         self._numbers = itertools.count(1)
         self._questions: dict[int, asyncio.Queue[bytes]] = {}
+        self._unwritten: dict[int, asyncio.Future[Written]] = {}
         self._can_hear = asyncio.Event()
         subscriptions.hear(self._channel.encode(), Listener(self._heard, self._can_hear.set))
 
@@ -84,6 +85,27 @@ class Cars:
             return await _collect(answers, is_last, within)
         finally:
             del self._questions[number]
+
+    async def unwritten(self, replica: str, vehicle: int, *, within: float) -> Written | None:
+        """Ask a replica what it has not written yet of a vehicle's state; None where it does not tell in time.
+
+        The answer comes after all that the replica has published before.
+        """
+        if len(self._unwritten) >= MOST_QUESTIONS:
+            return None
+        number = next(self._numbers)
+        answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._unwritten[number] = answer
+        try:
+            async with asyncio.timeout(within):
+                await self._can_hear.wait()
+                if not await self._redis.publish(replica_channel(replica), unwritten(vehicle, self._name, number)):
+                    return None
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._unwritten[number]
 
     async def _check_hearing(self) -> None:
         # Redis may have been away a moment ago: a car must not be told what to do where nobody would hear what it says of it.
@@ -125,6 +147,9 @@ class Cars:
             case ToPeer(number, message):
                 if (answers := self._questions.get(number)) is not None and not answers.full():
                     answers.put_nowait(message)
+            case Written(number) as told:
+                if (answer := self._unwritten.get(number)) is not None and not answer.done():
+                    answer.set_result(told)
 
 
 async def _collect(answers: asyncio.Queue[bytes], is_last: IsLast, within: float) -> list[bytes]:

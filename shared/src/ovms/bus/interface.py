@@ -92,7 +92,7 @@ MESSAGES: Final = Channel(
         ),
     ),
     publishers=(_CAR,),
-    subscribers=(_CAR,),
+    subscribers=(_CAR, _GATEWAY),
     is_public=True,
 )
 
@@ -138,7 +138,7 @@ PEERS: Final = Channel(
         ),
     ),
     publishers=(_CAR, _GATEWAY),
-    subscribers=(_CAR,),
+    subscribers=(_CAR, _GATEWAY),
     is_public=True,
 )
 
@@ -223,8 +223,8 @@ REPLICA: Final = Channel(
             (_QUESTION, Field("told", _UNWRITTEN, "JSON", _UNWRITTEN_EXAMPLE)),
         ),
     ),
-    publishers=(_CAR,),
-    subscribers=(_CAR,),
+    publishers=(_CAR, _GATEWAY),
+    subscribers=(_CAR, _GATEWAY),
 )
 
 GROUP: Final = Channel(

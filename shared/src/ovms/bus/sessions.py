@@ -117,6 +117,10 @@ class Sessions:
         fields = await self._nodes.at(key, lambda node: self._renew(keys=[key], args=arguments, client=node))
         return None if fields is None else _vehicles(fields)
 
+    async def prolong(self, session_id: str) -> None:
+        """Let the session's time begin anew, where it has not ended."""
+        await self._redis.pexpire(session_key(session_id), self._milliseconds)
+
     async def leave(self, session_id: str, vehicle_id: str) -> None:
         """Forget that the session is connected to a vehicle."""
         key = session_key(session_id)
