@@ -23,3 +23,23 @@ def test_origins(setting: str, origin: str | None, headers: list[tuple[bytes, by
     origins = Origins(setting)
     assert list(origins.headers(origin)) == headers
     assert origins.allow(origin) is allowed
+
+
+@pytest.mark.parametrize(
+    ("origin", "counts"),
+    [
+        (None, True),
+        ("https://api.example", True),
+        ("https://app.example", True),
+        ("https://elsewhere.example", False),
+        ("https://api.example.elsewhere", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+def test_a_cookie_counts_from_pages_of_this_server_and_those_that_are_listed(origin: str | None, counts: bool) -> None:
+    assert Origins("*, https://app.example").allow_cookie(origin, "api.example") == counts
+
+
+def test_without_a_host_no_page_is_of_this_server() -> None:
+    assert not Origins("*").allow_cookie("https://api.example", None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from api_gateway.edge.requests import Requests
+from api_gateway.edge.requests import Requests, allow_any_time
 from api_gateway.logs import make_log
 from api_gateway.metrics import Metrics
 
@@ -66,3 +66,30 @@ async def test_strange_methods_are_counted_together() -> None:
     metrics.count("FOO", "/x", 404, 0.1)
     labels = {"method": "other", "route": "/x", "status": "404"}
     assert metrics.registry.get_sample_value("ovms_gateway_request_seconds_count", labels) == 1
+
+
+async def test_a_call_may_last_as_long_as_it_likes() -> None:
+    async def long(scope: Scope, receive: Receive, send: Send) -> None:
+        allow_any_time(scope)
+        await asyncio.sleep(0.02)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    sent, _ = await answers(long, deadline=0.01)
+    assert sent[0]["status"] == 200
+
+
+async def test_a_fault_of_a_websocket_is_logged_and_closes_it() -> None:
+    sent: list[Message] = []
+    log = io.BytesIO()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        raise RuntimeError("a fault")
+
+    await Requests(faulty, make_log("info", log), None)({"type": "websocket", "path": "/x"}, nothing, send)
+    assert sent == [{"type": "websocket.accept"}, {"type": "websocket.close", "code": 1011}]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["event"], line.get("status")) for line in lines] == [("request failed", None), ("request", 101)]

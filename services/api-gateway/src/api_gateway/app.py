@@ -35,7 +35,7 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
-from api_gateway.v1 import account, leaving, links, readings, registration, shares, sign_up, track, trails
+from api_gateway.v1 import account, events, leaving, links, readings, registration, shares, sign_up, sockets, track, trails
 from api_gateway.v1 import commands as typed_commands
 from api_gateway.v1 import history as typed_history
 from api_gateway.v1 import state as typed_state
@@ -53,6 +53,7 @@ class State(TypedDict):
     """What the lifespan hands to every request."""
 
     resources: Resources
+    drain: Callable[[], None]
 
 
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[State]]
@@ -90,7 +91,7 @@ def _lifespan(settings: Settings, sealer: Sealer, log: Any) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with open_resources(settings, sealer, log) as resources:
-            yield State(resources=resources)
+            yield State(resources=resources, drain=resources.streams.drain)
 
     return lifespan
 
@@ -118,6 +119,8 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(links.router)
     app.include_router(page.make_router())
     app.include_router(typed_commands.router)
+    app.include_router(events.router)
+    app.router.routes.extend(sockets.routes())
     app.include_router(control.make_router())
     app.include_router(health.router)
     add_pages(app)

@@ -20,7 +20,11 @@ from api_gateway.commands.kinds import ALL_KINDS
 from api_gateway.commands.wakers import Wakers
 from api_gateway.connections import Connections
 from api_gateway.edge.addresses import Proxies, read_networks
+from api_gateway.edge.cors import Origins
 from api_gateway.edge.limits import Buckets, Limits
+from api_gateway.live.attendance import Attendances
+from api_gateway.live.hub import Hub
+from api_gateway.live.streams import Streams
 from api_gateway.settings import Settings
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
@@ -74,6 +78,9 @@ class Resources:
     sign_ups: Buckets | None
     """None: nobody makes an account himself."""
     sealer: Sealer
+    streams: Streams
+    attendances: Attendances
+    origins: Origins
     answer_within: float
     """Seconds that a call waits for a car."""
     clock: Callable[[], float]
@@ -111,13 +118,14 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
         door = Door(sign_in, LoginDelays(free=FREE), time.monotonic)
         authenticator = Authenticator(sessions, door)
         subscriptions = Subscriptions(client, log)
-        wakers = Wakers(subscriptions)
+        cars = Cars(client, presence, subscriptions)
+        wakers = Wakers(subscriptions.party())
         dispatcher = Dispatcher(
             name=secrets.token_hex(8),
             kinds=ALL_KINDS,
             pool=pool,
             client=client,
-            cars=Cars(client, presence, subscriptions),
+            cars=cars,
             presence=presence,
             wakers=wakers,
             sealer=sealer,
@@ -126,7 +134,8 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
             log=log,
         )
         commands = CommandDesk(pool, presence, sealer, dispatcher, wakers, settings.timeout_answer)
-        working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher)]
+        hub = Hub(pool, presence, cars, subscriptions.party(), time.time, log)
+        working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher, hub)]
         try:
             yield Resources(
                 pool=pool,
@@ -142,6 +151,9 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
                 commands=commands,
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
                 sealer=sealer,
+                streams=Streams(hub, most=settings.event_streams, most_of_caller=settings.event_streams_of_caller),
+                attendances=Attendances(hub, authenticator, sessions, presence, settings.event_heartbeat),
+                origins=Origins(settings.cors_origins),
                 answer_within=settings.timeout_answer,
                 clock=time.time,
             )

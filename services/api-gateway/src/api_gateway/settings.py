@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     sign_up: bool = Field(False, description="Whether everybody may make an account")
     rate_limit: int = Field(6000, ge=0, description="Calls of /api/v1 a minute with one credential; 0: no limit")
     rate_limit_legacy: int = Field(120_000, ge=0, description="The same of the legacy /api")
+    event_heartbeat: float = Field(
+        15, gt=0, description="Seconds between signs of life on a stream of events, and between looks at who may have it"
+    )
+    event_streams: int = Field(5000, ge=1, description="Streams of events that may be open in one process")
+    event_streams_of_caller: int = Field(50, ge=1, description="Of those, with one password or API token")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Prometheus metrics; worker k (from 0) has this plus k; unset: none"

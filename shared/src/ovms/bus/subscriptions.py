@@ -37,20 +37,33 @@ class Subscriptions:
 
     def __init__(self, client: redis.asyncio.Redis, log: Any = None) -> None:
         self._pool = client.connection_pool
-        self._listeners: dict[bytes, Listener] = {}
+        self._listeners: dict[bytes, dict[object, Listener]] = {}
+        """By channel, and by the party that each is of."""
+        self._untold: dict[bytes, set[object]] = {}
+        """The parties that have not been told yet that a channel is heard."""
         self._changed: set[bytes] = set()
         self._work = asyncio.Event()
         self._log = log or structlog.get_logger("subscriptions")
 
-    def hear(self, channel: bytes, listener: Listener) -> None:
-        """Call a listener for a channel from soon on, in place of any other; it is told when that is."""
-        self._listeners[channel] = listener
+    def party(self) -> "Party":
+        """For a part that hears channels which other parts may hear as well."""
+        return Party(self)
+
+    def hear(self, channel: bytes, listener: Listener, party: object = None) -> None:
+        """Call a listener for a channel from soon on, in place of any other of its party; it is told when that is."""
+        self._listeners.setdefault(channel, {})[party] = listener
+        self._untold.setdefault(channel, set()).add(party)
         self._note(channel)
 
-    def leave(self, channel: bytes) -> None:
+    def leave(self, channel: bytes, party: object = None) -> None:
         """Hear a channel no more."""
-        if self._listeners.pop(channel, None) is not None:
-            self._note(channel)
+        listeners = self._listeners.get(channel, {})
+        if listeners.pop(party, None) is not None:
+            self._untold.get(channel, set()).discard(party)
+            if not listeners:
+                del self._listeners[channel]
+                self._untold.pop(channel, None)
+                self._note(channel)
 
     def _note(self, channel: bytes) -> None:
         self._changed.add(channel)
@@ -69,6 +82,7 @@ class Subscriptions:
     async def _run_connected(self) -> None:
         connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         self._changed = set(self._listeners)
+        self._untold = {channel: set(listeners) for channel, listeners in self._listeners.items()}
         self._work.set()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -92,18 +106,35 @@ class Subscriptions:
         while True:
             # math.inf: without an end; None would be the client's time limit.
             kind, channel, body = await connection.read_response(timeout=math.inf, push_request=True)
-            if listener := self._listeners.get(channel):  # else it has just been left
-                self._tell(listener, kind, channel, body)
-
-    def _tell(self, listener: Listener, kind: bytes, channel: bytes, body: bytes) -> None:
-        try:
+            listeners = self._listeners.get(channel, {})  # none, where it has just been left
             if kind == b"message":
-                listener.heard(body)
+                for listener in tuple(listeners.values()):
+                    self._tell(listener, channel, body)
             elif kind == b"subscribe":
-                listener.subscribed()
+                for party in self._untold.pop(channel, ()):
+                    listeners[party].subscribed()
+
+    def _tell(self, listener: Listener, channel: bytes, body: bytes) -> None:
+        try:
+            listener.heard(body)
         except ValueError as error:
             # Somebody publishes what he should not: no reason to hear nobody any more.
             self._log.warning("a message on Redis is malformed", channel=repr(channel), reason=str(error))
+
+
+class Party:
+    """The subscriptions of one part, which takes no notice of what others hear."""
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+
+    def hear(self, channel: bytes, listener: Listener) -> None:
+        """Call a listener for a channel from soon on, in place of any other of this part."""
+        self._subscriptions.hear(channel, listener, self)
+
+    def leave(self, channel: bytes) -> None:
+        """Hear a channel no more."""
+        self._subscriptions.leave(channel, self)
 
 
 async def _send(connection: Any, command: str, channels: Sequence[bytes]) -> None:

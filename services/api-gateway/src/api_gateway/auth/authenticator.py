@@ -40,7 +40,7 @@ class Caller:
 
 
 class Authenticator:
-    """Finds the caller of a request."""
+    """Finds the caller of a request, or of a connection."""
 
     def __init__(self, sessions: Sessions, door: Door) -> None:
         self._sessions = sessions
@@ -62,3 +62,22 @@ class Authenticator:
         if found is None or not grants_anything(found.permit):
             raise AuthenticationFailed
         return Caller(found, None)
+
+    async def sign_in(self, authorization: str) -> Caller:
+        """The caller with this Authorization header.
+
+        Raises:
+            AuthenticationFailed, Overloaded: as `authenticate`.
+        """
+        return await self.authenticate([(b"authorization", authorization.encode("latin-1", "replace"))], b"")
+
+    async def check_standing(self, caller: Caller) -> None:
+        """Look whether a caller who has been found is one still.
+
+        Raises:
+            AuthenticationFailed: his session has ended, or his password or token is one no more.
+        """
+        if caller.session is not None and await self._sessions.read(caller.session) is None:
+            raise AuthenticationFailed
+        if not await self._sign_in.stands(caller.login):
+            raise AuthenticationFailed

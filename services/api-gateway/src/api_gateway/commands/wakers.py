@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ovms.bus.subscriptions import Listener, Subscriptions
+from ovms.bus.subscriptions import Listener, Party
 
 Wake = Callable[[], None]
 
@@ -11,7 +11,7 @@ Wake = Callable[[], None]
 class Wakers:
     """Calls back at whatever comes on a channel, and when it begins to be heard: it may have come just before."""
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
+    def __init__(self, subscriptions: Party) -> None:
         self._subscriptions = subscriptions
         self._waiting: dict[str, list[Wake]] = {}
 

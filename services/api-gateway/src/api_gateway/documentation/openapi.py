@@ -37,6 +37,7 @@ TAGS: Final = (
     {"name": "typed history", "description": "`/api/v1`: what a vehicle recorded, and where it was; pages, CSV, GeoJSON, GPX."},
     {"name": "account", "description": "Yourself: tokens, and what was done in your name."},
     {"name": "typed commands", "description": "What a vehicle is told to do, in its order, and what becomes of it."},
+    {"name": "live", "description": "What vehicles send, as it comes."},
     {"name": "control", "description": "What a vehicle is told to do; it must be connected, and answers itself."},
     {"name": "history", "description": "What a vehicle recorded over time."},
     {"name": "mqtt", "description": "For an MQTT broker that asks this server who its users are."},

@@ -33,6 +33,13 @@ class Origins:
             return (vary,)
         return ((b"access-control-allow-origin", origin.encode("latin-1")), vary)
 
+    def allow_cookie(self, origin: str | None, host: str | None) -> bool:
+        """Whether a session cookie counts that comes with this origin, where the browser does not keep the answer from it.
+
+        Not for `*`: that are pages that call without cookies.
+        """
+        return origin is None or origin in self._listed or origin.partition("://")[2] == host
+
     def allow(self, origin: str | None) -> bool:
         """Whether pages of this origin may call."""
         return origin is not None and (self.any or origin in self._listed)

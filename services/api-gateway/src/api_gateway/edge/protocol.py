@@ -5,16 +5,21 @@ Outwards: `Set-Cookie` is spelled so, where uvicorn writes names in lower case: 
 """
 
 import asyncio
+import re
 from typing import Any, ClassVar, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api_gateway.edge.heads import end_of_head, mend
+from api_gateway.edge.websocket import ABORT
 
 MAX_HEAD: Final = 16 * 1024
 MAX_BODY: Final = 1024 * 1024
 LINGER: Final = 2.0
+
+# Where a WebSocket may be asked for; elsewhere the wish is passed over.
+_WEBSOCKETS: Final = re.compile(rb"/api/v1/(?:vehicles/[^/?]+/)?events(?:\?|\Z)")
 
 _REASONS: Final = {
     400: b"Bad Request",
@@ -53,7 +58,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._body_left = 0
         self._chunked = False
         self._body_size = 0
-        self._head_done = False
+        self._is_left = False
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._spelled: _Spelled | None = None
@@ -92,6 +97,10 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._deadline:
             self._expect_nothing()
         self._feed(mend(data[:end]) if end < len(data) else mend(data))
+        if self._is_left:
+            if end < len(data):  # it talks before it is told that it may
+                self.transport.abort()
+            return b""
         if self._body_left or self._chunked:
             self._expect_by(self.body_timeout)
         return data[end:]
@@ -118,8 +127,10 @@ class EdgeProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # No protocol to change to: the request is answered as HTTP/1.1 and the connection ends with it.
-            if self.cycle is not None:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            elif self.cycle is not None:
+                # No protocol to change to: the request is answered as HTTP/1.1 and the connection ends with it.
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self._refuse(400)
@@ -137,11 +148,25 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._body_left > MAX_BODY:
             self._refuse(413)
             return
+        self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
         self.cycle.transport = self._spelled  # type: ignore[assignment]
         if self._chunked or self.parser.should_upgrade():
             # Where the next head begins is not seen here then, so there is none.
             self.cycle.keep_alive = False
+
+    def _should_upgrade(self) -> bool:
+        """Whether the request begins a WebSocket: no answer may be under way on the connection, nor a body come."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        has_body = self._body_left or self._chunked
+        return bool(is_idle and not has_body and _WEBSOCKETS.match(self.url) and super()._should_upgrade())
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the protocol of WebSockets."""
+        self._is_left = True
+        super().handle_websocket_upgrade()
 
     def on_body(self, body: bytes) -> None:
         """Count what a chunked request sends."""

@@ -17,6 +17,10 @@ from api_gateway.refusals import refusal
 DEADLINE: Final = 25.0
 UNKNOWN_ROUTE: Final = "-"
 LIMIT: Final = "ovms.limit"
+CLOSED_BY_A_FAULT: Final = 1011
+
+# What the first answer to a WebSocket's handshake means as a status.
+_STATUSES: Final = {"websocket.accept": 101, "websocket.close": 403}
 
 
 def allow_longer(scope: Scope, seconds: float) -> None:
@@ -24,6 +28,12 @@ def allow_longer(scope: Scope, seconds: float) -> None:
     limit: asyncio.Timeout = scope[LIMIT]
     if (when := limit.when()) is not None:
         limit.reschedule(when + seconds)
+
+
+def allow_any_time(scope: Scope) -> None:
+    """Let a request take as long as it lasts."""
+    limit: asyncio.Timeout = scope[LIMIT]
+    limit.reschedule(None)
 
 
 class Requests:
@@ -36,6 +46,9 @@ class Requests:
         self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,8 +75,26 @@ class Requests:
         finally:
             self._note(scope, status, time.perf_counter() - began)
 
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 0
+        began = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if not status:
+                status = _STATUSES.get(message["type"]) or message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001  the edge, as above
+            self._log.error("request failed", route=_route(scope), exc_info=error)
+            await send({"type": "websocket.close", "code": CLOSED_BY_A_FAULT})
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route = scope["method"], _route(scope)
+        method, route = scope.get("method", "GET"), _route(scope)
         self._log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
         if self._metrics is not None:
             self._metrics.count(method, route, status, seconds)

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api_gateway.edge.protocol import EdgeProtocol
+from api_gateway.edge.websocket import EdgeWebSocket
 from ovms.listening import let_in_who_waits
 from ovms.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Tls
 
@@ -22,6 +23,10 @@ KEEP_ALIVE: Final = 30
 GRACE: Final = 10
 LAST_REQUESTS: Final = 0.05
 BACKLOG: Final = 2048
+MAX_FRAME: Final = 16 * 1024
+"""What a client may say in one message of a WebSocket, bytes."""
+DRAIN: Final = "drain"
+"""Under this name the lifespan may leave a function in its state, to be called when the server is told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Server(uvicorn.Server):
         """Let nobody in any more, answer whoever has asked, and end."""
         if self._watch is not None:
             self._watch.cancel()
+        self.lifespan.state.get(DRAIN, lambda: None)()
         await let_in_who_waits([listening for server in self.servers for listening in server.sockets])
         for server in self.servers:
             server.close()
@@ -126,7 +132,9 @@ def make_server(
         uvicorn.Config(
             app,
             http=protocol,
-            ws="none",
+            ws=EdgeWebSocket,
+            ws_max_size=MAX_FRAME,
+            ws_per_message_deflate=False,
             loop="uvloop",
             lifespan="on",
             log_config=None,

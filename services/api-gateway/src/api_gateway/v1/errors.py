@@ -134,3 +134,12 @@ class NotAcceptable(ApiError):
     status = 406
     detail = "Not acceptable"
     meaning = "The answer has none of the forms that Accept names."
+
+
+class TooManyStreams(ApiError):
+    """The caller has as many streams open as one credential may."""
+
+    status = 429
+    detail = "Too many streams"
+    meaning = "The caller has too many streams open; try again after Retry-After seconds, or when one has ended."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}

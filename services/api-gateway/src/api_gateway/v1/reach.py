@@ -11,6 +11,7 @@ from api_gateway.dependencies import CallerDep, ResourcesDep
 from api_gateway.errors import InsufficientRights
 from api_gateway.v1.errors import VehicleUnknown
 from ovms.auth.rights import CONTROL, HISTORY, LOCATION, READ, allows
+from ovms.db.engine import Pool
 from ovms.db.reach import Reached, find_reached
 from ovms.identity import VEHICLE_ID
 
@@ -38,18 +39,23 @@ def reaching(*scopes: str) -> Callable[..., Awaitable[Reach]]:
     """
 
     async def reach(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Reach:
-        if not all(caller.may(scope) for scope in scopes):
-            raise InsufficientRights
-        if not VEHICLE_ID.match(vehicle_id) or not caller.login.reaches(vehicle_id):
-            raise VehicleUnknown
-        if (vehicle := await find_reached(resources.pool, caller.owner_id, vehicle_id)) is None:
-            raise VehicleUnknown
-        found = Reach(caller, vehicle)
-        if not all(found.may(scope) for scope in scopes):
-            raise InsufficientRights
-        return found
+        return await find_reach(resources.pool, caller, vehicle_id, *scopes)
 
     return reach
+
+
+async def find_reach(db: Pool, caller: Caller, vehicle_id: str, *scopes: str) -> Reach:
+    """What a caller reaches under this id, where he may all that these scopes stand for; raises as `reaching` says."""
+    if not all(caller.may(scope) for scope in scopes):
+        raise InsufficientRights
+    if not VEHICLE_ID.match(vehicle_id) or not caller.login.reaches(vehicle_id):
+        raise VehicleUnknown
+    if (vehicle := await find_reached(db, caller.owner_id, vehicle_id)) is None:
+        raise VehicleUnknown
+    found = Reach(caller, vehicle)
+    if not all(found.may(scope) for scope in scopes):
+        raise InsufficientRights
+    return found
 
 
 Readable = Annotated[Reach, Depends(reaching(READ))]

@@ -1,0 +1,1 @@
+"""Live events: what vehicles send, to everybody who watches them over HTTP or a WebSocket."""
