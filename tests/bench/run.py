@@ -15,7 +15,7 @@ from typing import Final, ParamSpec, Self, TypeVar
 from bench import limits
 from bench.fleet import accounts
 from bench.idle import measure_bare_idle, measure_idle
-from bench.latency import Latency, measure_latency
+from bench.latency import Latency, measure_event_latency, measure_latency
 from bench.logins import measure_logins
 from bench.machine import facts
 from bench.messages import MessageRun, measure_messages
@@ -51,6 +51,8 @@ FULL: Final = Size(
 SHORT: Final = Size(
     cars=100, rounds=10, logins=500, idle=500, request_seconds=0.5, latency_cars=50, latency_seconds=1.0, time_limit=20.0
 )
+EVENTS_WITHIN: Final = 20_000
+"""Microseconds from a car to an event stream, 99 of 100."""
 LATENCY_RATE: Final = 5.0
 """Messages a car a second."""
 
@@ -71,7 +73,7 @@ def measure(size: Size) -> Report:
             messages = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
             requests, length = elsewhere.call(_measure_status, stack, size.request_seconds)
             logins = elsewhere.call(measure_logins, stack.v2_ports, accounts(size.logins))
-        with running_stack(max(size.logins, size.cars + 2 * size.latency_cars), workers=2) as stack:
+        with running_stack(max(size.logins, size.cars + 3 * size.latency_cars), workers=2) as stack:
             of_two, notes = _second_worker(elsewhere, stack, size, messages.rate, logins)
         decoding = elsewhere.call(limits.decoding, size.cars, size.rounds)
         cryptography = elsewhere.call(limits.login_cryptography, size.logins)
@@ -121,6 +123,7 @@ def _second_worker(
     """What two workers do, beside what one did, and how far it is from one to the other."""
     of_two = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
     here, there = (elsewhere.call(_measure_latency, stack, size, worker) for worker in (0, 1))
+    events = elsewhere.call(_measure_event_latency, stack, size)
     logins_of_two = elsewhere.call(measure_logins, stack.v2_ports, accounts(size.logins))
     figures = [
         Figure("messages, with a second worker", of_two.rate, "messages/s", None, messages, "one worker"),
@@ -129,6 +132,8 @@ def _second_worker(
         Figure("car to app, 99 of 100 within", here.ninety_nine, "µs"),
         Figure("  app elsewhere, 50 of 100", there.half, "µs", None, here.half, "on the same replica"),
         Figure("  app elsewhere, 99 of 100", there.ninety_nine, "µs", None, here.ninety_nine, "on the same replica"),
+        Figure("car to event stream, 50 of 100", events.half, "µs"),
+        Figure("car to event stream, 99 of 100", events.ninety_nine, "µs", EVENTS_WITHIN),
     ]
     return figures, _notes(of_two, ", second worker")
 
@@ -149,6 +154,12 @@ def _measure_latency(stack: Stack, size: Size, worker: int) -> Latency:
     first = size.cars + worker * size.latency_cars
     cars = accounts(first + size.latency_cars)[first:]
     return measure_latency(stack.v2_ports[0], stack.v2_ports[worker], cars, LATENCY_RATE, size.latency_seconds)
+
+
+def _measure_event_latency(stack: Stack, size: Size) -> Latency:
+    first = size.cars + 2 * size.latency_cars
+    cars = accounts(first + size.latency_cars)[first:]
+    return measure_event_latency(stack.v2_ports[0], stack.http_port, cars, LATENCY_RATE, size.latency_seconds)
 
 
 def _measure_status(stack: Stack, seconds: float) -> tuple[float, int]:

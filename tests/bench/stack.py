@@ -76,6 +76,7 @@ def running_stack(vehicles: int, *, workers: int = 1) -> Iterator[Stack]:
             "OVMS_DATABASE_URL": postgres.url,
             "OVMS_REDIS_URL": valkey.url,
             "OVMS_SECRET_KEYS": keys,
+            "OVMS_EVENT_STREAMS_OF_CALLER": str(vehicles),
         }
         car_protocols = []
         for v2_port, health_port in zip(v2_ports, health_ports, strict=True):

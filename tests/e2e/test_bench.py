@@ -25,10 +25,12 @@ def test_the_short_form_gives_a_figure_on_every_line(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     figures = json.loads(written.read_text())["figures"]
-    assert len(figures) == 10
+    assert len(figures) == 12
     assert all(figure["value"] > 0 for figure in figures)
     assert [figure["name"] for figure in figures if not figure["limit"]] == [
         "car to app, 50 of 100 within",
         "car to app, 99 of 100 within",
+        "car to event stream, 50 of 100",
+        "car to event stream, 99 of 100",
     ]
     assert all(figure["name"] in done.stdout for figure in figures)
