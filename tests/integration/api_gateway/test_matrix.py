@@ -13,6 +13,7 @@ import pytest
 
 from api_gateway.app import make_api
 from api_gateway.documentation.openapi import make_document
+from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, send_message
 from fixtures.roles import ADMIN, CONTROL, HISTORY, LOCATION, READ, ROLES, SESSION, Role, add_friends, credential_of
 
@@ -51,6 +52,8 @@ class Rule:
     """What stands in the path for what is no vehicle."""
     is_final: bool = False
     """What it ends others need: only who is refused tries it."""
+    is_stream: bool = False
+    """Its answer does not end."""
 
 
 def anybody(answer: int = 200, **more: Any) -> Rule:
@@ -123,6 +126,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "PUT /api/sms/{vehicle_id}": ADMINS_WRONG,
     "PUT /api/ussd/{vehicle_id}": ADMINS_WRONG,
     "PUT /api/at/{vehicle_id}": ADMINS_WRONG,
+    "GET /api/v1/events": caller(READ, is_stream=True),
+    "GET /api/v1/vehicles/{vehicle_id}/events": vehicle(READ, is_stream=True),
     "GET /api/v1/vehicles": caller(READ),
     "GET /api/v1/vehicles/{vehicle_id}": vehicle(READ),
     "GET /api/v1/vehicles/{vehicle_id}/state": vehicle(READ),
@@ -190,6 +195,12 @@ def expected(rule: Rule, role: Role) -> int:
     return rule.answer
 
 
+@pytest.fixture
+def gateway_settings(database_url: str, redis_url: str, secret_keys: str) -> Settings:
+    """A stream that tells nothing says so soon."""
+    return Settings(database_url=database_url, redis_url=redis_url, secret_keys=secret_keys, event_heartbeat=0.2)
+
+
 @pytest.fixture(scope="module")
 def documented() -> list[str]:
     return list(calls())
@@ -220,9 +231,23 @@ async def test_everybody_with_every_call(gateway: Gateway, documented: list[str]
 async def ask(client: httpx.AsyncClient, call: str, rule: Rule, credential: Mapping[str, str]) -> httpx.Response:
     method, path = call.split(" ")
     path = re.sub(r"{.*?}", rule.named, path.replace("{vehicle_id}", "DEMO"))
-    answer = await client.request(method, path, headers=credential, **rule.asks)
+    if rule.is_stream:
+        answer = await beginning(client, path, credential)
+    else:
+        answer = await client.request(method, path, headers=credential, **rule.asks)
     client.cookies.clear()
     return answer
+
+
+async def beginning(client: httpx.AsyncClient, path: str, credential: Mapping[str, str]) -> httpx.Response:
+    """What a stream tells first; where it tells of no vehicle, nothing."""
+    async with client.stream("GET", path, headers=credential) as answer:
+        text = b""
+        async for piece in answer.aiter_bytes():
+            text += piece
+            if answer.status_code == 200 and (b"\n:\n" in b"\n" + text or b'"code":"D"' in text):
+                break
+    return httpx.Response(answer.status_code, content=text)
 
 
 def faults(answer: httpx.Response, call: str, rule: Rule, role: Role) -> Iterator[str]:

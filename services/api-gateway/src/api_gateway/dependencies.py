@@ -1,10 +1,11 @@
 """What routes ask for, by name."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import AuthenticationFailed, InsufficientRights
@@ -24,10 +25,15 @@ async def _resources(request: Request) -> Resources:
 
 
 async def _caller(request: Request) -> Caller:
-    scope, resources = request.scope, resources_of(request)
+    scope = request.scope
+    return await find_caller(scope, resources_of(request), scope["headers"], scope["query_string"])
+
+
+async def find_caller(scope: Scope, resources: Resources, headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Caller:
+    """Who calls, by these headers and this query; it is one of the calls that he may make."""
     address = partial(resources.proxies.address_of, scope)
     try:
-        caller = await resources.authenticator.authenticate(scope["headers"], scope["query_string"], address)
+        caller = await resources.authenticator.authenticate(headers, query, address)
     except AuthenticationFailed:
         if is_typed(scope["path"]):
             resources.limits.take(scope, network(address()))

@@ -119,7 +119,8 @@ class Sessions:
 
     async def prolong(self, session_id: str) -> None:
         """Let the session's time begin anew, where it has not ended."""
-        await self._redis.pexpire(session_key(session_id), self._milliseconds)
+        key = session_key(session_id)
+        await self._nodes.at(key, lambda node: node.pexpire(key, self._milliseconds))
 
     async def leave(self, session_id: str, vehicle_id: str) -> None:
         """Forget that the session is connected to a vehicle."""

@@ -63,14 +63,6 @@ class Authenticator:
             raise AuthenticationFailed
         return Caller(found, None)
 
-    async def sign_in(self, authorization: str) -> Caller:
-        """The caller with this Authorization header.
-
-        Raises:
-            AuthenticationFailed, Overloaded: as `authenticate`.
-        """
-        return await self.authenticate([(b"authorization", authorization.encode("latin-1", "replace"))], b"")
-
     async def check_standing(self, caller: Caller) -> None:
         """Look whether a caller who has been found is one still.
 
@@ -79,5 +71,5 @@ class Authenticator:
         """
         if caller.session is not None and await self._sessions.read(caller.session) is None:
             raise AuthenticationFailed
-        if not await self._sign_in.stands(caller.login):
+        if not await self._door.stands(caller.login):
             raise AuthenticationFailed

@@ -58,6 +58,10 @@ class Door:
             self._delays.succeeded(name, network)
         return login
 
+    async def stands(self, login: Login) -> bool:
+        """Whether what was right once is so still."""
+        return await self._sign_in.stands(login)
+
     async def _wait(self, name: str, network: str) -> None:
         left = self._delays.left(name, network, self._clock())
         if 0 < left <= LONGEST_WAIT:

@@ -86,6 +86,15 @@ class TooMany(ApiError):
     meaning = "There are as many of this kind as there may be; remove one first."
 
 
+class TooManyStreams(ApiError):
+    """The caller has as many streams open as one credential may."""
+
+    status = 429
+    detail = "Too many streams"
+    meaning = "The caller has too many streams open; try again after Retry-After seconds, or when one has ended."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}
+
+
 class InvalidRequest(ApiError):
     """The body or a parameter is not what it may be. No value is repeated: it may be a secret."""
 
@@ -134,12 +143,3 @@ class NotAcceptable(ApiError):
     status = 406
     detail = "Not acceptable"
     meaning = "The answer has none of the forms that Accept names."
-
-
-class TooManyStreams(ApiError):
-    """The caller has as many streams open as one credential may."""
-
-    status = 429
-    detail = "Too many streams"
-    meaning = "The caller has too many streams open; try again after Retry-After seconds, or when one has ended."
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}

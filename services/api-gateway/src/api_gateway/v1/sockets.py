@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.credentials import from_query, headers_of
+from api_gateway.dependencies import find_caller
 from api_gateway.edge.websocket import ABORT
 from api_gateway.errors import ApiError, AuthenticationFailed, InsufficientRights, ServiceUnavailable
 from api_gateway.live.attendance import REFUSED, Find
@@ -61,7 +62,8 @@ async def _serve(socket: WebSocket, finder: Finder) -> None:
         with resources.streams.unknown():
             await socket.accept()
             authorization, told_last = await _introduction(socket)
-            caller, last = await resources.authenticator.sign_in(authorization), told_last or last
+            headers = [(b"authorization", authorization.encode("latin-1", "replace"))]
+            caller, last = await find_caller(socket.scope, resources, headers, b""), told_last or last
     if not caller.may(READ):
         raise InsufficientRights
     watches = socket.query_params.get("watch") == "1"
@@ -91,7 +93,7 @@ async def _caller_of_handshake(resources: Resources, socket: WebSocket) -> Calle
         headers = [(name, value) for name, value in headers if name != b"cookie"]
     _, authorization = headers_of(headers)
     try:
-        return await resources.authenticator.authenticate(headers, query)
+        return await find_caller(socket.scope, resources, headers, query)
     except AuthenticationFailed:
         if authorization is not None or from_query(query) is not None:
             raise
