@@ -130,10 +130,12 @@ def sessions_end_for_a_cause(history: History, _: Evidence) -> Iterator[str]:
 
 
 def _logs_in_again(history: History, socket: Socket) -> bool:
+    """Whether another session of the car may be the newer one: each is numbered some time before it is let in."""
     return any(
         other.role == CAR
+        and other is not socket
         and other.vehicle == socket.vehicle
-        and other.welcomed_at > socket.welcomed_at
+        and other.welcomed_at > socket.connected_at
         and other.connected_at <= socket.lost_at
         and (other.was_let_in or other.connected_at >= socket.connected_at)
         for other in history.sockets.values()

@@ -287,6 +287,15 @@ def test_an_older_login_of_the_car_is_no_cause() -> None:
     assert "sessions end for a cause" in found(late, after_the_move())
 
 
+@pytest.mark.parametrize(("connected", "holds"), [(1.0, True), (10.05, True), (10.15, False)])
+def test_of_two_that_log_in_at_once_either_may_be_the_newer(connected: float, holds: bool) -> None:
+    """The one that is closed was let in last: it had waited, or what it was told took longer to come."""
+    seen = moved()
+    seen = [replace(event, at=connected) if isinstance(event, Connected) and event.socket == CAR else event for event in seen]
+    seen = [replace(event, at=10.2) if isinstance(event, Welcomed) and event.socket == CAR else event for event in seen]
+    assert ("sessions end for a cause" not in found(seen, after_the_move())) == holds
+
+
 @pytest.mark.parametrize(
     ("called", "excuse", "holds"),
     [
