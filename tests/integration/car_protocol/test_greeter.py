@@ -116,7 +116,7 @@ class Scene:
     def car_says(self, *messages: bytes) -> None:
         """It is heard from elsewhere."""
         for message in messages:
-            forward(self._server, self.room, message, 0)
+            forward(self._server, self.room, message, asyncio.get_running_loop().time())
 
     async def stored(self, *messages: bytes, epoch: int = 5, ago: float = 100, sealed_with: str | None = None) -> None:
         """PostgreSQL has these."""
@@ -156,7 +156,7 @@ async def hears(watcher: Watcher, *expected: bytes, within: float = 10) -> None:
 
 
 def _rounded(message: bytes) -> bytes:
-    return b"T%d0" % (int(message[1:]) // 10) if message[:1] == b"T" and len(message) in (3, 4) else message
+    return b"T%d" % (int(message[1:]) // 10 * 10) if message[:1] == b"T" and len(message) <= 4 else message
 
 
 # ---- the car is here
@@ -499,9 +499,9 @@ async def test_who_is_greeted_again_is_told_what_he_has_not_heard(scene: Scene) 
     scene.greeter.greet_again(scene.room)
     scene.car_says(b"L1")
     await hears(watcher, b"L1", b"T0")
-    await scene.stored(b"S2", b"D1", b"L1", ago=20)
+    await scene.stored(b"S2", b"D1", b"L1", ago=0)
     scene.follower.teach(scene.written(b"V2"))
-    await hears(watcher, b"S2", b"V2", b"T10")
+    await hears(watcher, b"S2", b"V2", b"T0")
 
 
 async def test_who_has_missed_nothing_is_told_nothing(scene: Scene) -> None:
@@ -511,6 +511,26 @@ async def test_who_has_missed_nothing_is_told_nothing(scene: Scene) -> None:
     scene.follower.teach(scene.written())
     await until(lambda: not watcher.is_held_back)
     assert watcher.sent == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "ago", "told"),
+    [
+        # It has been heard, or was said long before what has.
+        (b"S1", 1, []),
+        (b"S0", 20, []),
+        (b"S4", -1, [b"S4", b"T0"]),
+    ],
+)
+async def test_what_is_stored_may_be_older_than_what_he_has_heard(
+    scene: Scene, kept: bytes, ago: float, told: list[bytes]
+) -> None:
+    watcher = await greeted(scene, b"S1", b"S2", b"S3")
+    await scene.stored(kept, ago=ago)
+    scene.greeter.greet_again(scene.room)
+    scene.follower.teach(Learnt(8))
+    await until(lambda: not watcher.is_held_back)
+    assert watcher.sent == told
 
 
 async def test_who_waits_for_his_greeting_is_not_greeted_again(scene: Scene) -> None:

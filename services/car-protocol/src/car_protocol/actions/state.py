@@ -32,7 +32,7 @@ def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, no
 
 def tell_state(server: Server, room: Room, watchers: Iterable[Hearer], code: int, message: bytes, now: float) -> None:
     """Send a state of this code to who watches, then its age, and after `F` the server's version."""
-    room.heard[code] = message
+    room.heard[code].note(message, now)
     for watcher in watchers:
         watcher.send(message, now)
         if code == _FIRMWARE:

@@ -10,10 +10,10 @@ just come.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 import asyncpg
 import structlog
@@ -33,6 +33,9 @@ LEARN_AT_LAST: Final = 15.0
 
 # What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
 NEVER: Final = 3020399
+
+LATEST: Final = 2.0
+"""Seconds that what a car says may take until it is heard at another replica, whose clock may differ."""
 
 _FIRST: Final = b"SF"
 
@@ -60,6 +63,13 @@ class Greeted(Peer, Protocol):
         """Send the greeting, then what was kept."""
 
 
+class Known(NamedTuple):
+    """What somebody has heard of a code: the last states, and the Unix time of the newest."""
+
+    states: Collection[bytes]
+    at: float
+
+
 @dataclass(slots=True, eq=False)
 class Newcomer:
     """Somebody who waits to be greeted, and what was known of his car when he came in."""
@@ -71,8 +81,8 @@ class Newcomer:
     """What PostgreSQL may not have had yet."""
     is_again: bool = False
     """He has been greeted before, and hears his car until `learnt` is known."""
-    heard: frozenset[bytes] = frozenset()
-    """What he has heard already, where he is greeted again."""
+    heard: Mapping[int, Known] = field(default_factory=dict)
+    """What he has heard already, by code, where he is greeted again."""
     learnt: Learnt | None = None
     is_asked_for: bool = False
     """PostgreSQL is being asked: what is learnt now is not in its answer."""
@@ -173,9 +183,7 @@ class Greeter:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
         if newcomer.is_again:
             # What others have heard since he was greeted may have been kept from him.
-            unheard = newcomer.unheard
-            heard = newcomer.room.heard.values() if unheard is None else map(wire, unheard.told.values())
-            newcomer.heard = frozenset(heard)
+            newcomer.heard = self._known(newcomer.room) if newcomer.unheard is None else known(newcomer.unheard.told)
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
         self._stop_keeping(newcomer)
@@ -188,6 +196,10 @@ class Greeter:
         if unheard is not None and not newcomer.caller.is_held_back:  # else he is told after his greeting
             for message in later(unheard):
                 newcomer.caller.send(message, self._loop.time())
+
+    def _known(self, room: Room) -> dict[int, Known]:
+        """What all have heard who watch here."""
+        return {code: Known(tuple(heard.states), self._recorder.wall(heard.at)) for code, heard in room.heard.items()}
 
     def _stop_keeping(self, newcomer: Newcomer) -> Unheard | None:
         """Let him hear his car from now on; what was kept from him, unless that was for a later greeting."""
@@ -224,7 +236,17 @@ class Greeter:
             if not newcomer.caller.is_gone:
                 messages = newest(until(stored[newcomer.room.vehicle], bound(newcomer)), newcomer.unwritten)
                 told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
-                self._release(newcomer, news(newcomer, told), messages)
+                self._release(newcomer, self._news(newcomer, told, messages), messages)
+
+    def _news(self, newcomer: Newcomer, greeting: Sequence[bytes], messages: Messages) -> Sequence[bytes]:
+        """What he does not know yet of a greeting: all of it, or the states that are news to him and their age."""
+        if newcomer.is_again:
+            states = [message for message in greeting[1:-1] if is_news(message, newcomer.heard, messages)]
+            return [*states, greeting[-1]] if states else []
+        for code, kept in readable(messages, newcomer.paranoid_token).items():
+            if code not in newcomer.room.heard:
+                newcomer.room.heard[code].note(wire(kept), kept.received_at - self._recorder.wall(0.0))
+        return greeting
 
     def _release(self, newcomer: Newcomer, greeting: Sequence[bytes], told: Messages) -> None:
         left: list[bytes] = []
@@ -257,14 +279,21 @@ class Greeter:
                 self.expect(caller, room)
 
 
-def news(newcomer: Newcomer, greeting: Sequence[bytes]) -> Sequence[bytes]:
-    """What he does not know yet of a greeting: all of it, or the states that he has not heard and their age."""
-    if newcomer.is_again:
-        states = [message for message in greeting[1:-1] if message not in newcomer.heard]
-        return [*states, greeting[-1]] if states else []
-    for message in greeting[1:-1]:
-        newcomer.room.heard.setdefault(code_of(message), message)
-    return greeting
+def known(told: Messages) -> dict[int, Known]:
+    """What somebody has heard who was greeted with these."""
+    return {code: Known((wire(kept),), kept.received_at) for code, kept in told.items()}
+
+
+def is_news(message: bytes, heard: Mapping[int, Known], messages: Messages) -> bool:
+    """Whether somebody has neither heard this, nor what is later.
+
+    PostgreSQL may be behind what was heard, where the car's replica hangs with what it has not written.
+    """
+    code = code_of(message)
+    former, kept = heard.get(code), messages.get(code)
+    if former is None or kept is None:
+        return True
+    return message not in former.states and kept.received_at > former.at - LATEST
 
 
 def later(unheard: Unheard) -> list[bytes]:

@@ -1,5 +1,7 @@
 """Who is connected to a vehicle: here, in a room with its car, its apps and its batch clients, and how many elsewhere."""
 
+import math
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -74,6 +76,21 @@ class Unheard:
         return states
 
 
+class Heard:
+    """What all who watch a car here have been told of one code: the last states, and when the newest of them came."""
+
+    __slots__ = ("at", "states")
+
+    def __init__(self) -> None:
+        self.states: deque[bytes] = deque(maxlen=MOST_HEARD)
+        self.at = -math.inf
+
+    def note(self, state: bytes, at: float) -> None:
+        """Add one; the time is that of the loop."""
+        self.states.append(state)
+        self.at = at
+
+
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Who is connected to a vehicle at other replicas."""
@@ -95,6 +112,7 @@ class Elsewhere:
 
 
 NOBODY: Final = Connected(0, 0, 0)
+MOST_HEARD: Final = 16
 CLOCK_STEP: Final = 60_000_000
 """Microseconds; what is told of a time before is taken for news after Redis' clock was set back."""
 
@@ -134,8 +152,8 @@ class Room:
         self.epoch = 0
         """The session of the car that is or was here, as Redis numbered it."""
         self.elsewhere = Elsewhere()
-        self.heard: dict[int, bytes] = {}
-        """The newest state of each code that all who watch here have been told."""
+        self.heard: defaultdict[int, Heard] = defaultdict(Heard)
+        """By code."""
         self.is_known = False
         """Whether the watchers here have been told whether the car is connected."""
         self.learning: dict[Peer, Unheard] = {}
