@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
 
+from car_protocol.rooms import follower
 from car_protocol.rooms.follower import Follower, Learnt
 from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.publisher import Publisher, publish_head
@@ -213,6 +214,33 @@ async def test_a_car_that_is_here_is_not_heard_over_redis_and_is_again_when_it_h
     assert here.missed == []
 
 
+async def test_what_a_car_has_said_here_is_not_heard_again_when_it_has_gone(here: Here) -> None:
+    module = car()
+    here.hub.join_watcher(here.room, app(), NOW)
+    room = await here.known()
+    here.hub.join_car(room, module, NOW, epoch=9)
+    here.publisher.publish(room, b"S1")
+    here.hub.leave(room, module, NOW)
+    here.publisher.publish(room, b"S2")
+    await here.known()
+    await here.redis.publish(messages_channel("DEMO"), b"S3")
+    await until(lambda: here.forwarded)
+    assert here.forwarded == [("DEMO", b"S3")]
+
+
+async def test_others_are_heard_also_where_nothing_of_ours_comes_back(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "ECHO_WITHIN", 0.05)
+    module = car()
+    here.hub.join_watcher(here.room, app(), NOW)
+    room = await here.known()
+    here.hub.join_car(room, module, NOW, epoch=9)
+    here.subscriptions.leave(replica_channel("here").encode())
+    here.hub.leave(room, module, NOW)
+    await here.known()
+    await here.redis.publish(messages_channel("DEMO"), b"S3")
+    await until(lambda: here.forwarded == [("DEMO", b"S3")])
+
+
 async def test_nothing_is_subscribed_to_where_nobody_is_left(here: Here) -> None:
     module, watching = car(), app()
     room = here.room
@@ -226,7 +254,7 @@ async def test_nothing_is_subscribed_to_where_nobody_is_left(here: Here) -> None
         pass
     follower = here.follower
     parts = (follower._rooms, follower._heard, follower._hears, follower._learning, follower._may_have_missed)
-    assert not any(parts)
+    assert not any((*parts, follower._echoes))
 
 
 async def test_who_comes_back_to_a_new_room_is_heard_there_alone(here: Here) -> None:

@@ -20,6 +20,8 @@ from ovms.bus.subscriptions import Listener, Subscriptions
 LOOK_EVERY: Final = 1.0
 """Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""
 REDIS_TIMEOUT: Final = 5.0
+ECHO_WITHIN: Final = 1.0
+"""Seconds in which what this replica has published comes back to it, unless Redis hangs."""
 NEVER_ENDING: Final = 1 << 62
 
 
@@ -72,6 +74,8 @@ class Follower:
         """Vehicles whose messages are subscribed to, or soon will be."""
         self._hears: set[int] = set()
         """Those of them whose every message is heard by now."""
+        self._echoes: dict[int, object] = {}
+        """Those of them whose car has just left here: what it said is on its way back to us, and no news."""
         self._may_have_missed: set[int] = set()
         self._learning: dict[int, list[Answer]] = {}
         self._to_ask: dict[str, Room] = {}
@@ -98,13 +102,14 @@ class Follower:
             self._hear_no_messages(room)
         elif vehicle not in self._heard:
             self._heard.add(vehicle)
-            listener = Listener(partial(self._message, room), partial(self._hears_messages, room))
+            listener = Listener(partial(self._message, room), partial(self._subscribed, room))
             self._subscriptions.hear(messages_channel(room.vehicle_id).encode(), listener)
 
     def _hear_no_messages(self, room: Room) -> None:
         if room.vehicle in self._heard:
             self._heard.remove(room.vehicle)
             self._hears.discard(room.vehicle)
+            self._echoes.pop(room.vehicle, None)
             self._may_have_missed.discard(room.vehicle)
             self._subscriptions.leave(messages_channel(room.vehicle_id).encode())
         for answer in self._learning.pop(room.vehicle, ()):
@@ -134,8 +139,22 @@ class Follower:
         self._make_up(room)
 
     def _message(self, room: Room, message: bytes) -> None:
-        if room.car is None and message:
+        if room.car is None and message and room.vehicle in self._hears:
             self._forward(room, message, self._monotonic())
+
+    def _subscribed(self, room: Room) -> None:
+        if not room.epoch or room.vehicle in self._hears:
+            self._hears_messages(room)
+            return
+        # A question to ourselves comes after all that we have published before it.
+        echo = self._echoes[room.vehicle] = object()
+        self._replicas.ask_for_unwritten(self._replicas.name, room.vehicle, lambda _: self._echoed(room, echo))
+        asyncio.get_running_loop().call_later(ECHO_WITHIN, self._echoed, room, echo)
+
+    def _echoed(self, room: Room, echo: object) -> None:
+        if self._echoes.get(room.vehicle) is echo:
+            del self._echoes[room.vehicle]
+            self._hears_messages(room)
 
     def _hears_messages(self, room: Room) -> None:
         # At first: the car may have left here and said something there meanwhile. Again: Redis was away.
