@@ -41,6 +41,24 @@ async def owner(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+COMMANDS = "/api/v1/vehicles/DEMO/commands"
+
+
+async def test_while_postgresql_is_away_no_command_is_taken(
+    fragile: Fragile, gateway: Gateway, owner: httpx.AsyncClient
+) -> None:
+    queued = await owner.post(COMMANDS, json={"kind": "lock", "queue": True})
+    assert queued.status_code == 202
+    calls = [("POST", COMMANDS), ("GET", COMMANDS), ("GET", queued.headers["location"]), ("DELETE", queued.headers["location"])]
+    async with fragile.away("killed", gateway.pool):
+        for method, path in calls:
+            answer = await owner.request(method, path, json={"kind": "lock"} if method == "POST" else None, timeout=30)
+            assert (answer.status_code, answer.json()["type"]) == (503, "/api/v1/problems/service-unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+    assert (await owner.get(COMMANDS)).json()["items"] == [queued.json()]
+    assert b"Traceback" not in gateway.log.getvalue()
+
+
 @pytest.mark.parametrize("how", ["killed", "paused", "full"])
 async def test_every_call_says_soon_to_come_again(
     fragile: Fragile, gateway: Gateway, owner: httpx.AsyncClient, how: str

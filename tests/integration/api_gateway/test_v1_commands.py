@@ -17,6 +17,8 @@ from car_protocol.settings import Settings as CarSettings
 from fixtures.bodies import kind_of
 from fixtures.cars import CarService, Peer, add_vehicles, car_service_on, car_settings
 from fixtures.gateway import Gateway, running, send_message
+from fixtures.lossy_redis import LossyRedis
+from fixtures.processes import MakeGateway
 from fixtures.waiting import until_told
 from ovms.bus.channels import peers_channel
 from ovms.bus.interface import COMMANDS
@@ -329,7 +331,7 @@ async def test_a_silent_car(gateway: Gateway, gateway_settings: Settings, car: P
 async def test_what_is_refused(gateway: Gateway, car: Peer, owner: httpx.AsyncClient) -> None:
     post = owner.post
     assert is_problem(
-        await post(COMMANDS_OF_CAR, json={"kind": "lock", "arguments": {"pin": f"{PIN}x"}}), 422, "invalid-argument"
+        await post(COMMANDS_OF_CAR, json={"kind": "lock", "arguments": {"pin": f"{PIN}x"}}), 422, "invalid-request"
     )
     assert is_problem(await post(COMMANDS_OF_CAR, content=json.dumps(WAKE)), 415, "not-json")
     assert is_problem(await post(COMMANDS_OF_CAR, json=WAKE, headers={"Idempotency-Key": "a b"}), 422, "invalid-request")
@@ -430,3 +432,30 @@ async def test_what_is_old_is_forgotten(gateway: Gateway, owner: httpx.AsyncClie
     assert not await rows.forget(gateway.pool, 90)
     found = await gateway.pool.fetch("SELECT id FROM commands ORDER BY place")
     assert [str(row[0]) for row in found] == [kept.json()["id"], still_open.json()["id"]]
+
+
+# ---- who dies
+
+
+async def test_a_gateway_that_dies_before_it_sends_leaves_it_unknown_and_unsent(
+    gateway: Gateway, service: CarService, car: Peer, make_gateway: MakeGateway, owner: httpx.AsyncClient, redis_url: str
+) -> None:
+    """A process whose Redis stops hearing it between the mark and the message is killed; another takes over what is left."""
+    socket_path = redis_url.removeprefix("unix://").partition("?")[0]
+    async with LossyRedis(socket_path, passes_on=False).serving() as url:
+        dying = make_gateway(OVMS_REDIS_URL=url)
+        await asyncio.to_thread(dying.start)
+        async with httpx.AsyncClient(base_url=dying.url, auth=("demo", "secret"), timeout=30) as client:
+            asked = await client.post(COMMANDS_OF_CAR, json={**LOCK, "queue": True, "ttl": 600})
+            await until_state(gateway, asked, "sent")
+            following = await owner.post(COMMANDS_OF_CAR, json=WAKE)
+        dying.kill()
+    # As if the time that it had were over.
+    await gateway.pool.execute("UPDATE commands SET answer_by = now() WHERE state = 'sent'")
+    await until_state(gateway, asked, "unknown")
+    await car.until_hears(b"C18")
+    car.send(b"c18,0")
+    await until_state(gateway, following, "succeeded")
+    assert not any(heard.startswith(b"C") for heard in await car.drain())
+    assert (await state_of(owner, asked))["state"] == "unknown"
+    assert PIN not in dying.log

@@ -210,9 +210,9 @@ def test_secrets_are_marked_as_such() -> None:
     assert secret == {
         *((name, "pin") for name in ("lock", "unlock", "valet_on", "valet_off")),
         ("set_parameter", "value"),
-        ("text", "arguments/command"),
-        ("sms", "arguments/message"),
+        ("text", "command"),
+        ("sms", "message"),
         ("ussd", "code"),
-        ("at", "arguments/command"),
+        ("at", "command"),
     }
     assert {kind.name for kind in KINDS.values() if kind.scope == "admin"} == {"text", "sms", "ussd", "at"}

@@ -9,6 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnection
 
+from fixtures.lossy_redis import LossyRedis
 from fixtures.waiting import until
 from ovms.bus.cars import Cars
 from ovms.bus.channels import replica_channel
@@ -18,48 +19,6 @@ from ovms.bus.presence import Presence
 from ovms.bus.subscriptions import Listener, Subscriptions
 
 REPLICA = "5f2c8e0a91b3d764"
-
-
-class Forgetful:
-    """Passes on to Redis what it is sent, and closes the connection instead of passing on how many have heard a message."""
-
-    def __init__(self, socket_path: str) -> None:
-        self._socket_path = socket_path
-        self._open: set[asyncio.Task[None]] = set()
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Its address."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
-        server.close()
-        await asyncio.wait(self._open)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        behind_reader, behind_writer = await asyncio.open_unix_connection(self._socket_path)
-        answers = asyncio.create_task(_pass_on(behind_reader, writer))
-        while data := await reader.read(65536):
-            is_question = b"PUBLISH" in data and b"ovms:replica:" in data
-            if is_question:
-                answers.cancel()
-                await asyncio.wait([answers])
-            behind_writer.write(data)
-            if is_question:
-                await behind_reader.read(1)  # it has been published
-                break
-        answers.cancel()
-        await asyncio.wait([answers])
-        for end in (behind_writer, writer):
-            end.close()
-            await end.wait_closed()
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
 
 
 @asynccontextmanager
@@ -89,7 +48,7 @@ async def test_a_question_that_may_have_been_heard_is_not_asked_again(redis_url:
     await presence.claim(REPLICA, [("DEMO", 0)])
     socket_path = redis_url.removeprefix("unix://").partition("?")[0]
 
-    async with Forgetful(socket_path).serving() as url, asking(url) as cars:
+    async with LossyRedis(socket_path, passes_on=True).serving() as url, asking(url) as cars:
         with pytest.raises(LostConnection):
             await cars.ask(1, "DEMO", b"C20,", is_last=lambda _: True, within=5)
         assert cars.open_questions == 0
