@@ -104,6 +104,16 @@ class FakeTraffic:
         self.sums[vehicle, role, "sent"] += sent
 
 
+class FakeTrail:
+    """Keeps which commands apps give."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int, int | None]] = []
+
+    def note(self, vehicle: int, number: int | None, at: float) -> None:
+        self.given.append((vehicle, number))
+
+
 def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
     """A server of real rooms, rows and timers, over fakes of what has a socket. Its store is `server.recorder._store`."""
     loop = loop or FakeLoop()
@@ -145,6 +155,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         users=cast("Any", FakeDesk()),
         archive=cast("Any", FakeArchive()),
         traffic=cast("Any", FakeTraffic()),
+        trail=cast("Any", FakeTrail()),
         gate=Gate(chosen.logins_per_address),
         wheel=Wheel(cast("Any", loop)),
     )

@@ -14,7 +14,7 @@ from car_protocol.settings import Settings
 from car_protocol.storage import archive
 from car_protocol.storage.archive import AT_ONCE
 from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
-from fixtures.waiting import until
+from fixtures.waiting import until, until_told
 from ovms.db import history
 from ovms.db.engine import Pool
 from ovms.db.history import HistoryRecord
@@ -298,3 +298,18 @@ async def test_the_asker_is_told_where_postgresql_fails(car_service: CarService,
         for pid in await waiting_for_a_lock(pool, 1):
             await pool.execute("SELECT pg_terminate_backend($1)", pid)
         await app.hears(b"c%b,1,Database is not available" % command[1:3])
+
+
+async def test_what_apps_tell_a_car_is_in_the_trail_of_its_owner_by_number(car_service: CarService) -> None:
+    car, app, _ = await car_service.scene()
+    app.send(b"C20,918273", b"EMCc2VhbGVk")
+    await car.until_hears(b"EMCc2VhbGVk")
+    await until_told(car_service.pool, "SELECT count(*) = 2 FROM audit", seconds=DEADLINE)
+    rows = await car_service.pool.fetch(
+        """SELECT actor, means, action, a.vehicle_id, detail, at > now() - interval '1 minute' AND at <= now() + interval '1 s',
+             a.owner_id = v.owner_id
+           FROM audit a JOIN vehicles v ON v.vehicle_id = a.vehicle_id ORDER BY a.id"""
+    )
+    assert [tuple(row) for row in rows] == [
+        ("app", "protocol v2", "command", "DEMO", detail, True, True) for detail in ('{"number": 20}', '{"number": null}')
+    ]

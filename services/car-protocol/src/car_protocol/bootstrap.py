@@ -48,6 +48,7 @@ from car_protocol.storage.removals import Removals
 from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
+from car_protocol.storage.trail import Trail
 from car_protocol.wheel import Wheel
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
@@ -190,6 +191,7 @@ def _make(
         subscriptions=SubscriptionDesk(pool, sealer),
         outbox=outbox,
         traffic=TrafficMeter(pool, lambda: server.connections, lambda: loop.time() + wall_offset, settings.traffic_days),
+        trail=Trail(pool),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
     )
@@ -203,6 +205,7 @@ def _make(
         greeter.run,
         outbox.run,
         server.traffic.run,
+        server.trail.run,
         Maintenance(pool, settings.audit_days).run,
         Removals(pool, hub).run,
     ]
@@ -252,7 +255,8 @@ async def _end(running: Running, keeper: PresenceKeeper) -> None:
     server.loop.call_at(drain.at(PARTS_BY), running.pool.terminate)
     if not await drain.run():
         running.pool.terminate()
-    await drain.end(PARTS_BY, server.archive.close, server.users.close, server.outbox.close, server.subscriptions.close)
+    parts = (server.trail, server.archive, server.users, server.outbox, server.subscriptions)
+    await drain.end(PARTS_BY, *(part.close for part in parts))
     await drain.end(LEASE_BY, keeper.end)
 
 

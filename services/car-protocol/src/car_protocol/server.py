@@ -22,6 +22,7 @@ from car_protocol.storage.archive import Archive
 from car_protocol.storage.recorder import Recorder
 from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.traffic import TrafficMeter
+from car_protocol.storage.trail import Trail
 from car_protocol.wheel import Wheel
 from ovms.protocol import Timeouts
 
@@ -84,6 +85,7 @@ class Server:
     users: UserDesk
     archive: Archive
     traffic: TrafficMeter
+    trail: Trail
     gate: Gate
     wheel: Wheel
     counters: Counters = field(default_factory=Counters)

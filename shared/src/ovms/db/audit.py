@@ -1,7 +1,7 @@
 """The trail of who did what, which the owner whom it concerns can read. Nothing in it is secret, or said by a car."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -11,6 +11,14 @@ from ovms.db.engine import Pool
 _RECORD: Final = """
 INSERT INTO audit (owner_id, actor, means, action, vehicle_id, detail)
 SELECT id, $2, $3, $4, $5, $6::jsonb FROM owners WHERE id = $1
+"""
+
+_RECORD_COMMANDS: Final = """
+INSERT INTO audit (owner_id, at, actor, means, action, vehicle_id, detail)
+SELECT v.owner_id, to_timestamp(given.at), 'app', 'protocol v2', 'command', v.vehicle_id,
+  jsonb_build_object('number', given.number)
+FROM unnest($1::bigint[], $2::integer[], $3::double precision[]) WITH ORDINALITY AS given(vehicle, number, at, place)
+JOIN vehicles v ON v.id = given.vehicle ORDER BY place
 """
 
 _PAGE: Final = """
@@ -62,6 +70,12 @@ async def record(
         detail: what else is worth knowing; never a secret.
     """
     await db.execute(_RECORD, owner_id, actor, means, action, vehicle_id, json.dumps(detail or {}))
+
+
+async def record_commands(db: Executes, given: Sequence[tuple[int, int | None, float]]) -> None:
+    """Add the commands that apps gave over protocol v2: vehicle, number (None: it is sealed) and Unix time of each."""
+    vehicles, numbers, times = zip(*given, strict=True)
+    await db.execute(_RECORD_COMMANDS, vehicles, numbers, times)
 
 
 async def read_trail(db: Pool, owner_id: int, before: int, most: int) -> list[Entry]:

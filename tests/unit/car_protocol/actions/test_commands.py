@@ -4,8 +4,11 @@ import pytest
 
 from car_protocol.actions.commands import MOST_OPEN, answer, command
 from car_protocol.actions.relay import MOST_TO_A_CAR
+from car_protocol.actions.sealed import from_app
+from car_protocol.rooms.replicas import FarPeer
 from fakes.peers import FakePeer, app
-from fakes.servers import FakeArchive
+from fakes.servers import FakeArchive, FakeTrail
+from ovms.bus.replicas import Address
 from unit.car_protocol.actions.scenes import NOW, Scene
 
 ENDS = 60.0
@@ -25,6 +28,11 @@ def reply(scene: Scene, *messages: bytes, now: float = NOW) -> None:
         answer(scene.server, scene.room, scene.car, message, now)
 
 
+def given(scene: Scene) -> list[tuple[int, int | None]]:
+    assert isinstance(scene.server.trail, FakeTrail)
+    return scene.server.trail.given
+
+
 # ---- to the car
 
 
@@ -34,6 +42,21 @@ def test_a_command_goes_to_the_car_as_it_is_and_to_nobody_else(scene: Scene, ask
     ask(scene, getattr(scene, asker), message)
     assert scene.take() == {"car": [message]}
     assert scene.published == []
+
+
+def test_the_trail_is_told_the_number_by_the_replica_of_the_app(scene: Scene) -> None:
+    for message in (b"C20,918273", b"C7,secret", b"C32", b"Cx"):
+        ask(scene, scene.app, message)
+    from_app(scene.server, scene.room, scene.app, b"EMCc2VhbGVk", NOW)
+    from_app(scene.server, scene.room, scene.app, b"EMZc2VhbGVk", NOW)
+    here = [(scene.room.vehicle, 20), (scene.room.vehicle, 7), (scene.room.vehicle, None)]
+    assert given(scene) == here
+    command(scene.server, scene.room, FarPeer(scene.server.replicas, Address("there", 1)), b"C20,1", NOW)
+    assert given(scene) == here
+    scene.move_car()
+    ask(scene, scene.app, b"C22,1")
+    from_app(scene.server, scene.room, scene.app, b"EMCc2VhbGVk", NOW)
+    assert given(scene) == [*here, (scene.room.vehicle, 22), (scene.room.vehicle, None)]
 
 
 @pytest.mark.parametrize("message", [b"C", b"C,", b"Cx", b"C7x", b"C-7", b"C123456", b"C 7", b"C\xd9\xa1"])

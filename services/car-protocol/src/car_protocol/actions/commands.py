@@ -9,6 +9,7 @@ from typing import Final
 
 from car_protocol.actions.relay import MOST_TO_A_CAR
 from car_protocol.rooms.hub import OpenCommand, Peer, Room
+from car_protocol.rooms.replicas import FarPeer
 from car_protocol.server import Server
 
 FEATURES: Final = 1
@@ -39,8 +40,10 @@ def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
     elif len(message) > MOST_TO_A_CAR:
         peer.send(b"c%d,1,Command is too long" % number, now)
     elif room.car is None:
+        note_command(server, room, number, peer, now)
         server.replicas.send_to_car(room, peer, message)
     else:
+        note_command(server, room, number, peer, now)
         open_command(server, room, number, peer, now)
         room.car.send(message, now)
 
@@ -53,6 +56,12 @@ def answer(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
     else:
         number = int(found[1])
         answer_oldest(server, room, number, message, now, is_last=not _more_follow(number, *found.group(2, 3, 4)))
+
+
+def note_command(server: Server, room: Room, number: int, peer: Peer, now: float) -> None:
+    """Put a command into the owner's trail, where an app here has given it; whoever is elsewhere is noted there."""
+    if not isinstance(peer, FarPeer):
+        server.trail.note(room.vehicle, None if number == SEALED else number, server.recorder.wall(now))
 
 
 def open_command(server: Server, room: Room, number: int, peer: Peer, now: float) -> None:

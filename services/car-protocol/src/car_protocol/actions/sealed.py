@@ -6,7 +6,7 @@ code and forwarded as it came; nothing here ever opens it.
 
 from typing import Final
 
-from car_protocol.actions.commands import SEALED, answer_oldest, open_command
+from car_protocol.actions.commands import SEALED, answer_oldest, note_command, open_command
 from car_protocol.actions.relay import MOST_TO_A_CAR
 from car_protocol.actions.state import tell_state
 from car_protocol.rooms.hub import Peer, Room
@@ -38,13 +38,19 @@ def from_app(server: Server, room: Room, peer: Peer, message: bytes, now: float)
     """
     if message[1:2] != b"M" or not 4 <= len(message) <= MOST_TO_A_CAR:
         server.counters.ignored += 1
-    elif room.car is None:
-        if room.has_car:
-            server.replicas.send_to_car(room, peer, message)
-    else:
+    elif room.has_car:
         if message[2:3] == b"C":
-            open_command(server, room, SEALED, peer, now)
-        room.car.send(message, now)
+            note_command(server, room, SEALED, peer, now)
+        _to_car(server, room, peer, message, now)
+
+
+def _to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+    if room.car is None:
+        server.replicas.send_to_car(room, peer, message)
+        return
+    if message[2:3] == b"C":
+        open_command(server, room, SEALED, peer, now)
+    room.car.send(message, now)
 
 
 def _set_token(server: Server, room: Room, message: bytes, now: float) -> None:
