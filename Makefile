@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench fuzz chaos contract requirements browser clean
+.PHONY: help run test lint format documents conformance bench fuzz chaos contract client requirements browser clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,6 +54,11 @@ chaos: $(VENV)/test.stamp ## fail parts of many replicas at random (ARGS="--seed
 contract: $(VENV)/test.stamp ## look for calls that are not as docs/openapi.json says (ARGS="--examples 500 --seed 7")
 	@exec $(WITH_TESTS) $(BIN)/python -m contract $(ARGS)
 
+CLIENT := dist/ovms-api-client
+client: $(VENV)/test.stamp ## generate a typed Python client from docs/openapi.json, to be installed from dist/
+	@$(WITH_TESTS) $(BIN)/python -m client.build $(CLIENT)
+	cd $(CLIENT) && $(CURDIR)/$(BIN)/mypy --strict ovms_api_client
+
 # Hashes of every platform, no address of an index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	$(addprefix --no-emit-package ,ovms-shared ovms-car-protocol ovms-api-gateway)
@@ -68,7 +73,7 @@ browser: # for the test of the manual in a real browser
 	@command -v chromium >/dev/null || echo "*** No chromium here: the test in a browser will be SKIPPED. ***" >&2
 
 clean: ## remove what these commands have made, except the data directory
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find shared services tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(foreach package,$(PACKAGES),$(package)/build $(package)/src/*.egg-info)
 

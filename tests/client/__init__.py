@@ -1,0 +1,1 @@
+"""A typed Python client, generated from docs/openapi.json: `make client`."""
