@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
@@ -39,15 +40,18 @@ def documented() -> Iterator[tuple[str, str, str]]:
                 yield method, path, line
 
 
-# What the documentation makes up, and what it does to the account of somebody else than the demo owner.
-OTHERWISE: Final = {
-    ("put", "/api/v1/account/password"): 401,
-    ("delete", "/api/v1/account"): 401,
-    ("delete", "/api/v1/account/tokens/{identifier}"): 404,
-    ("put", "/api/v1/vehicles/{vehicle_id}/shares/{owner}"): 404,
-    ("delete", "/api/v1/vehicles/{vehicle_id}/shares/{owner}"): 404,
-    ("delete", "/api/v1/vehicles/{vehicle_id}/links/{identifier}"): 404,
-    ("post", "/api/v1/accounts"): 403,
+# Nobody may sign up unless a setting lets him.
+OTHERWISE: Final = {("post", "/api/v1/accounts"): 403}
+# Of whom the documentation tells beside the demo owner, and his password there.
+OTHERS: Final = {"alice": "secret", "bob": "geheim"}
+# What stands for something that is made first, and how.
+MADE_UP: Final = "c0ffee0123456789"
+MAKERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "/api/v1/account/tokens/{identifier}": ("/api/v1/account/tokens", {"scopes": ["read"]}),
+    "/api/v1/vehicles/{vehicle_id}/links/{identifier}": (
+        "/api/v1/vehicles/DEMO/links",
+        {"expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
+    ),
 }
 
 LINES: Final = sorted(documented(), key=lambda found: ORDER[found[0]])
@@ -63,25 +67,42 @@ def test_every_typed_call_and_every_command_has_a_line() -> None:
     assert wanted - {(method, path) for method, path, _ in LINES} == set()
 
 
+@pytest.fixture(scope="module")
+def stack(demo_stack: Stack) -> Iterator[Stack]:
+    """A stack with everybody of whom the documentation tells."""
+    for name, password in OTHERS.items():
+        assert demo_stack.ovms("owner", "add", name, typed=f"{password}\n").returncode == 0
+    yield demo_stack
+    for name in OTHERS:
+        demo_stack.ovms("owner", "remove", name)
+
+
 @pytest.mark.parametrize(("method", "path", "line"), LINES, ids=[f"{method} {path}" for method, path, _ in LINES])
-def test_a_line_does_what_it_says(demo_stack: Stack, method: str, path: str, line: str) -> None:
+def test_a_line_does_what_it_says(stack: Stack, method: str, path: str, line: str) -> None:
     made = re.escape(path).replace(r"\{", "{").replace(r"\}", "}")
     assert re.search(rf"127\.0\.0\.1:6868{re.sub('{.*?}', '[^/?]+', made)}(?=[?' ]|$)", line), "it is of another call"
     if "$COMMAND" in line:
-        line = line.replace("/DEMO/", f"/{AWAY}/").replace("$COMMAND", queued(demo_stack))
-    status = run(line, demo_stack)
+        line = line.replace("/DEMO/", f"/{AWAY}/").replace("$COMMAND", queued(stack))
+    if MADE_UP in line:
+        line = line.replace(MADE_UP, make(stack, *MAKERS[path])["identifier"])
+    status = run(line, stack)
     wanted = OTHERWISE.get((method, path))
     assert status == wanted if wanted else 200 <= status < 300
+    if path == "/api/v1/account/password":
+        assert stack.ovms("owner", "password", "alice", typed=f"{OTHERS['alice']}\n").returncode == 0
 
 
 @functools.cache
 def queued(stack: Stack) -> str:
     """The id of a command that stays queued, since its vehicle is away."""
     assert stack.ovms("vehicle", "add", AWAY, "--owner", OWNER, typed="none\n").returncode == 0
-    answer = httpx.post(
-        f"{stack.http_url}/api/v1/vehicles/{AWAY}/commands", auth=(OWNER, OWNER_PASSWORD), json={"kind": "lock", "queue": True}
-    )
-    return str(answer.json()["id"])
+    return str(make(stack, f"/api/v1/vehicles/{AWAY}/commands", {"kind": "lock", "queue": True})["id"])
+
+
+def make(stack: Stack, path: str, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Make something over the API."""
+    answer = httpx.post(stack.http_url + path, auth=(OWNER, OWNER_PASSWORD), json=order, timeout=30)
+    return dict(answer.raise_for_status().json())
 
 
 def run(line: str, stack: Stack) -> int:
