@@ -105,6 +105,7 @@ async def test_what_is_wrong_is_told_without_its_value(gateway: Gateway, body: A
 async def test_a_body_that_is_no_json_is_refused(gateway: Gateway) -> None:
     async with gateway.client(auth=DEMO, headers={"Content-Type": "application/json"}) as client:
         assert refused(await client.post(TOKENS, content=b'{"scopes": [')) == (422, "invalid-request")
+        assert refused(await client.post(TOKENS, content=b'"\xff"')) == (422, "invalid-request")
         assert refused(await client.post(TOKENS)) == (422, "invalid-request")
 
 

@@ -46,6 +46,7 @@ from ovms.auth.passwords import Overloaded
 from ovms.db.sealing import Sealer
 
 DISTRIBUTION: Final = "ovms-api-gateway"
+UNREAD: Final = {"pointer": "#", "detail": "The body cannot be read"}
 METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -135,8 +136,11 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
         log.warning("a call cannot be answered now", error=type(error).__name__)
         return refusal(request.scope, ServiceUnavailable)
 
-    async def unknown(request: Request, _: Exception) -> Response:
-        return refusal(request.scope, _unknown(app, request.scope))
+    async def unknown(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        # What cannot be read at all, such as JSON that is no UTF-8, is this to FastAPI.
+        unread = error.status_code == 400
+        return refusal(request.scope, InvalidRequest(UNREAD) if unread else _unknown(app, request.scope))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
