@@ -35,7 +35,20 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
-from api_gateway.v1 import account, events, leaving, links, readings, registration, shares, sign_up, sockets, track, trails
+from api_gateway.v1 import (
+    account,
+    events,
+    leaving,
+    links,
+    readings,
+    registration,
+    shares,
+    sign_up,
+    sockets,
+    subscriptions,
+    track,
+    trails,
+)
 from api_gateway.v1 import commands as typed_commands
 from api_gateway.v1 import history as typed_history
 from api_gateway.v1 import state as typed_state
@@ -118,6 +131,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(registration.router)
     app.include_router(shares.router)
     app.include_router(links.router)
+    app.include_router(subscriptions.router)
     app.include_router(page.make_router())
     app.include_router(typed_commands.router)
     app.include_router(events.router)

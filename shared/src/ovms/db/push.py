@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ovms.db.engine import Pool
+from ovms.db.engine import Connection, Database, Pool
 
 MOST_SUBSCRIPTIONS: Final = 64
 """Of one vehicle; the one that was renewed longest ago makes room."""
@@ -33,6 +33,13 @@ DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id IN (
 """
 
 _UNSUBSCRIBE: Final = "DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id = $2"
+
+_LIST: Final = """
+SELECT app_id, push_type, key_type, key, updated_at FROM push_subscriptions
+WHERE vehicle = $1 ORDER BY app_id COLLATE "C"
+"""
+
+_REMOVE_WAITING: Final = "DELETE FROM push_outbox WHERE vehicle = $1 AND app_id = $2"
 
 # A device that has registered anew since then has another key.
 _UNSUBSCRIBE_GONE: Final = "DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id = $2 AND key = $3"
@@ -66,6 +73,17 @@ class Subscribable:
     vehicle_id: str
     password: bytes = field(repr=False)
     password_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSubscription:
+    """Where notifications of a vehicle are pushed to."""
+
+    app_id: str
+    push_type: str
+    key_type: str
+    key: str = field(repr=False)
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +123,25 @@ async def find_subscribable(pool: Pool, connected: int, folded_id: str) -> Subsc
 async def subscribe(pool: Pool, vehicle: int, app_id: str, *, push_type: str, key_type: str, key: str) -> int:
     """Add or renew a subscription; return how many others had to make room for it."""
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(_SUBSCRIBE, vehicle, app_id, push_type, key_type, key)
-        status = await connection.execute(_MAKE_ROOM, vehicle, MOST_SUBSCRIPTIONS)
+        return await subscribe_in(connection, vehicle, app_id, push_type=push_type, key_type=key_type, key=key)
+
+
+async def subscribe_in(connection: Connection, vehicle: int, app_id: str, *, push_type: str, key_type: str, key: str) -> int:
+    """The same inside the transaction of a connection."""
+    await connection.execute(_SUBSCRIBE, vehicle, app_id, push_type, key_type, key)
+    status = await connection.execute(_MAKE_ROOM, vehicle, MOST_SUBSCRIPTIONS)
     return int(status.removeprefix("DELETE "))
+
+
+async def list_subscriptions(db: Database, vehicle: int) -> list[KeptSubscription]:
+    """The subscriptions of a vehicle, by the ids of their apps."""
+    return [KeptSubscription(*row) for row in await db.fetch(_LIST, vehicle)]
+
+
+async def end_subscription(connection: Connection, vehicle: int, app_id: str) -> bool:
+    """Push nothing of a vehicle to an app any more, nor what waits to be; whether something was."""
+    await connection.execute(_REMOVE_WAITING, vehicle, app_id)
+    return await connection.execute(_UNSUBSCRIBE, vehicle, app_id) != "DELETE 0"
 
 
 async def unsubscribe(pool: Pool, vehicle: int, app_id: str) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from car_protocol.push.addresses import find_address, is_public, is_webhook
+from car_protocol.push.addresses import find_address, is_public
 from car_protocol.push.channel import Refused, Unreachable
+from ovms.subscriptions import is_webhook
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1"])

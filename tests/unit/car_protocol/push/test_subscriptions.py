@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from car_protocol.push.subscriptions import LONGEST_KEY, LONGEST_NAME, Subscription, read_subscription
+from car_protocol.push.subscriptions import Subscription, read_subscription
+from ovms.subscriptions import LONGEST_KEY, LONGEST_NAME
 
 TOKEN = b"ab" * 32
 

@@ -54,6 +54,14 @@ class TokenUnknown(ApiError):
     meaning = "The caller has no such token."
 
 
+class SubscriptionUnknown(ApiError):
+    """Nothing of this vehicle is pushed to this app."""
+
+    status = 404
+    detail = "Subscription unknown"
+    meaning = "The vehicle has no such subscription."
+
+
 class LinkUnknown(ApiError):
     """No link to this vehicle has this identifier."""
 

@@ -13,16 +13,6 @@ from car_protocol.push.channel import Refused, Unreachable
 _TUNNELS: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
 
 
-def is_webhook(url: str) -> bool:
-    """Whether a text is an URL that a web hook may have."""
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    has_port = parts.port is None or 0 < parts.port < 65_536
-    return parts.scheme in ("https", "http") and bool(parts.host) and not parts.userinfo and has_port
-
-
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the internet, and of nothing nearer."""
     ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])

@@ -15,10 +15,10 @@ from car_protocol.push.expo import ExpoChannel
 from car_protocol.push.fcm import FcmChannel, ServiceAccount
 from car_protocol.push.keys import read_ec_key
 from car_protocol.push.mail import MailChannel, MailServer
-from car_protocol.push.subscriptions import APNS, EXPO, FCM, MAIL, WEBHOOK
 from car_protocol.push.webhook import WebhookChannel
 from car_protocol.settings import Settings
 from ovms.errors import OvmsError
+from ovms.subscriptions import APNS, EXPO, FCM, MAIL, WEBHOOK
 
 TIMEOUT: Final = 20.0
 

@@ -8,41 +8,24 @@ A mail address `-` ends the subscription.
 import asyncio
 import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
 import structlog
 
-from car_protocol.push.addresses import is_webhook
 from car_protocol.rooms.hub import Room
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.push import find_subscribable, subscribe, unsubscribe
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import fold_vehicle_id
+from ovms.subscriptions import APNS, LONGEST_NAME, MAIL, has_form
 
-LONGEST_NAME: Final = 255
-LONGEST_KEY: Final = 2048
 FINISH: Final = 5.0
 """Seconds that subscriptions in flight have when the service stops."""
 
-MAIL: Final = "mail"
-FCM: Final = "gcm"
-APNS: Final = "apns"
-EXPO: Final = "expo"
-WEBHOOK: Final = "webhook"
-
 _NOBODY: Final = "-"
 _VEHICLE_PASSWORD_KEY: Final = re.compile(rb"([^,]+),(.+),([^,]+)", re.DOTALL)
-_KEYS: Final[Mapping[str, re.Pattern[str]]] = {
-    MAIL: re.compile(r"-|[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}"),
-    FCM: re.compile(r"[!-~]+"),
-    # The iOS app once sent the beginning of a description, `{length=32`, for a token.
-    APNS: re.compile(r"(?:[0-9A-Fa-f]{2}){8,100}"),
-    EXPO: re.compile(r"[!-~]+"),
-    WEBHOOK: re.compile(r"[!-~]+"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +68,9 @@ def read_subscription(data: bytes) -> Subscription | None:
 
 def _is_acceptable(asked: Subscription) -> bool:
     names = (asked.app_id, asked.key_type, asked.vehicle_id or "")
-    if not asked.app_id or any(len(name) > LONGEST_NAME or "\0" in name for name in names) or len(asked.key) > LONGEST_KEY:
+    if not asked.app_id or any(len(name) > LONGEST_NAME or "\0" in name for name in names):
         return False
-    form = _KEYS.get(asked.push_type)
-    if form is None or not form.fullmatch(asked.key):
-        return False
-    return asked.push_type != WEBHOOK or is_webhook(asked.key)
+    return asked.is_ended or has_form(asked.push_type, asked.key)
 
 
 class SubscriptionDesk:
