@@ -55,6 +55,12 @@ async def fill(gateway: Gateway) -> None:
         vehicle, MARK, MARK.encode(),
     )  # fmt: skip
     await pool.execute("INSERT INTO autoprovision VALUES ($1, $2, 'x', 'k', 'x', 'k')", MARK, owner)
+    await pool.execute(
+        f"""INSERT INTO commands (id, vehicle, actor_id, actor, means, kind, number, arguments, waits, expires_at)
+            SELECT gen_random_uuid(), id, $1, $2, 'password', 'lock', 20, '{{"n": 1}}', false, {later} FROM vehicles
+            WHERE vehicle_id = ANY($3)""",
+        owner, MARK, [MARK, "OTHER2"],
+    )  # fmt: skip
     async with gateway.client(auth=(MARK, DEMO[1])) as owner_calls, gateway.client(auth=OTHER) as other:
         await owner_calls.put(f"/api/v1/vehicles/{MARK}/shares/other", json={"scopes": ["read"]})
         await other.put(f"/api/v1/vehicles/OTHER1/shares/{MARK}", json={"scopes": ["read"]})
@@ -114,6 +120,8 @@ async def test_an_export_has_all_of_it_and_no_secret(gateway: Gateway, monkeypat
     assert [row["record_type"] for row in by_kind["record"]] == ["*-OVM-Utilisation", f"*-{MARK}"]
     assert [row["vehicle"] for row in by_kind["vehicle"]] == ["Second", MARK]
     assert by_kind["audit"][0]["detail"]
+    assert [row["vehicle"] for row in by_kind["command"] + by_kind["command_to_others"]] == [MARK, "OTHER2"]
+    assert by_kind["command"][0]["arguments"] == {"n": 1}
     hashes = await gateway.pool.fetch("SELECT password_hash FROM owners UNION SELECT encode(sha256, 'hex') FROM api_tokens")
     for secret in (*(row[0] for row in hashes), "sealed", "argon2", "OTHER1@"):
         assert secret not in answer.text

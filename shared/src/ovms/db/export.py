@@ -35,6 +35,11 @@ class Part:
     place: tuple[str, ...] = ()
 
 
+_COMMAND: Final = (
+    "SELECT place, commands.id, vehicle_id AS vehicle, kind, arguments::text AS arguments, actor, means, state, "
+    "commands.created_at, expires_at, sent_at, finished_at, result, words FROM commands JOIN vehicles ON vehicles.id = vehicle "
+)
+
 OF_OWNER: Final = (
     Part("account", "owners", "SELECT name, email, created_at FROM owners WHERE id = $1"),
     Part(
@@ -50,6 +55,13 @@ OF_OWNER: Final = (
         "JOIN vehicles ON vehicles.id = vehicle WHERE shares.owner_id = $1 ORDER BY vehicle_id",
     ),
     Part("autoprovision", "autoprovision", "SELECT key, created_at FROM autoprovision WHERE owner_id = $1 ORDER BY key"),
+    Part(
+        "command_to_others",
+        "commands",
+        f"{_COMMAND} WHERE actor_id = $1 AND owner_id <> $1 AND place > $2 ORDER BY place LIMIT $3",
+        (0,),
+        ("place",),
+    ),
     Part(
         "audit",
         "audit",
@@ -77,6 +89,13 @@ OF_VEHICLE: Final = (
         "subscription",
         "push_subscriptions",
         "SELECT app_id, push_type, key_type, key, updated_at FROM push_subscriptions WHERE vehicle = $1 ORDER BY app_id",
+    ),
+    Part(
+        "command",
+        "commands",
+        f"{_COMMAND} WHERE vehicle = $1 AND place > $2 ORDER BY place LIMIT $3",
+        (0,),
+        ("place",),
     ),
     Part(
         "push",

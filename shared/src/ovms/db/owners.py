@@ -40,6 +40,8 @@ WHERE lower(actor) = lower($1) OR lower(detail->>'with') = lower($1)
 """
 
 
+_REMOVE_ACTOR: Final = "UPDATE commands SET actor = '' WHERE actor_id = $1"
+
 _REMOVE_VEHICLE_IDS: Final = """
 UPDATE audit SET vehicle_id = CASE WHEN upper(vehicle_id) = ANY($1::text[]) THEN NULL ELSE vehicle_id END,
   detail = CASE WHEN detail->'vehicles' ?| $1::text[] THEN detail - 'vehicles' ELSE detail END
@@ -123,6 +125,7 @@ async def remove_owner(connection: Connection, owner_id: int, name: str) -> None
     """Remove an owner, his tokens, his vehicles, all that they sent, and his name wherever it stands."""
     vehicles = [tuple(row) for row in await connection.fetch(_VEHICLES, owner_id)]
     await remove_vehicles(connection, vehicles)
+    await connection.execute(_REMOVE_ACTOR, owner_id)
     await connection.execute(_REMOVE, owner_id)
     await connection.execute(_REMOVE_NAME, name)
     await connection.execute(_REMOVE_VEHICLE_IDS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])

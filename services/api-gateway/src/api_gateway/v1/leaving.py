@@ -30,6 +30,8 @@ router = APIRouter(prefix=f"{ROOT}/account", tags=["account"])
 NDJSON: Final = "application/x-ndjson"
 EXPORTED_WITHIN: Final = 3600.0
 """Seconds that a whole export may take its reader."""
+_JSON: Final = ("detail", "arguments")
+"""Columns of JSON, which come as text."""
 CHUNK: Final = 64 * 1024
 
 _EXAMPLE: Final = '{"kind":"account","name":"demo","email":"","created_at":"2026-11-22T19:12:23Z"}\n{"kind":"end","rows":1}\n'
@@ -101,7 +103,7 @@ async def _lines(resources: Resources, owner_id: int) -> AsyncIterator[bytes]:
 
 def _readable(row: Row) -> dict[str, Any]:
     shown = {name: _text(value) if isinstance(value, bytes) else value for name, value in row.items()}
-    return {**shown, "detail": json.loads(row["detail"])} if "detail" in row else shown
+    return shown | {name: json.loads(row[name]) for name in _JSON if name in row}
 
 
 def _text(data: bytes) -> str | dict[str, str]:
