@@ -10,20 +10,23 @@ import asyncpg
 from ovms.admin import autoprovision, owner, token, vehicle
 from ovms.admin.configuration import check_key, check_secret, join_parameters
 from ovms.admin.document import read_document
-from ovms.admin.errors import InputError
+from ovms.admin.errors import AdminError, InputError
 from ovms.admin.passwords import ask_hidden, ask_password
 from ovms.admin.provision import provision as provision_document
 from ovms.admin.target import Target
 from ovms.db.engine import Connection, open_pool
-from ovms.db.migrate import upgrade
+from ovms.db.migrate import is_behind, upgrade
 
 Work: TypeAlias = Callable[[Target], Awaitable[None]]
 Prepare: TypeAlias = Callable[[argparse.Namespace], Work]
 
 
-def migrate(_: argparse.Namespace) -> Work:
+def migrate(asked: argparse.Namespace) -> Work:
     async def work(target: Target) -> None:
-        await upgrade(target.database_url)
+        if not asked.check:
+            await upgrade(target.database_url)
+        elif await is_behind(target.database_url):
+            raise AdminError("the database has not been migrated to this version yet: run `ovms migrate`")
         print("the database has the form of this version")
 
     return work

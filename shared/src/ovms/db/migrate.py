@@ -5,6 +5,8 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +17,7 @@ _LOCK: Final = 0x4F564D53
 
 
 async def upgrade(url: str) -> None:
-    """Run the migrations that the database lacks, in one transaction: all of them or none.
+    """Run the migrations that the database lacks, in one transaction: all of them or none. A newer one is left as it is.
 
     Any number of processes may do this at once: one works, the others wait and find nothing left to do.
     """
@@ -33,9 +35,33 @@ async def upgrade_in(connection: AsyncConnection) -> None:
     await connection.run_sync(_run)
 
 
+async def is_behind(url: str) -> bool:
+    """Whether the database lacks migrations of this version. One that a newer version has migrated lacks none."""
+    engine = create_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_is_behind)
+    finally:
+        await engine.dispose()
+
+
+def _is_behind(connection: Connection) -> bool:
+    script = ScriptDirectory.from_config(_config())
+    revision = MigrationContext.configure(connection).get_current_revision()
+    older = {known.revision for known in script.walk_revisions()} - {script.get_current_head()}
+    return revision is None or revision in older
+
+
 def _run(connection: Connection) -> None:
+    if not _is_behind(connection):
+        return
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
     config = Config()
     # ConfigParser takes a percent sign in the path for an interpolation.
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config

@@ -177,6 +177,27 @@ def test_a_database_without_tables_is_one_line(ovms: Command, empty_database_url
     assert ovms("owner", "list", OVMS_DATABASE_URL=empty_database_url) == (0, "", "")
 
 
+def test_a_service_can_ask_whether_the_database_has_been_migrated(ovms: Command, empty_database_url: str) -> None:
+    expected = "ovms: the database has not been migrated to this version yet: run `ovms migrate`\n"
+    assert ovms("migrate", "--check", OVMS_DATABASE_URL=empty_database_url) == (1, "", expected)
+    assert fetch(empty_database_url, "SELECT relname FROM pg_class WHERE relname = 'owners'") == []
+
+    ovms("migrate", OVMS_DATABASE_URL=empty_database_url)
+    assert ovms("migrate", "--check", OVMS_DATABASE_URL=empty_database_url)[0] == 0
+
+
+@pytest.mark.parametrize(("revision", "status"), [("0001", 1), ("9999", 0)], ids=["older", "newer"])
+def test_a_newer_database_has_what_this_version_needs(ovms: Command, database_url: str, revision: str, status: int) -> None:
+    fetch(database_url, f"UPDATE alembic_version SET version_num = '{revision}'")
+    assert ovms("migrate", "--check")[0] == status
+
+
+def test_a_newer_database_is_left_as_it_is(ovms: Command, database_url: str) -> None:
+    fetch(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    assert ovms("migrate")[0] == 0
+    assert fetch(database_url, "SELECT version_num FROM alembic_version")[0]["version_num"] == "9999"
+
+
 @pytest.mark.parametrize("url", ["postgresql://a:geheim@127.0.0.1:1/b", "postgresql://a:geheim@/b?host=/nonexistent"])
 def test_a_database_that_is_away_is_one_line(ovms: Command, url: str) -> None:
     for arguments in (("owner", "list"), ("token", "list", "anna")):
