@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench fuzz chaos contract client requirements browser clean
+.PHONY: help run test lint format documents conformance bench fuzz chaos contract client images requirements browser clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,12 +59,19 @@ client: $(VENV)/test.stamp ## generate a typed Python client from docs/openapi.j
 	@$(WITH_TESTS) $(BIN)/python -m client.build $(CLIENT)
 	cd $(CLIENT) && $(CURDIR)/$(BIN)/mypy --strict ovms_api_client
 
+# On Debian, as root. Elsewhere `docker build` does it, on the base that the Dockerfiles name (deploy/README.md).
+images: $(VENV)/test.stamp ## build the container images on a base made here, and run what is in them
+	deploy/images/build.sh
+	env OVMS_TEST_IMAGES=1 $(WITH_TESTS) $(BIN)/pytest tests/e2e/test_images.py $(ARGS)
+
 # Hashes of every platform, no address of an index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	$(addprefix --no-emit-package ,ovms-shared ovms-car-protocol ovms-api-gateway)
 
 requirements: $(VENV)/test.stamp ## pin requirements/*.txt anew (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) requirements/run.in --output-file requirements/run.txt
+	$(COMPILE) $(ARGS) requirements/car-protocol.in --output-file requirements/car-protocol.txt
+	$(COMPILE) $(ARGS) requirements/api-gateway.in --output-file requirements/api-gateway.txt
 	$(COMPILE) $(ARGS) requirements/test.in --output-file requirements/test.txt
 
 browser: # for the test of the manual in a real browser
@@ -73,7 +80,8 @@ browser: # for the test of the manual in a real browser
 	@command -v chromium >/dev/null || echo "*** No chromium here: the test in a browser will be SKIPPED. ***" >&2
 
 clean: ## remove what these commands have made, except the data directory
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find deploy/images/wheels -name '*.whl' -delete
+	rm -rf $(VENV) .images dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find shared services tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(foreach package,$(PACKAGES),$(package)/build $(package)/src/*.egg-info)
 

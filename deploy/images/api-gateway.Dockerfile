@@ -1,0 +1,42 @@
+# api-gateway. The context is the top of the checkout: docker build -f deploy/images/api-gateway.Dockerfile .
+# Nothing here depends on the processor: docker buildx build --platform linux/amd64,linux/arm64 …
+
+# A release names it by its digest: python:3.11-slim-bookworm@sha256:…
+ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
+# What the service runs on: the same Python at the same place. No shell and no other program is needed.
+ARG RUNTIME=${PYTHON}
+
+FROM ${PYTHON} AS build
+# Not empty: install from deploy/images/wheels alone, which `make images` fills.
+ARG PIP_NO_INDEX=
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python3 -m venv /opt/ovms
+COPY requirements/api-gateway.txt ./
+RUN --mount=type=bind,source=deploy/images/wheels,target=/wheels \
+    /opt/ovms/bin/pip install --find-links /wheels --require-hashes --no-deps -r api-gateway.txt
+COPY shared shared
+COPY services/api-gateway services/api-gateway
+RUN /opt/ovms/bin/pip install --no-deps --no-build-isolation ./shared ./services/api-gateway \
+    && /opt/ovms/bin/pip uninstall --yes setuptools pip
+
+FROM ${RUNTIME}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="api-gateway" \
+      org.opencontainers.image.description="OVMS server: the HTTP API" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /opt/ovms /opt/ovms
+ENV PATH=/opt/ovms/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    OVMS_HOST=0.0.0.0 \
+    OVMS_HTTP_PORT=6868
+WORKDIR /opt/ovms
+USER 10001:10001
+EXPOSE 6868 6869
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/livez' % os.environ['OVMS_HTTP_PORT'], timeout=4)"]
+ENTRYPOINT ["python", "-m", "api_gateway"]
