@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 [ "$(id -u)" = 0 ] || { echo "make images needs root: debootstrap does" >&2; exit 1; }
-command -v buildah debootstrap >/dev/null || apt-get install -qq --yes --no-install-recommends buildah debootstrap
+for program in buildah debootstrap; do
+    command -v "$program" >/dev/null || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "$program"; }
+done
 
 images=$PWD/.images
 mkdir -p "$images"
@@ -27,16 +29,18 @@ if ! run inspect --type image localhost/ovms-runtime >/dev/null 2>&1; then
     rm -rf "$images/debian"
 fi
 
+build() {
+    run build --quiet --pull-never --isolation chroot --format docker --build-arg PIP_NO_INDEX=1 \
+        --build-arg PYTHON=localhost/ovms-python --build-arg RUNTIME=localhost/ovms-runtime \
+        --build-arg "REVISION=$(git rev-parse --short HEAD)" "$@" .
+}
+
 for service in car-protocol api-gateway; do
     # With the settings that pip has on this machine: an image knows no index. Without markers: the base has another Python.
     sed 's/ ; .* \\$/ \\/' "requirements/$service.txt" > "$images/$service.txt"
     .venv/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
         --only-binary :all: --dest deploy/images/wheels -r "$images/$service.txt"
-    run build --quiet --pull-never --isolation chroot --format docker --file "deploy/images/$service.Dockerfile" \
-        --build-arg PYTHON=localhost/ovms-python --build-arg RUNTIME=localhost/ovms-runtime --build-arg PIP_NO_INDEX=1 \
-        --build-arg "REVISION=$(git rev-parse --short HEAD)" --tag "localhost/ovms-$service" .
+    build --file "deploy/images/$service.Dockerfile" --tag "localhost/ovms-$service"
 done
-run build --quiet --pull-never --isolation chroot --format docker --file deploy/images/car-protocol.Dockerfile --target demo-car \
-    --build-arg PYTHON=localhost/ovms-python --build-arg RUNTIME=localhost/ovms-runtime --build-arg PIP_NO_INDEX=1 \
-    --tag localhost/ovms-demo-car .
+build --file deploy/images/car-protocol.Dockerfile --target demo-car --tag localhost/ovms-demo-car
 run images

@@ -132,14 +132,15 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def status(url: str) -> int:
+def get(url: str) -> tuple[int, str]:
+    """The status and the body of an answer; 0 where there is none."""
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
-            return int(answer.status)
+            return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code
+        return error.code, ""
     except OSError:
-        return 0
+        return 0, ""
 
 
 @pytest.mark.parametrize("name", ["car_protocol", "api_gateway"])
@@ -170,14 +171,14 @@ def test_a_demo_car_is_seen(car_protocol: Image, api_gateway: Image, environment
 
     with (
         laid_out("demo-car") as demo_car,
-        car_protocol.serving(environment, lambda: status(f"{health}/readyz") == 200),
-        api_gateway.serving(environment, lambda: status(f"{http}/readyz") == 200),
+        car_protocol.serving(environment, lambda: get(f"{health}/readyz")[0] == 200),
+        api_gateway.serving(environment, lambda: get(f"{http}/readyz")[0] == 200),
     ):
         assert car_protocol.run(environment, *car_protocol.health_check) == (0, "")
         assert api_gateway.run(environment, *api_gateway.health_check) == (0, "")
         car = {"OVMS_DEMO_HOST": HOST, "OVMS_V2_PORT": environment["OVMS_V2_PORT"]}
-        with demo_car.serving(car, lambda: status(f"{http}/api/status/DEMO?username=demo&password=demo") == 200):
-            assert status(f"{http}/api/status/DEMO?username=demo&password=wrong") == 401
+        with demo_car.serving(car, lambda: '"soc"' in get(f"{http}/api/status/DEMO?username=demo&password=demo")[1]):
+            assert get(f"{http}/api/status/DEMO?username=demo&password=wrong") == (401, "")
 
 
 def test_a_service_that_does_not_answer_is_not_healthy(car_protocol: Image, environment: dict[str, str]) -> None:
