@@ -1,5 +1,6 @@
 """Who gets in, and how long for."""
 
+import asyncio
 import base64
 import hashlib
 
@@ -132,3 +133,26 @@ async def test_no_secret_reaches_the_log(gateway: Gateway) -> None:
     assert '"route":"/api/status/{vehicle_id}"' in lines
     for secret in ("secret", "demo", session, "query", "DEMO"):
         assert secret not in lines
+
+
+# Of "password", see tests/unit/ovms/db/test_drupal.py.
+DRUPAL = "$S$CFURCPa.k6FAEbJPgejaW4nijv7rYgGc4dUJtChQtV4KLJTPTC/u"
+
+
+async def test_a_password_brought_from_drupal_is_hashed_anew_once_it_is_known(gateway: Gateway) -> None:
+    async def stored() -> str:
+        found: str = await gateway.pool.fetchval("SELECT password_hash FROM owners WHERE name = 'demo'")
+        return found
+
+    await gateway.pool.execute("UPDATE owners SET password_hash = $1 WHERE name = 'demo'", DRUPAL)
+    async with gateway.client() as client:
+        assert (await client.get("/api/vehicles", auth=("demo", "secret"))).status_code == 401
+        assert await stored() == DRUPAL
+        answers = await asyncio.gather(*(client.get("/api/cookie", params={**LOGIN, "password": "password"}) for _ in range(3)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert (await stored()).startswith("$argon2id$")
+        # The session rests on the new hash.
+        assert (await client.get("/api/vehicles")).status_code == 200
+        client.cookies.clear()
+        assert (await client.get("/api/vehicles", auth=("demo", "password"))).status_code == 200
+        assert (await client.get("/api/vehicles", auth=("demo", "secret"))).status_code == 401

@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import partial
 
 from ovms.auth.credentials import BearerToken, Credential, Password
-from ovms.auth.passwords import PasswordChecks
+from ovms.auth.passwords import Overloaded, PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.rights import EVERYTHING
 from ovms.bus.sessions import Login
-from ovms.db.accounts import credentials_stand, find_account
+from ovms.db.accounts import Account, credentials_stand, find_account, renew_hash
 from ovms.db.engine import Pool
+from ovms.db.passwords import is_outdated
 from ovms.db.tokens import IDENTIFIER_LENGTH, looks_like_token, use_token
 from ovms.gathered import Gathered
 
@@ -87,7 +88,24 @@ class SignIn:
         right = await self._passwords.check(account.password_hash if account else self._nobody, password)
         if account is None or not right:
             return None
-        return Login(account.owner_id, account.name, EVERYTHING, _proof(account.password_hash))
+        if is_outdated(account.password_hash):
+            return await self._renew(account, password)
+        return _login_of(account)
+
+    async def _renew(self, account: Account, password: str) -> Login | None:
+        """Hash a password anew that was brought along, now that it is known."""
+        try:
+            password_hash = await self._passwords.hash(password)
+        except Overloaded:
+            return _login_of(account)  # another time
+        if await renew_hash(self._pool, account, password_hash):
+            return _login_of(replace(account, password_hash=password_hash))
+        # Another replica has, or the password was changed: what is stored now decides.
+        return await self._check_password(account.name, password)
+
+
+def _login_of(account: Account) -> Login:
+    return Login(account.owner_id, account.name, EVERYTHING, _proof(account.password_hash))
 
 
 def prove_password(login: Login, password_hash: str) -> Login:

@@ -22,6 +22,9 @@ SELECT EXISTS (SELECT FROM owners WHERE id = owner AND encode(sha256(convert_to(
 FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner, proof, place) ORDER BY place
 """
 
+# Only in the place of the hash that was checked: the password may have been changed meanwhile.
+_RENEW: Final = "UPDATE owners SET password_hash = $3 WHERE id = $1 AND password_hash = $2 RETURNING id"
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -54,6 +57,11 @@ async def find_account(db: Pool, name: str) -> Account | None:
 async def lock_account(connection: Connection, owner_id: int) -> None:
     """Let nobody else add to an owner's account until the end of the transaction, so that what is counted stays bounded."""
     await connection.execute(_LOCK, owner_id)
+
+
+async def renew_hash(db: Pool, account: Account, password_hash: str) -> bool:
+    """Keep another hash of the same password; whether the account still has the one it was found with."""
+    return await db.fetchval(_RENEW, account.owner_id, account.password_hash, password_hash) is not None
 
 
 async def list_vehicles(db: Pool, owner_id: int) -> list[str]:
