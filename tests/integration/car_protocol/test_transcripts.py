@@ -152,3 +152,16 @@ async def test_a_module_without_a_configuration(
     player.say()
     await player.has_been_sent(played.srv, 1)
     assert player.wire == played.srv.stream
+
+
+async def test_a_module_whose_configuration_was_brought_from_a_reference_server(car_service: CarService, pool: Pool) -> None:
+    played = transcript(PROVISIONING)
+    token, digest, record = played.srv.stream.decode().split()[2:]
+    await pool.execute(
+        "INSERT INTO enciphered_configurations (key, token, digest, record) VALUES ('VIN00000000000001', $1, $2, $3)",
+        *(token, digest, record),
+    )
+    player = await play(car_service, played)
+    player.say()
+    await player.has_been_sent(played.srv, 1)
+    assert player.wire == played.srv.stream

@@ -1,8 +1,12 @@
-"""Configurations for modules that ask for theirs (manual, Auto Provisioning): by key, readable with a secret only."""
+"""Configurations for modules that ask for theirs (manual, Auto Provisioning): by key, readable with a secret only.
+
+Those that were brought from a reference server are enciphered already, with secrets that only their modules know. They are sent
+as they are, unless this server has a configuration of its own for the key.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from ovms.db.engine import Connection, Pool
 from ovms.db.owners import Owner
@@ -23,9 +27,28 @@ ON CONFLICT (key) DO UPDATE SET owner_id = excluded.owner_id, secret = excluded.
   secret_key_id = excluded.secret_key_id, record = excluded.record, record_key_id = excluded.record_key_id
 """
 
-_LIST: Final = "SELECT key, name FROM autoprovision JOIN owners ON owners.id = owner_id ORDER BY key"
+_LIST: Final = """
+SELECT key, name FROM autoprovision JOIN owners ON owners.id = owner_id
+UNION
+SELECT key, coalesce(name, '') FROM enciphered_configurations LEFT JOIN owners ON owners.id = owner_id
+ORDER BY key
+"""
 
-_REMOVE: Final = "DELETE FROM autoprovision WHERE key = $1 RETURNING key"
+_REMOVE: Final = """
+WITH own AS (DELETE FROM autoprovision WHERE key = $1 RETURNING key),
+  brought AS (DELETE FROM enciphered_configurations WHERE key = $1 RETURNING key)
+SELECT EXISTS (SELECT FROM own) OR EXISTS (SELECT FROM brought)
+"""
+
+_FIND_ENCIPHERED: Final = "SELECT key, token, digest, record FROM enciphered_configurations WHERE key = ANY($1::text[])"
+
+
+class Enciphered(NamedTuple):
+    """A configuration as it is sent: a token, a digest that proves the secret with it, and the enciphered record."""
+
+    token: bytes
+    digest: bytes
+    record: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +79,12 @@ async def find_configurations(pool: Pool, keys: Sequence[str]) -> dict[str, Conf
     return {row["key"]: Configuration(*row) for row in rows}
 
 
+async def find_enciphered(pool: Pool, keys: Sequence[str]) -> dict[str, Enciphered]:
+    """The enciphered configurations among these keys, by key."""
+    rows = await pool.fetch(_FIND_ENCIPHERED, [key for key in keys if "\0" not in key])
+    return {key: Enciphered(*(text.encode() for text in sent)) for key, *sent in rows}
+
+
 async def get_configuration(connection: Connection, key: str) -> tuple[Configuration, str] | None:
     """The configuration of a key and its owner's name."""
     row = await connection.fetchrow(_GET, key)
@@ -75,10 +104,11 @@ async def put_configuration(
 
 
 async def list_configurations(connection: Connection) -> list[tuple[str, str]]:
-    """Every key with its owner's name."""
+    """Every key with its owner's name, empty for one that was brought along without an owner."""
     return [(key, name) for key, name in await connection.fetch(_LIST)]
 
 
 async def remove_configuration(connection: Connection, key: str) -> bool:
     """Remove the configuration of a key; whether there was one."""
-    return await connection.fetchval(_REMOVE, key) is not None
+    removed: bool = await connection.fetchval(_REMOVE, key)
+    return removed

@@ -221,6 +221,39 @@ autoprovision: Final = Table(
     _now(),
 )
 
+# Configurations that were brought from a reference server: enciphered with secrets that only their modules know, and sent as
+# they are.
+enciphered_configurations: Final = Table(
+    "enciphered_configurations",
+    metadata,
+    Column("key", Text, primary_key=True, comment="what the module asks with, usually the VIN"),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), index=True),
+    Column("token", Text, nullable=False),
+    Column("digest", Text, nullable=False, comment="base64: proves the secret with the token"),
+    Column("record", Text, nullable=False, comment="enciphered parameters, base64"),
+    _now(),
+)
+
+# The owners that were brought from a reference server, by their numbers there.
+reference_owners: Final = Table(
+    "reference_owners",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), nullable=False),
+    UniqueConstraint("owner_id"),
+)
+
+# How far the history of each vehicle has been brought along, while an import is under way.
+reference_positions: Final = Table(
+    "reference_positions",
+    metadata,
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
+    Column("record_type", Text, nullable=False),
+    Column("record_number", BigInteger, nullable=False),
+    Column("recorded_at", Text, nullable=False, comment="as it is written there"),
+    Column("finished", Boolean, nullable=False),
+)
+
 # Who gets the notifications of a vehicle pushed.
 push_subscriptions: Final = Table(
     "push_subscriptions",

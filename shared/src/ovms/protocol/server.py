@@ -21,6 +21,7 @@ from ovms.protocol.welcome import (
     UserLogin,
     read_welcome,
     write_answer,
+    write_enciphered,
     write_provisioning,
     write_user_answer,
 )
@@ -140,6 +141,14 @@ class ServerSession:
             StateError: there is no request to answer.
         """
         self._answer_request(write_provisioning(record, secret, token), now)
+
+    def provision_enciphered(self, token: bytes, digest: bytes, record: bytes, now: float) -> None:
+        """Answer a `ProvisionRequest` with a configuration that was enciphered elsewhere; lines that came early are read.
+
+        Raises:
+            StateError: there is no request to answer.
+        """
+        self._answer_request(write_enciphered(token, digest, record), now)
 
     def provision_nothing(self, now: float) -> None:
         """Answer a `ProvisionRequest` for which there is no configuration.

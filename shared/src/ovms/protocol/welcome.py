@@ -95,6 +95,17 @@ def _read_request(words: list[bytes]) -> ProvisionRequest:
     return ProvisionRequest(words[2].decode("utf-8", "replace"))
 
 
+def write_enciphered(token: bytes, digest: bytes, record: bytes) -> bytes:
+    """The configuration of a module that was enciphered elsewhere, with a secret that is not known here.
+
+    Args:
+        token: what the digest proves the secret with, as on the wire.
+        digest: base64, as on the wire.
+        record: enciphered, base64, as on the wire.
+    """
+    return b"AP-S 0 %b %b %b\r\n" % (token, digest, record)
+
+
 def write_provisioning(record: bytes, secret: bytes, token: bytes) -> bytes:
     """The configuration of a module, that only a module which knows the secret can read.
 
@@ -103,7 +114,7 @@ def write_provisioning(record: bytes, secret: bytes, token: bytes) -> bytes:
         secret: usually the ICCID of the module's SIM.
     """
     key = prove(secret, token)
-    return b"AP-S 0 %b %b %b\r\n" % (token, write_base64(key), write_base64(encipher(key, record)))
+    return write_enciphered(token, write_base64(key), write_base64(encipher(key, record)))
 
 
 def write_welcome(role: Role, token: bytes, secret: bytes, vehicle_id: str) -> bytes:

@@ -346,6 +346,15 @@ def test_a_module_gets_its_configuration_as_openssl_seals_it(size: int) -> None:
     assert session.data_to_send() == told.srv.stream
 
 
+def test_a_configuration_that_was_enciphered_elsewhere_is_sent_as_it_is() -> None:
+    told = transcript(PROVISIONING)
+    session = ServerSession(START, TIMES)
+    session.receive_data(told.car.stream, START)
+    token, digest, record = told.srv.stream.split()[2:]
+    session.provision_enciphered(token, digest, record, START)
+    assert session.data_to_send() == told.srv.stream
+
+
 def test_a_module_may_log_in_after_its_configuration_and_need_not_wait_for_it() -> None:
     session = ServerSession(START, TIMES)
     session.receive_data(REQUEST + welcome(), START)

@@ -259,6 +259,11 @@ class Connection(asyncio.Protocol):
         self._session.provision(record, secret, token, self._server.loop.time())
         self._go_on()
 
+    def provision_enciphered(self, token: bytes, digest: bytes, record: bytes) -> None:
+        """Send a module its configuration as it was enciphered elsewhere."""
+        self._session.provision_enciphered(token, digest, record, self._server.loop.time())
+        self._go_on()
+
     def provision_nothing(self) -> None:
         """Say that there is none."""
         self._session.provision_nothing(self._server.loop.time())

@@ -24,7 +24,7 @@ from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.storage.recorder import Recorder
 from ovms.auth.delays import LoginDelays
 from ovms.bus.presence import Claim
-from ovms.db.autoprovision import find_configurations
+from ovms.db.autoprovision import find_configurations, find_enciphered
 from ovms.db.engine import Pool
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
@@ -44,6 +44,9 @@ class Unprovisioned(Protocol):
 
     def provision(self, record: bytes, secret: bytes, token: bytes) -> None:
         """Send its configuration."""
+
+    def provision_enciphered(self, token: bytes, digest: bytes, record: bytes) -> None:
+        """Send its configuration as it was enciphered elsewhere."""
 
     def provision_nothing(self) -> None:
         """Say that there is none."""
@@ -210,10 +213,16 @@ class LoginDesk:
                 self._has_to_provision.clear()
 
     async def _provision(self, asking: Sequence[tuple[Unprovisioned, str]]) -> None:
-        found = await find_configurations(self._pool, [key for _, key in asking])
+        keys = [key for _, key in asking]
+        found = await find_configurations(self._pool, keys)
+        missing = [key for key in keys if key not in found]
+        brought = await find_enciphered(self._pool, missing) if missing else {}
         del self._to_provision[: len(asking)]
         for module, key in asking:
             if module.is_gone:
+                continue
+            if (enciphered := brought.get(key)) is not None:
+                module.provision_enciphered(*enciphered)
                 continue
             try:
                 secret, record = found[key].open(self._sealer)
