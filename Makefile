@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench fuzz chaos contract client images requirements browser clean
+.PHONY: help run test lint format documents conformance bench fuzz chaos contract client images requirements browser mariadb clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +21,7 @@ help: ## list the commands
 run: $(VENV)/run.stamp ## install, then run everything on this machine until Ctrl-C
 	@exec $(WITH_TESTS) $(BIN)/ovms run
 
-test: $(VENV)/test.stamp browser lint ## install what tests need, lint, run all tests
+test: $(VENV)/test.stamp browser mariadb lint ## install what tests need, lint, run all tests
 	$(WITH_TESTS) $(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/test.stamp ## style, types, directions of imports
@@ -78,6 +78,11 @@ browser: # for the test of the manual in a real browser
 	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium || true; fi
 	@command -v chromium >/dev/null || echo "*** No chromium here: the test in a browser will be SKIPPED. ***" >&2
+
+mariadb: # for the tests of what comes from a reference server
+	@if ! command -v mariadbd >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq --yes --no-install-recommends mariadb-server-core mariadb-client || true; fi
+	@command -v mariadbd >/dev/null || echo "*** No MariaDB here: what comes from a reference server will NOT BE TESTED. ***" >&2
 
 clean: ## remove what these commands have made, except the data directory
 	find deploy/images/wheels -name '*.whl' -delete

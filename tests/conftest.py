@@ -4,6 +4,7 @@ pytest_plugins = (
     "fixtures.servers",
     "fixtures.cluster",
     "fixtures.outages",
+    "fixtures.mariadb",
     "fixtures.cars",
     "fixtures.processes",
     "fixtures.demo",

@@ -17,7 +17,7 @@ EXAMPLE = Path(__file__).parents[2] / ".env.example"
 VARIABLE = re.compile(r"#(OVMS_[A-Z0-9_]+)=(.*)")
 
 SERVICES: tuple[type[BaseSettings], ...] = (CarProtocolSettings, GatewaySettings)
-MAKE_RUN = {"OVMS_DATA_DIR", "OVMS_DEMO"}
+MAKE_RUN = {"OVMS_DATA_DIR", "OVMS_DEMO", "OVMS_REFERENCE_URL"}
 
 
 def variables(text: str) -> dict[str, str]:

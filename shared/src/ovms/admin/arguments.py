@@ -28,12 +28,22 @@ def parser() -> argparse.ArgumentParser:
     migrate.add_argument("--check", action="store_true", help="change nothing, only say whether it has that form")
     provision = _command(subjects, "provision", "make the database hold what a JSON file lists", commands.provision)
     provision.add_argument("file", metavar="FILE")
+    _import_command(subjects)
     _owner_commands(_subject(subjects, "owner", "people and their passwords"))
     _vehicle_commands(_subject(subjects, "vehicle", "cars and their passwords"))
     _token_commands(_subject(subjects, "token", "API tokens"))
     _autoprovision_commands(_subject(subjects, "autoprovision", "configurations for modules that ask for theirs"))
     _api_commands(subjects)
     return top
+
+
+def _import_command(subjects: _Subparsers) -> None:
+    summary = "bring what a reference server holds, from the MySQL or MariaDB of OVMS_REFERENCE_URL"
+    brings = _command(subjects, "import-reference", summary, commands.import_reference)
+    brings.add_argument("--dry-run", action="store_true", help="only say what would be taken and what left out")
+    brings.add_argument(
+        "--plain-passwords", action="store_true", help="owners' passwords are stored there as they are (AuthDbSimple)"
+    )
 
 
 def _owner_commands(verbs: _Subparsers) -> None:

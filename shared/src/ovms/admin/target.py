@@ -21,6 +21,7 @@ DATABASE_URL: Final = "OVMS_DATABASE_URL"
 SECRET_KEYS: Final = "OVMS_SECRET_KEYS"  # noqa: S105  (the name of the variable)
 REDIS_URL: Final = "OVMS_REDIS_URL"
 DATA_DIR: Final = "OVMS_DATA_DIR"
+REFERENCE_URL: Final = "OVMS_REFERENCE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Target:
 
     database_url: str = field(repr=False)
     secret_keys: str | None = field(repr=False)
+    reference_url: str | None = field(default=None, repr=False)
+    """The database of a reference server that is to be brought along."""
 
     def sealer(self) -> Sealer:
         """What seals and opens the passwords of vehicles.
@@ -54,9 +57,9 @@ def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
     Raises:
         LocalError: the database of the data directory cannot be reached or started.
     """
-    directory = data_directory(environment)
+    directory, reference = data_directory(environment), environment.get(REFERENCE_URL)
     if url := environment.get(DATABASE_URL):
-        yield Target(url, environment.get(SECRET_KEYS) or directory.known_secret_keys())
+        yield Target(url, environment.get(SECRET_KEYS) or directory.known_secret_keys(), reference)
         return
     server = Postgres(directory.postgres)
     with ExitStack() as stack:
@@ -68,4 +71,4 @@ def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
         else:
             server.start()
             asyncio.run(upgrade(server.url))
-        yield Target(server.url, environment.get(SECRET_KEYS) or directory.secret_keys())
+        yield Target(server.url, environment.get(SECRET_KEYS) or directory.secret_keys(), reference)

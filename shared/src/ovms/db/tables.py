@@ -248,7 +248,7 @@ reference_positions: Final = Table(
     "reference_positions",
     metadata,
     Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
-    Column("record_type", Text, nullable=False),
+    Column("record_type", LargeBinary, nullable=False),
     Column("record_number", BigInteger, nullable=False),
     Column("recorded_at", Text, nullable=False, comment="as it is written there"),
     Column("finished", Boolean, nullable=False),

@@ -1,7 +1,7 @@
 """What `ovms import-reference` brings from a reference server and has no place yet, and how far it is."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, LargeBinary, Text, func
 from sqlalchemy.schema import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
 revision = "0008"
@@ -51,7 +51,7 @@ def _create_positions() -> None:
     op.create_table(
         "reference_positions",
         Column("vehicle", BigInteger, nullable=False),
-        Column("record_type", Text, nullable=False),
+        Column("record_type", LargeBinary, nullable=False),
         Column("record_number", BigInteger, nullable=False),
         Column("recorded_at", Text, nullable=False, comment="as it is written there"),
         Column("finished", Boolean, nullable=False),

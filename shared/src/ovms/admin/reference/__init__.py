@@ -1,0 +1,1 @@
+"""`ovms import-reference`: brings what a reference server holds."""
