@@ -4,8 +4,8 @@ from alembic import op
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, LargeBinary, Text, func
 from sqlalchemy.schema import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:
