@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def test_the_list_is_pinned_as_for_make_run(name: str) -> None:
     listed = pins(f"requirements/{name}.txt")
     assert "redis" in {pin.partition("==")[0] for pin in listed}
     assert listed <= pins("requirements/run.txt")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_list_has_all_that_the_packages_ask_for(name: str) -> None:
+    """`make requirements` renews it: a package that is asked for only here would be missing in the image."""
+    projects = [
+        tomllib.loads((ROOT / path / "pyproject.toml").read_text())["project"] for path in ("shared", f"services/{name}")
+    ]
+    asked = {re.split(r"[^\w-]", each)[0].lower() for project in projects for each in project["dependencies"]}
+    listed = set(re.findall(r"^([\w-]+)==", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE))
+    assert asked - listed - {"ovms-shared"} == set()
 
 
 def test_the_context_has_nothing_but_what_is_named() -> None:
