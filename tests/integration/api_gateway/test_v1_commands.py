@@ -226,7 +226,7 @@ async def test_one_key_is_one_command_however_many_ask_at_once(
         again = await other.post(COMMANDS_OF_CAR, json=LOCK, headers=key)
         assert (again.status_code, again.json()["text"]) == (200, "Once")
         for another in (WAKE, LOCK | {"ttl": 61}, {"kind": "lock", "arguments": {"pin": "1"}}):
-            assert is_problem(await other.post(COMMANDS_OF_CAR, json=another, headers=key), 422, "idempotency-key-reused")
+            assert is_problem(await other.post(COMMANDS_OF_CAR, json=another, headers=key), 409, "idempotency-key-reused")
         elsewhere = await owner.post("/api/v1/vehicles/DEMO/commands", json={**WAKE, "queue": True}, headers=key)
         assert (elsewhere.status_code, elsewhere.json()["kind"]) == (202, "wake_up")
 

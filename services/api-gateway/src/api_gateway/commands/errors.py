@@ -33,7 +33,7 @@ class NotJson(ApiError):
 class IdempotencyKeyReused(ApiError):
     """The key stands for another request."""
 
-    status = 422
+    status = 409
     detail = "Idempotency key reused"
     meaning = "You have used this Idempotency-Key for another request within a day."
 
