@@ -30,7 +30,7 @@ OTHERS: Final = (
 @contextmanager
 def two_owners(directory: Path) -> Iterator[Stack]:
     """The stack of `make run` with one more owner, whose vehicle is OTHER, and a vehicle that may be removed."""
-    with running_stack(directory) as stack:
+    with running_stack(directory, OVMS_TRUSTED_PROXIES="127.0.0.1/32") as stack:
         for typed, *arguments in OTHERS:
             done = stack.ovms(*arguments, typed=f"{typed}\n")
             assert done.returncode == 0, done.stderr
@@ -39,7 +39,6 @@ def two_owners(directory: Path) -> Iterator[Stack]:
 
 def check(stack: Stack, directory: Path, arguments: Sequence[str], *, output: int | None = None) -> tuple[int, str]:
     """Run Schemathesis; its exit status, and what it said where `output` is PIPE."""
-    # Tokens, since nobody may guess passwords as often as it tries wrong ones.
     tokens = {owner: stack.ovms("token", "add", owner).stdout.strip() for owner in OWNERS}
     users = directory / "users.yaml"
     users.write_text(yaml.safe_dump({"auth": [_user(*one) for one in tokens.items()]}))

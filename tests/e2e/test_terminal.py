@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -17,6 +18,11 @@ from fixtures.stack import OVMS, Stack
 from ovms.local.ports import free_port
 
 Done = subprocess.CompletedProcess[str]
+
+DOCUMENT: Final = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())
+needs_events = pytest.mark.skipif(
+    "/api/v1/vehicles/{vehicle_id}/events" not in DOCUMENT["paths"], reason="the server has no events yet"
+)
 
 CTRL_C: Final = b"\x03"
 SHOW_CURSOR: Final = b"\x1b[?25h"
@@ -100,6 +106,7 @@ def test_a_command_that_cannot_be_given_is_one_line(ovms: Callable[..., Done]) -
     assert "918273" not in ovms("command", "DEMO", "lock", "pin=918273").stderr
 
 
+@needs_events
 def test_watch_shows_the_car_in_a_terminal_until_ctrl_c(demo_stack: Stack, token: str) -> None:
     child, terminal = pty.fork()
     if child == 0:
@@ -127,6 +134,7 @@ def _read_until(terminal: int, wanted: bytes) -> bytes:
     return seen
 
 
+@needs_events
 def test_watch_tells_programs_events_in_lines(demo_stack: Stack, token: str) -> None:
     watching = subprocess.Popen([OVMS, "watch", "DEMO"], env=_environment(demo_stack, token), stdout=subprocess.PIPE, text=True)
     try:
