@@ -55,7 +55,8 @@ class FakeFollower:
         self.pupils: list[Answer] = []
 
     def learn(self, room: Room, answer: Answer) -> None:
-        self.pupils.append(answer)
+        if answer not in self.pupils:
+            self.pupils.append(answer)
 
     def teach(self, learnt: Learnt) -> None:
         """Tell all who want to learn."""
@@ -502,6 +503,29 @@ async def test_who_is_greeted_again_is_told_what_he_has_not_heard(scene: Scene) 
     await scene.stored(b"S2", b"D1", b"L1", ago=0)
     scene.follower.teach(scene.written(b"V2"))
     await hears(watcher, b"S2", b"V2", b"T0")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_is_greeted_again_asks_until_he_is_answered(scene: Scene) -> None:
+    watcher = await greeted(scene, b"S1")
+    scene.greeter.greet_again(scene.room)
+    for _ in range(3):
+        scene.follower.pupils.clear()  # the question is lost, or its answer
+        await until(lambda: scene.follower.pupils)
+    scene.follower.teach(scene.written(b"V2"))
+    await hears(watcher, b"V2", b"T10")
+    assert scene.follower.pupils == []
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_is_greeted_again_asks_no_more_where_the_car_comes_here(scene: Scene) -> None:
+    watcher = await greeted(scene, b"S1")
+    scene.greeter.greet_again(scene.room)
+    scene.car_is_here(epoch=9)
+    await scene.stored(b"V2", ago=10)
+    scene.follower.pupils.clear()
+    await hears(watcher, b"Z0", b"Z1", b"V2", b"T10")
+    assert scene.follower.pupils == []
 
 
 async def test_who_has_missed_nothing_is_told_nothing(scene: Scene) -> None:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol, cast
 import asyncpg
 import structlog
 
-from car_protocol.rooms.follower import Follower, Learnt
+from car_protocol.rooms.follower import Answer, Follower, Learnt
 from car_protocol.rooms.hub import Peer, Room, Unheard, code_of
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
@@ -125,9 +125,11 @@ class Greeter:
         if room.car is not None:
             self._learnt(newcomer, self._until_now(room))
             return
-        self._follower.learn(room, partial(self._learnt, newcomer))
-        if not newcomer.is_again:
-            self._loop.call_later(LEARN_WITHIN, self._not_learnt, newcomer)
+        self._ask(newcomer, partial(self._learnt, newcomer))
+
+    def _ask(self, newcomer: Newcomer, answer: Answer) -> None:
+        self._follower.learn(newcomer.room, answer)
+        self._loop.call_later(LEARN_WITHIN, self._not_learnt, newcomer, answer)
 
     def _until_now(self, room: Room) -> Learnt:
         """What is to be told of a car that is here."""
@@ -173,11 +175,21 @@ class Greeter:
             self._ready.append(newcomer)
         self._work.set()
 
-    def _not_learnt(self, newcomer: Newcomer) -> None:
+    def _not_learnt(self, newcomer: Newcomer, answer: Answer) -> None:
         """Nobody has told in time: he is greeted with what is known, and still not told what may be older."""
-        if newcomer.learnt is None and not newcomer.caller.is_gone:
+        room, caller = newcomer.room, newcomer.caller
+        if newcomer.learnt not in (None, NOTHING) or caller.is_gone:
+            return
+        if newcomer.learnt is None and not newcomer.is_again:
             self._merge(newcomer, NOTHING)
             self._loop.call_later(LEARN_AT_LAST, self._tell_unheard, newcomer)
+        if newcomer.unheard is not None and room.learning.get(caller) is not newcomer.unheard:
+            return  # he hears his car by now
+        if room.car is not None:
+            self._learnt(newcomer, self._until_now(room))
+        else:
+            # The question may have been lost, or its answer: what goes over Redis does so at most once.
+            self._ask(newcomer, answer)
 
     def _hold_back(self, newcomer: Newcomer, learnt: Learnt) -> None:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""

@@ -119,9 +119,11 @@ class Follower:
     def learn(self, room: Room, answer: Answer) -> None:
         """Call `answer` once every message of a car elsewhere is heard here.
 
-        It may never be called: Redis or the car's replica may be away.
+        It may never be called, since Redis or the car's replica may be away; who still waits may ask again.
         """
-        self._learning.setdefault(room.vehicle, []).append(answer)
+        answers = self._learning.setdefault(room.vehicle, [])
+        if answer not in answers:
+            answers.append(answer)
         if room.vehicle in self._hears:
             self._ask_about(room)
 
