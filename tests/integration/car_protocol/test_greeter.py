@@ -73,9 +73,12 @@ class SlowPool:
         self.open = asyncio.Event()
         self.open.set()
         self.asked = 0
+        self.is_away = False
 
     async def fetch(self, *arguments: Any) -> Any:
         self.asked += 1
+        if self.is_away:
+            raise ConnectionRefusedError
         rows = await self._pool.fetch(*arguments)
         await self.open.wait()
         return rows
@@ -479,6 +482,25 @@ async def test_an_answer_that_comes_while_the_database_is_asked_loses_nothing(sc
     scene.pool.open.set()
     await until(lambda: not watcher.is_held_back and not scene.greeter._ready)
     assert [message for message in watcher.sent if message[:1] == b"S"][-1] == b"S2"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("kept", "ago", "told"), [(b"S2", 0, [b"S2"]), (b"S1", 1, []), (b"S0", 20, []), (b"S3", -1, [b"S3"])])
+async def test_who_is_greeted_once_more_is_told_nothing_older_than_what_he_has_heard(
+    scene: Scene, kept: bytes, ago: float, told: list[bytes]
+) -> None:
+    """PostgreSQL was away, and is behind: the car's replica hangs with what it has not written."""
+    scene.pool.is_away = True
+    scene.car_is_there()
+    watcher = scene.join()
+    scene.follower.teach(scene.written(b"V0"))
+    await until(lambda: watcher.sent)
+    scene.car_says(b"S1", b"S2")
+    await scene.stored(kept, ago=ago)
+    watcher.take()
+    scene.pool.is_away = False
+    await until(lambda: len(watcher.sent) > 1)
+    assert [message for message in watcher.take() if message[:1] in b"SZ"] == [b"Z1", *told]
 
 
 # ---- greeted again

@@ -10,7 +10,7 @@ just come.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple, Protocol, cast
@@ -66,7 +66,7 @@ class Greeted(Peer, Protocol):
 class Known(NamedTuple):
     """What somebody has heard of a code: the last states, and the Unix time of the newest."""
 
-    states: Collection[bytes]
+    states: Sequence[bytes]
     at: float
 
 
@@ -82,7 +82,7 @@ class Newcomer:
     is_again: bool = False
     """He has been greeted before, and hears his car until `learnt` is known."""
     heard: Mapping[int, Known] = field(default_factory=dict)
-    """What he has heard already, by code, where he is greeted again."""
+    """What he has heard already, by code, where he has been greeted before."""
     learnt: Learnt | None = None
     is_asked_for: bool = False
     """PostgreSQL is being asked: what is learnt now is not in its answer."""
@@ -109,10 +109,15 @@ class Greeter:
 
     def expect(self, caller: Greeted, room: Room) -> None:
         """Greet somebody who has just joined a room, soon."""
+        self._expect(caller, room, {})
+
+    def _expect(self, caller: Greeted, room: Room, heard: Mapping[int, Known]) -> None:
         caller.hold_back()
         if room.car is None:
             room.learning[caller] = Unheard(self._recorder.wall(self._loop.time()))
-        self._learn(self._newcomer(caller, room))
+        newcomer = self._newcomer(caller, room)
+        newcomer.heard = heard
+        self._learn(newcomer)
 
     def greet_again(self, room: Room) -> None:
         """Greet all who watch a car elsewhere: they may have missed some of what it said."""
@@ -195,7 +200,7 @@ class Greeter:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
         if newcomer.is_again:
             # What others have heard since he was greeted may have been kept from him.
-            newcomer.heard = self._known(newcomer.room) if newcomer.unheard is None else known(newcomer.unheard.told)
+            newcomer.heard = self._known(newcomer.room, newcomer.unheard)
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
         self._stop_keeping(newcomer)
@@ -209,8 +214,10 @@ class Greeter:
             for message in later(unheard):
                 newcomer.caller.send(message, self._loop.time())
 
-    def _known(self, room: Room) -> dict[int, Known]:
-        """What all have heard who watch here."""
+    def _known(self, room: Room, unheard: Unheard | None) -> dict[int, Known]:
+        """What all have heard who watch here; who is not told what his car says has heard his greeting."""
+        if unheard is not None:
+            return {code: Known((wire(kept),), kept.received_at) for code, kept in unheard.told.items()}
         return {code: Known(tuple(heard.states), self._recorder.wall(heard.at)) for code, heard in room.heard.items()}
 
     def _stop_keeping(self, newcomer: Newcomer) -> Unheard | None:
@@ -251,14 +258,15 @@ class Greeter:
                 self._release(newcomer, self._news(newcomer, told, messages), messages)
 
     def _news(self, newcomer: Newcomer, greeting: Sequence[bytes], messages: Messages) -> Sequence[bytes]:
-        """What he does not know yet of a greeting: all of it, or the states that are news to him and their age."""
+        """What he does not know yet of a greeting: the states that are news to him and their age; all of it at first."""
         if newcomer.is_again:
             states = [message for message in greeting[1:-1] if is_news(message, newcomer.heard, messages)]
             return [*states, greeting[-1]] if states else []
         for code, kept in readable(messages, newcomer.paranoid_token).items():
             if code not in newcomer.room.heard:
                 newcomer.room.heard[code].note(wire(kept), kept.received_at - self._recorder.wall(0.0))
-        return greeting
+        states = [message for message in greeting[1:-1] if not is_old(message, newcomer.heard, messages)]
+        return [greeting[0], *states, greeting[-1]]
 
     def _release(self, newcomer: Newcomer, greeting: Sequence[bytes], told: Messages) -> None:
         left: list[bytes] = []
@@ -288,12 +296,7 @@ class Greeter:
         again, self._greeted_without = self._greeted_without, []
         for caller, room in again:
             if not (caller.is_gone or caller.is_held_back):
-                self.expect(caller, room)
-
-
-def known(told: Messages) -> dict[int, Known]:
-    """What somebody has heard who was greeted with these."""
-    return {code: Known((wire(kept),), kept.received_at) for code, kept in told.items()}
+                self._expect(caller, room, self._known(room, room.learning.get(caller)))
 
 
 def is_news(message: bytes, heard: Mapping[int, Known], messages: Messages) -> bool:
@@ -306,6 +309,12 @@ def is_news(message: bytes, heard: Mapping[int, Known], messages: Messages) -> b
     if former is None or kept is None:
         return True
     return message not in former.states and kept.received_at > former.at - LATEST
+
+
+def is_old(message: bytes, heard: Mapping[int, Known], messages: Messages) -> bool:
+    """Whether somebody has heard what is later."""
+    former = heard.get(code_of(message))
+    return former is not None and message != former.states[-1] and not is_news(message, heard, messages)
 
 
 def later(unheard: Unheard) -> list[bytes]:
