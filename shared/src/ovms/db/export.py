@@ -36,8 +36,8 @@ class Part:
 
 
 _COMMAND: Final = (
-    "SELECT place, commands.id::text AS id, vehicle_id AS vehicle, kind AS command, arguments::text AS arguments, actor, means, "
-    "state, commands.created_at, expires_at, sent_at, finished_at, result, words "
+    "SELECT place, commands.id::text AS id, vehicle_id AS vehicle, kind AS command, arguments::text AS arguments, actor, "
+    "means, state, commands.created_at, expires_at, sent_at, finished_at, result, words "
     "FROM commands JOIN vehicles ON vehicles.id = vehicle "
 )
 
