@@ -13,6 +13,7 @@ import pytest
 
 from api_gateway.app import make_api
 from api_gateway.documentation.openapi import make_document
+from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, send_message
 from fixtures.roles import ADMIN, CONTROL, HISTORY, LOCATION, READ, ROLES, SESSION, Role, add_friends, credential_of, share
 
@@ -201,13 +202,19 @@ def expected(rule: Rule, role: Role) -> int:
     return rule.answer
 
 
+@pytest.fixture
+def gateway_settings(database_url: str, redis_url: str, secret_keys: str) -> Settings:
+    """A stream that tells nothing says so soon."""
+    return Settings(database_url=database_url, redis_url=redis_url, secret_keys=secret_keys, event_heartbeat=0.2)
+
+
 @pytest.fixture(scope="module")
 def documented() -> list[str]:
     return list(calls())
 
 
 def test_every_call_of_the_document_has_a_rule(documented: list[str]) -> None:
-    assert set(documented) - set(RULES) == set(), "say in RULES whom these calls let in"
+    assert set(documented) == set(RULES), "say in RULES whom these calls let in"
 
 
 async def test_everybody_with_every_call(gateway: Gateway, documented: list[str]) -> None:
@@ -239,12 +246,20 @@ async def ask(client: httpx.AsyncClient, call: str, rule: Rule, credential: Mapp
     method, path = call.split(" ")
     path = re.sub(r"{.*?}", rule.named, path.replace("{vehicle_id}", "DEMO"))
     async with client.stream(method, path, headers=credential, **rule.asks) as answer:
-        if answer.headers.get("content-type", "").startswith("text/event-stream"):
-            answer._content = await anext(answer.aiter_bytes())  # it goes on
-        else:
-            await answer.aread()
+        is_stream = answer.headers.get("content-type", "").startswith("text/event-stream")
+        text = await beginning(answer) if is_stream else await answer.aread()
     client.cookies.clear()
-    return answer
+    return httpx.Response(answer.status_code, headers=answer.headers, content=text)
+
+
+async def beginning(stream: httpx.Response) -> bytes:
+    """What a stream tells until it has nothing more to tell."""
+    text = b""
+    async for piece in stream.aiter_bytes():
+        text += piece
+        if b"\n:\n" in b"\n" + text:
+            break
+    return text
 
 
 def faults(answer: httpx.Response, call: str, rule: Rule, role: Role) -> Iterator[str]:
