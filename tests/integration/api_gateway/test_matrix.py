@@ -217,6 +217,7 @@ def test_every_call_of_the_document_has_a_rule(documented: list[str]) -> None:
     assert set(documented) == set(RULES), "say in RULES whom these calls let in"
 
 
+@pytest.mark.timeout(600)
 async def test_everybody_with_every_call(gateway: Gateway, documented: list[str]) -> None:
     await add_friends(gateway)
     await furnish(gateway)
