@@ -26,7 +26,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Turn a call that would end the demo car to the spare vehicle, and one that would end its token to none."""
     # Every call comes from a network of its own: it tries more wrong passwords than one may.
     number = next(_numbers)
-    case.headers["X-Forwarded-For"] = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    case.headers["X-Forwarded-For"] = f"10.{number >> 8 & 255}.{number & 255}.1"
     parameters = case.path_parameters or {}
     if case.operation.label in OF_THE_SPARE and str(parameters.get("vehicle_id")).upper() == "DEMO":
         parameters["vehicle_id"] = SPARE

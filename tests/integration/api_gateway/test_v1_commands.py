@@ -11,7 +11,7 @@ import httpx
 import pytest
 import redis.asyncio
 
-from api_gateway.commands.states import TRANSITIONS, Input, State, origins, target
+from api_gateway.commands.states import TRANSITIONS, CommandState, Input, origins, target
 from api_gateway.settings import Settings
 from car_protocol.settings import Settings as CarSettings
 from fixtures.bodies import kind_of
@@ -405,7 +405,7 @@ async def test_every_state_with_every_input_as_postgresql_has_it(gateway: Gatewa
             return await rows.put_back(pool, command_id, origins(given), target(given))
         return await rows.end(pool, command_id, End(origins(given), target(given)))
 
-    for state in State:
+    for state in CommandState:
         for given in Input:
             # In the past: nobody else takes it up.
             await pool.execute(

@@ -13,7 +13,7 @@ from api_gateway.commands.arguments import Fields
 from api_gateway.commands.dispatcher import Asker, Dispatcher, context_of, ending
 from api_gateway.commands.errors import CommandNotQueued, CommandQueueFull, IdempotencyKeyReused, VehicleBusy
 from api_gateway.commands.kinds import Kind
-from api_gateway.commands.states import OPEN, Input, State
+from api_gateway.commands.states import OPEN, CommandState, Input
 from api_gateway.commands.wakers import Wakers
 from api_gateway.errors import ApiError, ParanoidVehicle, VehicleNotConnected, VehicleSilent
 from ovms.bus.cars import NoAnswer, NotConnected
@@ -226,4 +226,4 @@ def _unheard(command: Command) -> ApiError:
     """Why nothing is heard of a command that another process has ended, or somebody."""
     if command.sent_at is not None:
         return VehicleSilent()
-    return VehicleNotConnected() if command.state == State.FAILED else VehicleBusy()
+    return VehicleNotConnected() if command.state == CommandState.FAILED else VehicleBusy()

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from api_gateway.commands.kinds import Kind
 from api_gateway.commands.replies import NOT_CONNECTED, Result, is_last, is_sealed, read_reply
 from api_gateway.commands.resource import announcement
-from api_gateway.commands.states import Input, State, origins, target
+from api_gateway.commands.states import CommandState, Input, origins, target
 from api_gateway.commands.wakers import Wakers
 from ovms.bus.cars import Cars, NoAnswer, NotConnected, TooManyQuestions
 from ovms.bus.channels import commands_channel, peers_channel
@@ -228,7 +228,7 @@ class Dispatcher:
 
     async def _miss(self, vehicle: int) -> None:
         # What is sent may have been heard: its sender knows.
-        how = replace(ending(Input.MISS, None, NOT_CONNECTED), origins=[State.QUEUED])
+        how = replace(ending(Input.MISS, None, NOT_CONNECTED), origins=[CommandState.QUEUED])
         for command in await rows.end_hasty(self._pool, vehicle, how):
             self._tell(command.id, NotConnected())
             await self.announce(command)

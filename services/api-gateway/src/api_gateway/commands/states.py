@@ -5,7 +5,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 
-class State(StrEnum):
+class CommandState(StrEnum):
     """Where a command stands."""
 
     QUEUED = auto()
@@ -38,20 +38,20 @@ class Input(StrEnum):
 
 
 # A pair that is absent changes nothing. Nothing leads from `sent` to `sent`: no vehicle is told twice.
-TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
-    (State.QUEUED, Input.SEND): State.SENT,
-    (State.QUEUED, Input.MISS): State.FAILED,
-    (State.QUEUED, Input.EXPIRE): State.EXPIRED,
-    (State.QUEUED, Input.CANCEL): State.CANCELLED,
-    (State.SENT, Input.KEEP): State.QUEUED,
-    (State.SENT, Input.MISS): State.FAILED,
-    (State.SENT, Input.SUCCEED): State.SUCCEEDED,
-    (State.SENT, Input.FAIL): State.FAILED,
-    (State.SENT, Input.LACK): State.UNSUPPORTED,
-    (State.SENT, Input.LOSE): State.UNKNOWN,
+TRANSITIONS: Final[Mapping[tuple[CommandState, Input], CommandState]] = {
+    (CommandState.QUEUED, Input.SEND): CommandState.SENT,
+    (CommandState.QUEUED, Input.MISS): CommandState.FAILED,
+    (CommandState.QUEUED, Input.EXPIRE): CommandState.EXPIRED,
+    (CommandState.QUEUED, Input.CANCEL): CommandState.CANCELLED,
+    (CommandState.SENT, Input.KEEP): CommandState.QUEUED,
+    (CommandState.SENT, Input.MISS): CommandState.FAILED,
+    (CommandState.SENT, Input.SUCCEED): CommandState.SUCCEEDED,
+    (CommandState.SENT, Input.FAIL): CommandState.FAILED,
+    (CommandState.SENT, Input.LACK): CommandState.UNSUPPORTED,
+    (CommandState.SENT, Input.LOSE): CommandState.UNKNOWN,
 }
 
-OPEN: Final = (State.QUEUED, State.SENT)
+OPEN: Final = (CommandState.QUEUED, CommandState.SENT)
 
 
 def origins(given: Input) -> list[str]:

@@ -16,7 +16,7 @@ from api_gateway.commands.desk import Order, Target
 from api_gateway.commands.errors import CommandNotQueued, CommandQueueFull, CommandUnknown, IdempotencyKeyReused, NotJson
 from api_gateway.commands.kinds import KINDS, OF_ADMINS, Kind
 from api_gateway.commands.resource import render
-from api_gateway.commands.states import OPEN, State
+from api_gateway.commands.states import OPEN, CommandState
 from api_gateway.dependencies import ResourcesDep
 from api_gateway.edge.requests import allow_longer
 from api_gateway.errors import InsufficientRights, InvalidArgument, ParanoidVehicle, VehicleNotConnected
@@ -94,7 +94,7 @@ class CommandAnswer(BaseModel):
     scope: Annotated[Literal["control", "admin"], Field(description="The scope without which it is not shown")]
     actor: Annotated[str, Field(description="The name of who asked for it")]
     state: Annotated[
-        State,
+        CommandState,
         Field(
             description="`queued` and `sent` are on the way. `unknown`: the vehicle was perhaps told, and nothing is known of "
             "it; it is never told again. `failed` without a `result`: it was not told."

@@ -208,8 +208,21 @@ server with 1001.
 """
 
 
+# Of one event of the stream: what its lines say (HTML, 9.2.6), as the tools for streams of events read it.
+_EVENT: Final = {
+    "type": "object",
+    "description": "One event",
+    "properties": {
+        "event": {"type": "string", "description": "Its kind"},
+        "data": {"type": "string", "description": "JSON"},
+        "id": {"type": "string", "description": "For Last-Event-ID"},
+    },
+    "required": ["data"],
+}
+
+
 def _add(path: str, call: Callable[..., Awaitable[Response]], summary: str, what: str, refusals: dict[int | str, Any]) -> None:
-    stream = {"schema": {"type": "string", "description": "Events, as HTML's standard has them"}, "example": _example()}
+    stream = {"schema": _EVENT, "example": _example()}
     router.add_api_route(
         path,
         call,
