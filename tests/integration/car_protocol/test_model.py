@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from car_protocol.connections.connection import Connection
 from car_protocol.logins.desk import LoginDesk
-from car_protocol.logins.greeter import NEVER, Greeter
+from car_protocol.logins.greeter import Greeter
+from car_protocol.logins.greeting import NEVER
 from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import Register

@@ -13,13 +13,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Final, Protocol, cast
 
 import asyncpg
 import structlog
 
+from car_protocol.logins.greeting import NEVER, Known, Messages, greeting, is_news, is_old, later, newest, readable, until, wire
 from car_protocol.rooms.follower import Answer, Follower, Learnt
-from car_protocol.rooms.hub import Peer, Room, Unheard, code_of
+from car_protocol.rooms.hub import Peer, Room, Unheard
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
@@ -31,18 +32,7 @@ LEARN_WITHIN: Final = 1.0
 LEARN_AT_LAST: Final = 15.0
 """Seconds after which nobody will tell: the car's replica is dead, and cleared."""
 
-# What the reference answers for a car that never sent anything: the largest TIME that MySQL knows. Apps want an integer.
-NEVER: Final = 3020399
-
-LATEST: Final = 2.0
-"""Seconds that what a car says may take until it is heard at another replica, whose clock may differ."""
-
-_FIRST: Final = b"SF"
-
 NOTHING: Final = Learnt()
-
-Messages = Mapping[int, StoredMessage]
-"""The newest message of each code."""
 
 
 class Greeted(Peer, Protocol):
@@ -61,13 +51,6 @@ class Greeted(Peer, Protocol):
 
     def release(self, greeting: Sequence[bytes]) -> None:
         """Send the greeting, then what was kept."""
-
-
-class Known(NamedTuple):
-    """What somebody has heard of a code: the last states, and the Unix time of the newest."""
-
-    states: Sequence[bytes]
-    at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -253,8 +236,9 @@ class Greeter:
         del self._ready[: len(newcomers)]
         for newcomer in newcomers:
             if not newcomer.caller.is_gone:
-                messages = newest(until(stored[newcomer.room.vehicle], bound(newcomer)), newcomer.unwritten)
-                told = greeting(newcomer.room, newcomer.paranoid_token, messages, wall)
+                session, at, _ = bound(newcomer)
+                messages = newest(until(stored[newcomer.room.vehicle], session, at), newcomer.unwritten)
+                told = greeting(newcomer.paranoid_token, messages, wall, has_car=newcomer.room.has_car)
                 self._release(newcomer, self._news(newcomer, told, messages), messages)
 
     def _news(self, newcomer: Newcomer, greeting: Sequence[bytes], messages: Messages) -> Sequence[bytes]:
@@ -284,10 +268,12 @@ class Greeter:
         wall = self._recorder.wall(self._loop.time())
         for newcomer in newcomers:
             if not newcomer.caller.is_gone:
-                known = greeting(newcomer.room, newcomer.paranoid_token, newcomer.unwritten, wall)
+                known = greeting(newcomer.paranoid_token, newcomer.unwritten, wall, has_car=newcomer.room.has_car)
+                told = self._news(newcomer, known, newcomer.unwritten)
                 # Where nothing is known, it is not known either that the car never sent anything.
+                told = [message for message in told if message != b"T%d" % NEVER]
                 self._greeted_without.append((newcomer.caller, newcomer.room))
-                self._release(newcomer, known if known[-1] != b"T%d" % NEVER else known[:-1], newcomer.unwritten)
+                self._release(newcomer, told, newcomer.unwritten)
         self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
 
     async def _greet_once_more(self) -> None:
@@ -299,83 +285,7 @@ class Greeter:
                 self._expect(caller, room, self._known(room, room.learning.get(caller)))
 
 
-def is_news(message: bytes, heard: Mapping[int, Known], messages: Messages) -> bool:
-    """Whether somebody has neither heard this, nor what is later.
-
-    PostgreSQL may be behind what was heard, where the car's replica hangs with what it has not written.
-    """
-    code = code_of(message)
-    former, kept = heard.get(code), messages.get(code)
-    if former is None or kept is None:
-        return True
-    return message not in former.states and kept.received_at > former.at - LATEST
-
-
-def is_old(message: bytes, heard: Mapping[int, Known], messages: Messages) -> bool:
-    """Whether somebody has heard what is later."""
-    former = heard.get(code_of(message))
-    return former is not None and message != former.states[-1] and not is_news(message, heard, messages)
-
-
-def later(unheard: Unheard) -> list[bytes]:
-    """What is left to tell of what he has not heard: of each code, what came after that which he has been told."""
-    states = unheard.states()
-    last = {state[0]: index for index, state in enumerate(states)}
-
-    def is_told(index: int, message: bytes) -> bool:
-        kept = unheard.told.get(code_of(message))
-        if kept is None:
-            return False
-        # What is not among it was said before he heard his car; or he has missed it, and it is later than all of it.
-        end = len(states) if kept.received_at >= unheard.since else -1
-        return index <= last.get(wire(kept), end)
-
-    return [message for index, state in enumerate(states) if not is_told(index, state[0]) for message in state]
-
-
 def bound(newcomer: Newcomer) -> Learnt:
     """What he has learnt; where that is nothing, and his car has come here since, he hears all of that session."""
     learnt, unheard = newcomer.learnt or NOTHING, newcomer.unheard
     return learnt if learnt != NOTHING or unheard is None or not unheard.ended_by else Learnt(unheard.ended_by - 1)
-
-
-def until(stored: Messages, learnt: Learnt) -> Messages:
-    """What came before the newcomer heard everything."""
-    session, at, _ = learnt
-    return {code: kept for code, kept in stored.items() if (kept.epoch, kept.received_at) <= (session, at)}
-
-
-def newest(stored: Messages, unwritten: Messages) -> dict[int, StoredMessage]:
-    """What was stored and what waits to be, by code: of both, what waits, unless a later session has been elsewhere."""
-    return dict(stored) | {
-        code: kept for code, kept in unwritten.items() if code not in stored or stored[code].epoch <= kept.epoch
-    }
-
-
-def readable(messages: Messages, paranoid_token: str) -> Messages:
-    """Those that an app can open."""
-    return {code: kept for code, kept in messages.items() if kept.sealed_with in (None, paranoid_token)}
-
-
-def wire(kept: StoredMessage) -> bytes:
-    """A message as an app gets it."""
-    return b"EM" + kept.message if kept.sealed_with is not None else kept.message
-
-
-def greeting(room: Room, paranoid_token: str, newest: Messages, wall: float) -> list[bytes]:
-    """What greets an app or a batch client.
-
-    `F` and `S` come first: an app needs the units of S to read D and L. The name of the key of paranoid mode comes once, before
-    the first message that is sealed with it; what is sealed with another can be opened by no app.
-    """
-    kept = readable(newest, paranoid_token)
-    messages = [b"Z1" if room.has_car else b"Z0"]
-    token_told = not paranoid_token
-    for code in sorted(kept, key=lambda code: (_FIRST.find(code) * -1, code)):
-        if kept[code].sealed_with is not None and not token_told:
-            messages.append(b"ET" + paranoid_token.encode())
-            token_told = True
-        messages.append(wire(kept[code]))
-    last = max((one.received_at for one in kept.values()), default=None)
-    messages.append(b"T%d" % (NEVER if last is None else max(0, int(wall - last))))
-    return messages

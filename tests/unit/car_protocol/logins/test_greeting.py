@@ -2,9 +2,7 @@
 
 import pytest
 
-from car_protocol.logins.greeter import NEVER, greeting, newest
-from fakes.peers import car
-from fakes.rooms import room
+from car_protocol.logins.greeting import NEVER, greeting, newest
 from ovms.db.logins import StoredMessage
 
 WALL = 1_700_000_000.0
@@ -16,40 +14,46 @@ def stored(*messages: bytes, ages: float = 10) -> dict[int, StoredMessage]:
 
 def test_firmware_and_status_come_first_then_the_rest_by_code_then_the_age() -> None:
     kept = stored(b"W4", b"x9", b"D2", b"S1", b"L3", b"Fwhat", b"VC1")
-    demo = room()
-    demo.car = car()
-    assert greeting(demo, "", kept, WALL) == [b"Z1", b"Fwhat", b"S1", b"D2", b"L3", b"VC1", b"W4", b"x9", b"T10"]
+    assert greeting("", kept, WALL, has_car=True) == [b"Z1", b"Fwhat", b"S1", b"D2", b"L3", b"VC1", b"W4", b"x9", b"T10"]
 
 
 def test_a_car_that_never_sent_anything_has_the_age_of_the_reference() -> None:
-    assert greeting(room(), "", {}, WALL) == [b"Z0", b"T3020399"]
+    assert greeting("", {}, WALL, has_car=False) == [b"Z0", b"T3020399"]
     assert NEVER == 3020399
 
 
 @pytest.mark.parametrize(("age", "told"), [(0, b"T0"), (0.9, b"T0"), (59.9, b"T59"), (-5, b"T0"), (10**7, b"T10000000")])
 def test_the_age_is_whole_seconds_and_never_negative(age: float, told: bytes) -> None:
-    assert greeting(room(), "", stored(b"S1", ages=age), WALL)[-1] == told
+    assert greeting("", stored(b"S1", ages=age), WALL, has_car=False)[-1] == told
 
 
 def test_the_age_is_that_of_the_newest_message() -> None:
     kept = stored(b"S1", ages=100) | stored(b"D2", ages=7)
-    assert greeting(room(), "", kept, WALL)[-1] == b"T7"
+    assert greeting("", kept, WALL, has_car=False)[-1] == b"T7"
 
 
 def test_the_name_of_the_paranoid_key_comes_once_before_the_first_sealed_message() -> None:
     kept = {code: StoredMessage(b"%cdata" % code, WALL, "token" if code in b"DL" else None) for code in b"FDLV"}
-    assert greeting(room(), "token", kept, WALL) == [b"Z0", b"Fdata", b"ETtoken", b"EMDdata", b"EMLdata", b"Vdata", b"T0"]
+    assert greeting("token", kept, WALL, has_car=False) == [
+        b"Z0",
+        b"Fdata",
+        b"ETtoken",
+        b"EMDdata",
+        b"EMLdata",
+        b"Vdata",
+        b"T0",
+    ]
 
 
 def test_what_is_sealed_with_another_key_is_not_told_nor_does_its_age_count() -> None:
     kept = stored(b"F1", ages=20) | {code: StoredMessage(b"%cdata" % code, WALL - 10, "former") for code in b"DL"}
-    assert greeting(room(), "token", kept, WALL) == [b"Z0", b"F1", b"T20"]
+    assert greeting("token", kept, WALL, has_car=False) == [b"Z0", b"F1", b"T20"]
 
 
 def test_what_was_sealed_before_a_key_had_a_name_is_told_without_one() -> None:
     kept = {ord("D"): StoredMessage(b"Ddata", WALL, "")}
-    assert greeting(room(), "", kept, WALL) == [b"Z0", b"EMDdata", b"T0"]
-    assert greeting(room(), "token", kept, WALL) == [b"Z0", b"T3020399"]
+    assert greeting("", kept, WALL, has_car=False) == [b"Z0", b"EMDdata", b"T0"]
+    assert greeting("token", kept, WALL, has_car=False) == [b"Z0", b"T3020399"]
 
 
 # ---- what PostgreSQL has, and what it does not have yet
@@ -60,7 +64,7 @@ PLAIN, SEALED = StoredMessage(b"Sold", WALL - 10, epoch=5), StoredMessage(b"Snew
 def test_what_waits_is_newer_than_what_is_stored_even_where_no_app_can_open_it() -> None:
     codes = newest(stored(b"L1") | {ord("S"): PLAIN}, stored(b"D1") | {ord("S"): SEALED})
     assert codes == stored(b"L1", b"D1") | {ord("S"): SEALED}
-    assert greeting(room(), "token", codes, WALL) == [b"Z0", b"D1", b"L1", b"T10"]
+    assert greeting("token", codes, WALL, has_car=False) == [b"Z0", b"D1", b"L1", b"T10"]
 
 
 @pytest.mark.parametrize(("epoch", "told"), [(4, b"Swaits"), (5, b"Swaits"), (6, b"Sold")])
