@@ -139,6 +139,10 @@ class Greeter:
             again = self._newcomer(newcomer.caller, newcomer.room, is_again=True)
             again.unheard = again.unheard or newcomer.unheard
             self._learnt(again, learnt if newcomer.room.car is None else self._until_now(newcomer.room))
+        elif newcomer.is_again and learnt.written is None and not newcomer.room.has_car:
+            # Nowhere: its replica may have lost its lease, and the car goes on there. It is made up for when it is found again.
+            newcomer.learnt = learnt
+            self._follower.may_have_missed(newcomer.room)
         elif self._waits(newcomer):
             self._hold_back(newcomer, learnt)
             self._merge(newcomer, learnt)
@@ -186,9 +190,9 @@ class Greeter:
             newcomer.heard = self._known(newcomer.room, newcomer.unheard)
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
-        self._stop_keeping(newcomer)
         if learnt.written is not None:
             # What came before it, on the same connection, is in it or in PostgreSQL.
+            self._stop_keeping(newcomer)
             newcomer.unheard = None
 
     def _tell_unheard(self, newcomer: Newcomer) -> None:
@@ -256,6 +260,8 @@ class Greeter:
         left: list[bytes] = []
         if (unheard := newcomer.unheard) is not None:
             unheard.told = readable(told, newcomer.paranoid_token)
+            if newcomer.learnt != NOTHING:
+                self._stop_keeping(newcomer)
             left = later(unheard) if newcomer.room.learning.get(newcomer.caller) is not unheard else []
         newcomer.caller.release([*greeting, *left])
         newcomer.is_asked_for = False

@@ -127,6 +127,11 @@ class Follower:
         if room.vehicle in self._hears:
             self._ask_about(room)
 
+    def may_have_missed(self, room: Room) -> None:
+        """Make up for what was missed of a car that is nowhere, once it is somewhere."""
+        if room.vehicle in self._hears:
+            self._may_have_missed.add(room.vehicle)
+
     def elsewhere(self, present: Present) -> Elsewhere:
         """Who of those who are connected is not connected here."""
         others = {name: connected for name, connected in present.replicas.items() if name != self._replicas.name}
