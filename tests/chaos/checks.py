@@ -143,13 +143,22 @@ def _logs_in_again(history: History, socket: Socket) -> bool:
 
 
 def apps_hear_in_order(history: History, _: Evidence) -> Iterator[str]:
-    """To an app, the states of one car session never go back."""
+    """To an app, the states of one car session never go back.
+
+    But where Redis and the car's replica both hung as the app came, so that the car was nowhere: what they held up comes after
+    the greeting, and does not say when it was said.
+    """
     newest: dict[tuple[int, int, str], int] = {}
     for event in history.of(seen.StateHeard):
         key = (event.socket, event.car, event.code)
-        if event.number < newest.get(key, 0):
+        if event.number < newest.get(key, 0) and not _came_while_both_hung(history, event):
             yield f"{history.sockets[event.socket]} heard {event.code} {event.number} of socket {event.car} after {newest[key]}"
         newest[key] = max(newest.get(key, 0), event.number)
+
+
+def _came_while_both_hung(history: History, heard: seen.StateHeard) -> bool:
+    app, car = history.sockets[heard.socket], history.sockets[heard.car]
+    return all(history.excuses.hung(part, app.connected_at, heard.at) for part in (REDIS, car.replica))
 
 
 def stored_states_never_go_back(history: History, _: Evidence) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from chaos.journal import Event, Faulted, Held
-from chaos.plan import DRAIN, KILL, REDIS
+from chaos.plan import DRAIN, KILL, PAUSE, REDIS
 
 RECOVERY: Final = 5.0
 """Seconds after the return of Redis or PostgreSQL within which everything is as it should be again."""
@@ -44,6 +44,13 @@ class Excuses:
     def away(self, parts: Collection[str], began: float, until: float) -> bool:
         """Whether a part was away in this time, or had just come back."""
         return any(fault.target in parts and fault.began <= until and began <= fault.at + RECOVERY for fault in self._faults)
+
+    def hung(self, part: str, began: float, until: float) -> bool:
+        """Whether a part was paused in this time, or had gone on just before it."""
+        return any(
+            (fault.kind, fault.target) == (PAUSE, part) and fault.began <= until and began <= fault.at + RESUME
+            for fault in self._faults
+        )
 
     def calm_from(self) -> float:
         """When everything must have recovered from what happened to Redis."""

@@ -287,6 +287,27 @@ def test_an_older_login_of_the_car_is_no_cause() -> None:
     assert "sessions end for a cause" in found(late, after_the_move())
 
 
+HUNG = fault(PAUSE, REDIS, 0.5, 8.5), fault(PAUSE, HERE, 0.5, 8.8)
+
+
+@pytest.mark.parametrize(
+    ("faults", "holds"),
+    [
+        (HUNG, True),
+        (HUNG[:1], False),
+        (HUNG[1:], False),
+        ((HUNG[0], fault(PAUSE, THERE, 0.5, 8.8)), False),
+        ((HUNG[0], fault(KILL, HERE, 0.5, 8.8)), False),
+        ((HUNG[0], fault(PAUSE, HERE, 10.0, 20.0)), False),
+    ],
+)
+def test_who_comes_while_redis_and_the_replica_of_his_car_hang_may_hear_late_what_they_held_up(
+    faults: Sequence[Event], holds: bool
+) -> None:
+    late = StateHeard(9.0, APP, "S", 1, CAR)
+    assert ("apps hear in order" not in found([*before(Settled, late), *faults])) == holds
+
+
 @pytest.mark.parametrize(("connected", "holds"), [(1.0, True), (10.05, True), (10.15, False)])
 def test_of_two_that_log_in_at_once_either_may_be_the_newer(connected: float, holds: bool) -> None:
     """The one that is closed was let in last: it had waited, or what it was told took longer to come."""
