@@ -137,9 +137,15 @@ def _logs_in_again(history: History, socket: Socket) -> bool:
         and other.vehicle == socket.vehicle
         and other.welcomed_at > socket.connected_at
         and other.connected_at <= socket.lost_at
-        and (other.was_let_in or other.connected_at >= socket.connected_at)
+        and (other.was_let_in or _may_be_numbered(history, other, socket))
         for other in history.sockets.values()
     )
+
+
+def _may_be_numbered(history: History, other: Socket, socket: Socket) -> bool:
+    """Whether a login that nobody was told of may have been answered after another's: a replica that hung still has it."""
+    came_later = other.connected_at >= socket.connected_at
+    return came_later or history.excuses.hung(other.replica, other.connected_at, socket.lost_at)
 
 
 def apps_hear_in_order(history: History, _: Evidence) -> Iterator[str]:

@@ -285,6 +285,9 @@ def test_an_older_login_of_the_car_is_no_cause() -> None:
     late = [replace(event, at=0.5) if isinstance(event, Connected) and event.socket == NEWER else event for event in history]
     late = [event for event in late if not (isinstance(event, Welcomed | Counted | StateSent) and event.socket == NEWER)]
     assert "sessions end for a cause" in found(late, after_the_move())
+    # But one that its replica had before it hung.
+    assert "sessions end for a cause" not in found([*late, fault(PAUSE, THERE, 0.6, 10.5)], after_the_move())
+    assert "sessions end for a cause" in found([*late, fault(PAUSE, HERE, 0.6, 10.5)], after_the_move())
 
 
 HUNG = fault(PAUSE, REDIS, 0.5, 8.5), fault(PAUSE, HERE, 0.5, 8.8)
