@@ -2,7 +2,7 @@
 
 import pytest
 
-from car_protocol.logins.greeting import NEVER, greeting, newest
+from car_protocol.logins.greeting import NEVER, greeting, newest, until
 from ovms.db.logins import StoredMessage
 
 WALL = 1_700_000_000.0
@@ -71,3 +71,12 @@ def test_what_waits_is_newer_than_what_is_stored_even_where_no_app_can_open_it()
 def test_what_a_car_has_sent_elsewhere_since_is_newer_than_what_waits_here(epoch: int, told: bytes) -> None:
     stored = {ord("S"): StoredMessage(b"Sold", WALL, epoch=epoch)}
     assert newest(stored, {ord("S"): StoredMessage(b"Swaits", WALL, epoch=5)})[ord("S")].message == told
+
+
+def test_what_came_at_the_moment_of_the_question_is_left_to_be_heard_or_waits() -> None:
+    """The clock of the loop stands still while it works: a car may have spoken after the question, at the same time."""
+    codes = {code: StoredMessage(b"%c" % code, WALL - ago, None, 5) for code, ago in ((68, 0.001), (76, 0.0000004), (83, 0.0))}
+    assert until(codes, 5, WALL).keys() == {68}
+    assert until(codes, 6, 0.0).keys() == {68, 76, 83}
+    assert until(codes, 5, float("inf")).keys() == {68, 76, 83}
+    assert until(codes, 4, WALL) == {}
