@@ -57,6 +57,29 @@ async def test_what_open_connections_carried_is_written_once() -> None:
     assert pool.rows == [(1, 20_000 * DAY, 1, 7)]
 
 
+async def test_a_turn_writes_what_was_added_up_before_the_last() -> None:
+    pool, connections = FakePool(), list[FakeConnection]()
+    meter = make_meter(pool, connections)
+    connections.append(FakeConnection(meter))
+    for size, written in ((7, []), (8, [7]), (0, [7, 8]), (0, [7, 8])):
+        connections[0].received = size
+        await meter.turn()
+        assert [row[3] for row in pool.rows] == written
+
+
+async def test_what_could_not_be_written_is_at_the_next_turn() -> None:
+    pool, connections = FakePool(), list[FakeConnection]()
+    meter = make_meter(pool, connections)
+    meter.add(1, Role.CAR, received=10, sent=0)
+    await meter.turn()
+    pool.is_away = True
+    meter.add(1, Role.CAR, received=5, sent=0)
+    await meter.turn()
+    pool.is_away = False
+    await meter.turn()
+    assert pool.rows == [(1, 20_000 * DAY, 1, 15)]
+
+
 async def test_nothing_is_lost_while_postgresql_is_away() -> None:
     pool, connections = FakePool(), list[FakeConnection]()
     meter = make_meter(pool, connections)

@@ -1,12 +1,14 @@
 """Counts the bytes that cars and apps send and are sent, a day and vehicle: command 30 tells owners what a SIM card carried.
 
-A connection only adds up; once a minute the sums are taken and added to the history, as the reference keeps them: record type
-`*-OVM-Utilisation`, the time a day's midnight, numbers 0 to 3.
+A connection only adds up; once a minute the sums are taken, and a minute later added to the history, as the reference keeps
+them: record type `*-OVM-Utilisation`, the time a day's midnight, numbers 0 to 3. So a vehicle has them after a minute at the
+earliest: who asks what a car has just recorded is not told of our own count beside it, or not, by chance.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import asyncpg
 import structlog
@@ -20,6 +22,10 @@ DAY: Final = 86_400
 
 _FIRST_NUMBER: Final = {Role.CAR: CAR_RECEIVED, Role.APP: CAR_RECEIVED + 2}
 """Batch clients do not count, as in the reference."""
+
+
+Key: TypeAlias = tuple[int, int, int]
+"""Vehicle, Unix time of a day's midnight, and record number."""
 
 
 class Counted(Protocol):
@@ -43,7 +49,9 @@ class TrafficMeter:
         self._connections = connections
         self._wall = wall
         self._days = days
-        self._sums: dict[tuple[int, int, int], int] = {}
+        self._sums: Counter[Key] = Counter()
+        self._former: Counter[Key] = Counter()
+        """Of the minute before."""
         self._log = structlog.get_logger("traffic")
 
     def add(self, vehicle: int, role: Role, *, received: int, sent: int) -> None:
@@ -55,24 +63,34 @@ class TrafficMeter:
         # The names are the peer's: what we have sent it has received.
         for number, size in ((first, sent), (first + 1, received)):
             if size:
-                self._sums[vehicle, day, number] = self._sums.get((vehicle, day, number), 0) + size
+                self._sums[vehicle, day, number] += size
 
     async def run(self) -> None:
         """Write once a minute, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            await self.write()
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Write what was added up before the last turn."""
+        former, self._former, self._sums = self._former, self._collected(), Counter()
+        await self._write(former)
 
     async def write(self) -> None:
-        """Write all that was added up; while PostgreSQL is away it is kept."""
+        """Write all that was added up."""
+        former, self._former, sums, self._sums = self._former, Counter(), self._collected(), Counter()
+        await self._write(former + sums)
+
+    def _collected(self) -> Counter[Key]:
         for connection in self._connections():
             connection.take_traffic()
-        if not self._sums:
+        return self._sums
+
+    async def _write(self, sums: Counter[Key]) -> None:
+        if not sums:
             return
-        sums, self._sums = self._sums, {}
         try:
             await add_traffic(self._pool, [(*key, size) for key, size in sums.items()], days=self._days)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             self._log.warning("traffic is written later", reason=type(error).__name__)
-            for key, size in sums.items():
-                self._sums[key] = self._sums.get(key, 0) + size
+            self._former += sums
