@@ -109,14 +109,17 @@ class Dispatcher:
     async def run(self) -> None:
         """Look after all that waits until cancelled."""
         loop = asyncio.get_running_loop()
-        forget_at = loop.time()
+        forget_at, is_away = loop.time(), False
         while True:
             try:
                 await self.sweep()
                 if loop.time() >= forget_at:
                     forget_at = loop.time() if await rows.forget(self._pool, self._days) else loop.time() + FORGET
+                is_away = False
             except REASONS as error:
-                self._log.warning("commands wait", reason=type(error).__name__)
+                if not is_away:  # once an outage
+                    self._log.warning("commands wait", reason=type(error).__name__)
+                is_away = True
             await asyncio.sleep(SWEEP)
 
     async def sweep(self) -> None:
