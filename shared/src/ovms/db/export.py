@@ -55,6 +55,12 @@ OF_OWNER: Final = (
         "SELECT vehicle_id AS vehicle, permit, shares.created_at, expires_at FROM shares "
         "JOIN vehicles ON vehicles.id = vehicle WHERE shares.owner_id = $1 ORDER BY vehicle_id",
     ),
+    Part(
+        "enciphered_configuration",
+        "enciphered_configurations",
+        "SELECT key, created_at FROM enciphered_configurations WHERE owner_id = $1 ORDER BY key",
+    ),
+    Part("brought_from", "reference_owners", "SELECT number FROM reference_owners WHERE owner_id = $1"),
     Part("autoprovision", "autoprovision", "SELECT key, created_at FROM autoprovision WHERE owner_id = $1 ORDER BY key"),
     Part(
         "command_to_others",
@@ -114,6 +120,11 @@ OF_VEHICLE: Final = (
         "ORDER BY record_type, recorded_at, record_number LIMIT $5",
         ("", _BEGINNING, _LOWEST),
         ("record_type", "recorded_at", "record_number"),
+    ),
+    Part(
+        "brought_until",
+        "reference_positions",
+        "SELECT record_type, record_number, recorded_at, finished FROM reference_positions WHERE vehicle = $1",
     ),
     Part(
         "sample",
