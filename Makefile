@@ -13,7 +13,7 @@ PYTHON_FILES := shared services tests docs
 WITH_TESTS := env PYTHONPATH="$(CURDIR)/tests" MYPYPATH="$(CURDIR)/tests"
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # `exec`: signals that this make passes on reach the server itself, which stops everything it has started and ends with
 # status 0. On a terminal the server takes Ctrl-C for itself, so that make ends with 0 too. A make that is itself sent
@@ -42,8 +42,9 @@ documents: $(VENV)/test.stamp ## write the references in docs/ anew that are mad
 conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (ARGS="--replicas --only groups")
 	@exec $(WITH_TESTS) $(BIN)/python tests/conformance/run_stack.py $(ARGS)
 
-bench: $(VENV)/test.stamp ## measure
-	@exec $(WITH_TESTS) $(BIN)/python -m bench $(ARGS)
+# Charts of the last run are in .bench/.
+bench: $(VENV)/bench.stamp ## measure (ARGS="--only messages,logins", ARGS="--only messages --profile out.svg", ARGS=--help)
+	@exec $(WITH_TESTS) $(BIN)/python -m bench --charts .bench $(ARGS)
 
 fuzz: $(VENV)/test.stamp ## give every parser arbitrary bytes (ARGS="--seconds 600")
 	@exec $(WITH_TESTS) $(BIN)/python -m fuzz $(ARGS)
@@ -73,6 +74,7 @@ requirements: $(VENV)/test.stamp ## pin requirements/*.txt anew (ARGS=--upgrade 
 	$(COMPILE) $(ARGS) requirements/car-protocol.in --output-file requirements/car-protocol.txt
 	$(COMPILE) $(ARGS) requirements/api-gateway.in --output-file requirements/api-gateway.txt
 	$(COMPILE) $(ARGS) requirements/test.in --output-file requirements/test.txt
+	$(COMPILE) $(ARGS) requirements/bench.in --output-file requirements/bench.txt
 
 browser: # for the test of the manual in a real browser
 	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -86,7 +88,7 @@ mariadb: # for the tests of what comes from a reference server
 
 clean: ## remove what these commands have made, except the data directory
 	find deploy/images/wheels -name '*.whl' -delete
-	rm -rf $(VENV) .images dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .images .bench dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find shared services tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(foreach package,$(PACKAGES),$(package)/build $(package)/src/*.egg-info)
 
@@ -106,4 +108,8 @@ $(VENV)/run.stamp: requirements/run.txt $(addsuffix /pyproject.toml,$(PACKAGES))
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 	$(LISTED) requirements/test.txt
+	@touch $@
+
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/test.stamp
+	$(LISTED) requirements/bench.txt
 	@touch $@

@@ -15,15 +15,15 @@ PACKAGES: Final = (
 )
 
 
-def facts() -> dict[str, str]:
-    """Machine, system and versions, by name."""
+def facts(tree: Path | None = None) -> dict[str, str]:
+    """Machine, system and versions, by name; the revision of a work tree."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
-        "revision": _revision(),
+        "revision": revision(tree or Path(__file__).parent),
         "python": platform.python_version(),
         "openssl": backend.openssl_version_text().split()[1],
         **{package: version(package) for package in PACKAGES},
@@ -37,7 +37,8 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def _revision() -> str:
+def revision(tree: Path) -> str:
+    """What git calls the state of a work tree."""
     command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

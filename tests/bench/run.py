@@ -1,183 +1,159 @@
-"""One run: everything that is measured, in an order in which nothing disturbs what follows."""
+"""Measures: several runs of everything that is asked for, what is compared in turn, so that what disturbs one disturbs both."""
 
-import multiprocessing
-import signal
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Final
 
-from bench import limits
-from bench.fleet import accounts
-from bench.idle import measure_bare_idle, measure_idle
-from bench.latency import Latency, measure_event_latency, measure_latency
-from bench.logins import measure_logins
+from bench.elsewhere import Elsewhere
+from bench.load.fleet import Account, accounts
 from bench.machine import facts
-from bench.messages import MessageRun, measure_messages
-from bench.process import raise_open_files
-from bench.report import Figure, Report
-from bench.requests import measure_requests, sign_in
-from bench.stack import Stack, await_listener, running_stack
-from ovms.local.ports import free_port
-from ovms.local.process import spawn, stop
+from bench.measurement import Measurement, Readings, Scene, Size
+from bench.process import await_idle, raise_open_files
+from bench.profiler import profiling
+from bench.report import Report
+from bench.stack import Stack, running_stack, with_replicas
+from bench.table import FIGURES, MEASUREMENTS, guarded
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+FULL: Final = Size(
+    runs=3,
+    runs_guarded=3,
+    cars=1000,
+    rounds=25,
+    watched_rounds=12,
+    record_rounds=8,
+    logins=5000,
+    idle=5000,
+    fleet=10_000,
+    fleet_seconds=5.0,
+    returning=5000,
+    request_seconds=3.0,
+    latency_cars=200,
+    latency_seconds=3.0,
+    time_limit=120.0,
+)
+SHORT: Final = Size(
+    runs=1,
+    runs_guarded=3,
+    cars=100,
+    rounds=10,
+    watched_rounds=5,
+    record_rounds=8,
+    logins=400,
+    idle=500,
+    fleet=500,
+    fleet_seconds=1.0,
+    returning=300,
+    request_seconds=0.4,
+    latency_cars=50,
+    latency_seconds=1.0,
+    time_limit=60.0,
+)
+CORES: Final = 2
+"""What the figures are asked for on; a machine with more gives no more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How much is done."""
+class Plan:
+    """What is measured.
 
-    cars: int
-    rounds: int
-    logins: int
-    idle: int
-    request_seconds: float
-    latency_cars: int
-    latency_seconds: float
-    time_limit: float
-    """Seconds that one measurement may take."""
+    Args:
+        tree: the work tree of the services; None: they are those that are installed here.
+        profile: where a profile of each measurement goes.
+        runs_of_each: None: as many as the size says.
+    """
 
+    size: Size
+    measurements: Sequence[Measurement] = MEASUREMENTS
+    tree: Path | None = None
+    profile: Path | None = None
+    runs_of_each: int | None = None
 
-FULL: Final = Size(
-    cars=1000, rounds=25, logins=10_000, idle=5000, request_seconds=5.0, latency_cars=200, latency_seconds=5.0, time_limit=60.0
-)
-SHORT: Final = Size(
-    cars=100, rounds=10, logins=500, idle=500, request_seconds=0.5, latency_cars=50, latency_seconds=1.0, time_limit=20.0
-)
-EVENTS_WITHIN: Final = 20_000
-"""Microseconds from a car to an event stream, 99 of 100."""
-LATENCY_RATE: Final = 5.0
-"""Messages a car a second."""
+    def runs(self, measurement: Measurement) -> int:
+        """How often this is measured."""
+        if self.runs_of_each is not None:
+            return self.runs_of_each
+        is_repeated = measurement.name in guarded() and not measurement.is_steady
+        return self.size.runs_guarded if is_repeated else self.size.runs
 
 
-def measure(size: Size) -> Report:
-    """Measure everything.
+def measure(plan: Plan) -> Report:
+    """Measure.
 
     Raises:
         BenchError: the server did something wrong.
         TimeoutError: a measurement took too long.
     """
-    began, machine = time.perf_counter(), facts()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     raise_open_files()
-    with Elsewhere(size.time_limit) as elsewhere:
-        with running_stack(max(size.logins, size.idle)) as stack:
-            # First, since it needs a process that has not worked yet.
-            idle = elsewhere.call(measure_idle, stack.v2_ports[0], stack.car_protocols[0], accounts(size.idle))
-            messages = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
-            requests, length = elsewhere.call(_measure_status, stack, size.request_seconds)
-            logins = elsewhere.call(measure_logins, stack.v2_ports, accounts(size.logins))
-        with running_stack(max(size.logins, size.cars + 3 * size.latency_cars), workers=2) as stack:
-            of_two, notes = _second_worker(elsewhere, stack, size, messages.rate, logins)
-        decoding = elsewhere.call(limits.decoding, size.cars, size.rounds)
-        cryptography = elsewhere.call(limits.login_cryptography, size.logins)
-        with _bare_server("cars") as (port, pid):
-            bare_idle = elsewhere.call(measure_bare_idle, port, pid, size.idle)
-        with _bare_server("http", str(length)) as (port, _):
-            bare_requests, _ = elsewhere.call(measure_requests, port, "/bare", "ovmsapisession=none", size.request_seconds)
-    figures = [
-        Figure("messages stored and published", messages.rate, "messages/s", 30_000, decoding, "decoding alone"),
-        Figure("logins, cold", logins, "logins/s", 2_000, cryptography, "their cryptography alone"),
-        Figure("memory of an idle connection", idle, "bytes", 12_000, bare_idle, "a bare connection with its ciphers"),
-        Figure("/api/status/<id> with a cookie", requests, "requests/s", 2_000, bare_requests, "a bare FastAPI Response"),
-        *of_two,
-    ]
-    return Report(machine, figures, _notes(messages, "") | notes, time.perf_counter() - began)
+    began, machine, runs = time.perf_counter(), facts(plan.tree), dict[str, list[Readings]]()
+    fleet = _Fleet(plan)
+    with Elsewhere(plan.size.time_limit) as elsewhere, running_stack(fleet.size, plan.tree) as stack:
+        for measurement, scene in _scenes(plan, stack, fleet):
+            await_idle([scene.stack.api_gateway, *scene.stack.car_protocols])  # which may still be clearing up
+            with _profiling(plan, measurement, scene.stack):
+                readings = elsewhere.call(measurement.take, scene, plan.size)
+            runs.setdefault(measurement.name, []).append(readings)
+            _tell(measurement.name, readings)
+    return Report(machine, FIGURES, runs, time.perf_counter() - began)
 
 
-class Elsewhere:
-    """Calls functions in another process, so that what is being measured shares no interpreter with who measures."""
+class _Fleet:
+    """Gives cars to runs."""
 
-    def __init__(self, time_limit: float) -> None:
-        self._time_limit = time_limit
+    def __init__(self, plan: Plan) -> None:
+        self._size = plan.size
+        self._next = max((one.cars(plan.size) for one in plan.measurements if one.takes_old_cars), default=0)
+        new = sum(one.cars(plan.size) * plan.runs(one) for one in plan.measurements if not one.takes_old_cars)
+        self.size = max(1, self._next + new)
 
-    def __enter__(self) -> Self:
-        self._processes = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        return self
-
-    def __exit__(self, error: object, *_: object) -> None:
-        if error is not None:  # what it is doing is of no use any more
-            for process in multiprocessing.active_children():
-                process.terminate()
-        self._processes.shutdown(cancel_futures=True)
-
-    def call(self, work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        """Call a function.
-
-        Raises:
-            TimeoutError: it has not returned after the time limit.
-            Whatever it raises.
-        """
-        return self._processes.submit(work, *arguments, **named).result(self._time_limit)
+    def cars(self, measurement: Measurement) -> Sequence[Account]:
+        """Those of the next run."""
+        count = measurement.cars(self._size)
+        if measurement.takes_old_cars:
+            return accounts(0, count)
+        self._next += count
+        return accounts(self._next - count, count)
 
 
-def _second_worker(
-    elsewhere: Elsewhere, stack: Stack, size: Size, messages: float, logins: float
-) -> tuple[list[Figure], dict[str, float]]:
-    """What two workers do, beside what one did, and how far it is from one to the other."""
-    of_two = elsewhere.call(measure_messages, stack, accounts(size.cars), size.rounds)
-    here, there = (elsewhere.call(_measure_latency, stack, size, worker) for worker in (0, 1))
-    events = elsewhere.call(_measure_event_latency, stack, size)
-    logins_of_two = elsewhere.call(measure_logins, stack.v2_ports, accounts(size.logins))
-    figures = [
-        Figure("messages, with a second worker", of_two.rate, "messages/s", None, messages, "one worker"),
-        Figure("logins, with a second worker", logins_of_two, "logins/s", None, logins, "one worker"),
-        Figure("car to app, 50 of 100 within", here.half, "µs"),
-        Figure("car to app, 99 of 100 within", here.ninety_nine, "µs"),
-        Figure("  app elsewhere, 50 of 100", there.half, "µs", None, here.half, "on the same replica"),
-        Figure("  app elsewhere, 99 of 100", there.ninety_nine, "µs", None, here.ninety_nine, "on the same replica"),
-        Figure("car to event stream, 50 of 100", events.half, "µs"),
-        Figure("car to event stream, 99 of 100", events.ninety_nine, "µs", EVENTS_WITHIN),
-    ]
-    return figures, _notes(of_two, ", second worker")
+def _scenes(plan: Plan, stack: Stack, fleet: _Fleet) -> Iterator[tuple[Measurement, Scene]]:
+    """Every run of every measurement, where it takes place."""
+    for (replicas, in_new_process), group in groupby(plan.measurements, _place):
+        some = list(group)
+        if in_new_process:
+            for measurement in _in_turn(some, plan.runs):
+                with with_replicas(stack, replicas) as new:
+                    yield measurement, Scene(new, fleet.cars(measurement))
+        else:
+            with with_replicas(stack, replicas) as running:
+                for measurement in _in_turn(some, plan.runs):
+                    yield measurement, Scene(running, fleet.cars(measurement))
 
 
-def _notes(run: MessageRun, of: str) -> dict[str, float]:
-    return {
-        f"messages sent{of}": run.messages,
-        f"rows written a message{of}": run.rows / run.messages,
-        f"cores busy, car-protocol{of}": run.server_cpu,
-        f"cores busy, PostgreSQL{of}": run.postgres_cpu,
-        f"cores busy, Valkey{of}": run.valkey_cpu,
-        f"cores busy, load{of}": run.load_cpu,
-    }
+def _place(measurement: Measurement) -> tuple[int, bool]:
+    return measurement.replicas, measurement.in_new_process
 
 
-def _measure_latency(stack: Stack, size: Size, worker: int) -> Latency:
-    """From cars at the first worker to apps at one of the two; cars that no other measurement has used."""
-    first = size.cars + worker * size.latency_cars
-    cars = accounts(first + size.latency_cars)[first:]
-    return measure_latency(stack.v2_ports[0], stack.v2_ports[worker], cars, LATENCY_RATE, size.latency_seconds)
+def _in_turn(measurements: Sequence[Measurement], runs: Callable[[Measurement], int]) -> Iterator[Measurement]:
+    """The first run of each, then the second of each, and so on."""
+    for number in range(max(map(runs, measurements))):
+        yield from (measurement for measurement in measurements if number < runs(measurement))
 
 
-def _measure_event_latency(stack: Stack, size: Size) -> Latency:
-    first = size.cars + 2 * size.latency_cars
-    cars = accounts(first + size.latency_cars)[first:]
-    return measure_event_latency(stack.v2_ports[0], stack.http_port, cars, LATENCY_RATE, size.latency_seconds)
+def _profiling(plan: Plan, measurement: Measurement, stack: Stack) -> AbstractContextManager[None]:
+    if plan.profile is None or measurement.profiled is None:
+        return nullcontext()
+    is_one_of_many = sum(one.profiled is not None for one in plan.measurements) > 1
+    path = plan.profile.with_stem(f"{plan.profile.stem}-{measurement.name}") if is_one_of_many else plan.profile
+    return profiling(measurement.profiled(stack), path)
 
 
-def _measure_status(stack: Stack, seconds: float) -> tuple[float, int]:
-    path = f"/api/status/{accounts(1)[0].vehicle_id}"
-    return measure_requests(stack.http_port, path, sign_in(stack.http_port), seconds)
-
-
-@contextmanager
-def _bare_server(kind: str, *arguments: str) -> Iterator[tuple[int, int]]:
-    """Run a server of `bench.bare`: (its port, its process id)."""
-    port = free_port()
-    with TemporaryDirectory(prefix="ovms-bench-") as directory:
-        log = Path(directory, "log")
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "bench.bare", kind, str(port), *arguments]
-            process = spawn(command, dies_by=signal.SIGKILL, output=output)
-        try:
-            await_listener(process, port, log)
-            yield port, process.pid
-        finally:
-            stop(process, signal.SIGTERM, within=5.0)
+def _tell(name: str, readings: Mapping[str, float]) -> None:
+    """Since it takes minutes."""
+    first, value = next(iter(readings.items()))
+    print(f"{name}: {value:,.4g} {first}", file=sys.stderr, flush=True)

@@ -7,16 +7,19 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from statistics import quantiles
 from typing import Final, Protocol
 
-from bench.fleet import OWNER, OWNER_PASSWORD, Account
-from bench.lines import TEMPLATES
-from bench.logins import LoggedIn, log_in, welcomes
-from bench.stack import HOST, BenchError
+from bench.errors import BenchError
+from bench.load.fleet import OWNER_PASSWORD, Account
+from bench.load.lines import TEMPLATES
+from bench.load.sessions import LoggedIn, log_in, welcomes
+from bench.measurement import Readings, Scene, Size
+from bench.percentiles import milliseconds
+from bench.stack import HOST
 from ovms.identity import Role
 
+RATE: Final = 5.0
+"""Messages a car a second."""
 PATIENCE: Final = 5.0
 LOOK_EVERY: Final = 0.001
 UNCOUNTED: Final = 0.2
@@ -26,24 +29,17 @@ _GET: Final = b"GET /api/v1/vehicles/%b/events HTTP/1.1\r\nHost: bench\r\nAuthor
 _NUMBER: Final = re.compile(rb'"charge_end":(\d+)')
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Microseconds within which so many of a hundred messages have come."""
-
-    half: float
-    ninety_nine: float
-
-
 class _Car:
-    """A car, and when it sent what."""
+    """A car, and the lines that it sends."""
 
-    def __init__(self, logged_in: LoggedIn) -> None:
+    def __init__(self, logged_in: LoggedIn, numbers: range) -> None:
         self.connection = logged_in.connection
-        self._seal = logged_in.cipher().seal
+        seal = logged_in.cipher().seal
+        self._lines = iter([seal(TEMPLATES[0] % number) for number in numbers])
 
-    def send(self, number: int) -> float:
-        """Send a state message; returns when."""
-        line = self._seal(TEMPLATES[0] % number)
+    def send(self) -> float:
+        """Send the next state message; returns when."""
+        line = next(self._lines)
         now = time.perf_counter()
         self.connection.sendall(line)
         return now
@@ -87,7 +83,7 @@ class _Stream:
     def __init__(self, port: int, account: Account) -> None:
         self.connection = socket.create_connection((HOST, port), timeout=PATIENCE)
         self._pending = b""
-        credential = base64.b64encode(f"{OWNER}:{OWNER_PASSWORD}".encode())
+        credential = base64.b64encode(f"{account.owner}:{OWNER_PASSWORD}".encode())
         self.connection.sendall(_GET % (account.vehicle_id.encode(), credential))
 
     def await_events(self) -> None:
@@ -102,38 +98,45 @@ class _Stream:
         return (int(found[1]) for line in lines for found in _NUMBER.finditer(line))
 
 
-def measure_event_latency(car_port: int, http_port: int, accounts: Sequence[Account], rate: float, seconds: float) -> Latency:
-    """The same with a stream of events in place of each app.
+def measure_to_app_here(scene: Scene, size: Size) -> Readings:
+    """Each car has an app at the same replica."""
+    return _to_apps(scene, size, scene.stack.v2_ports[0])
 
-    Raises:
-        BenchError: a message does not come.
-    """
-    streams = [_Stream(http_port, account) for account in accounts]
+
+def measure_to_app_elsewhere(scene: Scene, size: Size) -> Readings:
+    """Each car has an app at another replica."""
+    return _to_apps(scene, size, scene.stack.v2_ports[1])
+
+
+def measure_to_event_stream(scene: Scene, size: Size) -> Readings:
+    """Each car has a client of the HTTP API that hears its events."""
+    streams = [_Stream(scene.stack.http_port, account) for account in scene.accounts]
     for stream in streams:
         stream.await_events()
-    return _measure(car_port, streams, accounts, rate, seconds)
+    return _measure(scene, streams, size.latency_seconds)
 
 
-def measure_latency(car_port: int, app_port: int, accounts: Sequence[Account], rate: float, seconds: float) -> Latency:
-    """Let cars that never sent anything send so many messages a second, each to an app of its own.
-
-    Raises:
-        BenchError: a message does not come.
-    """
-    apps = [_App(one) for one in log_in([app_port], welcomes(accounts, Role.APP), stay=True)]
+def _to_apps(scene: Scene, size: Size, port: int) -> Readings:
+    apps = [_App(one) for one in _in_order(log_in([port], welcomes(scene.accounts, Role.APP), stay=True))]
     for app in apps:
         app.await_greeting()
-    return _measure(car_port, apps, accounts, rate, seconds)
+    return _measure(scene, apps, size.latency_seconds)
 
 
-def _measure(car_port: int, watchers: Sequence[_Watcher], accounts: Sequence[Account], rate: float, seconds: float) -> Latency:
-    cars = [_Car(one) for one in log_in([car_port], welcomes(accounts), stay=True)]
-    count = int(len(cars) * rate * seconds)
+def _in_order(sessions: Sequence[LoggedIn]) -> list[LoggedIn]:
+    """As the accounts are, whoever was answered first: each watcher stands at the place of its car."""
+    return sorted(sessions, key=lambda session: session.account.vehicle_id)
+
+
+def _measure(scene: Scene, watchers: Sequence[_Watcher], seconds: float) -> Readings:
+    """The cars, at the first replica, have never sent anything."""
+    count = int(len(watchers) * RATE * seconds)
+    sessions = _in_order(log_in([scene.stack.v2_ports[0]], welcomes(scene.accounts), stay=True))
+    cars = [_Car(one, range(place, count, len(sessions))) for place, one in enumerate(sessions)]
     took = _took(cars, watchers, count, count / seconds)
-    for one in (*watchers, *cars):
-        one.connection.close()
-    percentiles = quantiles((seconds * 1e6 for seconds in took[int(count * UNCOUNTED) :]), n=100)
-    return Latency(percentiles[49], percentiles[98])
+    for connection in [one.connection for one in watchers] + [one.connection for one in cars]:
+        connection.close()
+    return milliseconds(took[int(count * UNCOUNTED) :])
 
 
 def _took(cars: Sequence[_Car], watchers: Sequence[_Watcher], count: int, rate: float) -> list[float]:
@@ -148,7 +151,7 @@ def _took(cars: Sequence[_Car], watchers: Sequence[_Watcher], count: int, rate: 
             poll.register(handle, select.EPOLLIN)
         while heard < count:
             due = min(count, int((time.perf_counter() - began) * rate))
-            sent_at += [cars[number % len(cars)].send(number) for number in range(len(sent_at), due)]
+            sent_at += [cars[number % len(cars)].send() for number in range(len(sent_at), due)]
             ready = poll.poll(LOOK_EVERY if due < count else PATIENCE)
             if not ready and due == count:
                 raise BenchError(f"{count - heard} messages have not come")

@@ -1,12 +1,12 @@
 """Servers that do nothing but what any would, each in a process of its own, to compare with.
 
-`python -m bench.bare http PORT LENGTH`: FastAPI with one route that returns a `Response` of so many bytes.
-`python -m bench.bare cars PORT`: connections that hold the two ciphers of a session.
+`python -m bench.bare_servers http PORT`: FastAPI with one route that returns a `Response` as long as a status.
+`python -m bench.bare_servers cars PORT`: connections that hold the two ciphers of a session.
 """
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 import uvloop
@@ -16,10 +16,13 @@ from starlette.responses import Response
 from bench.stack import HOST
 from ovms.protocol.cipher import Rc4Lines
 
+LENGTH: Final = 835
+"""Bytes, those of a status."""
 
-def serve_http(port: int, length: int) -> None:
+
+def serve_http(port: int) -> None:
     """Run with the settings that the gateway gives to uvicorn."""
-    app, body = FastAPI(openapi_url=None), b"x" * length
+    app, body = FastAPI(openapi_url=None), b"x" * LENGTH
 
     @app.get("/bare")
     async def bare() -> Response:
@@ -51,6 +54,6 @@ async def serve_cars(port: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "http":
-        serve_http(int(sys.argv[2]), int(sys.argv[3]))
+        serve_http(int(sys.argv[2]))
     else:
         uvloop.run(serve_cars(int(sys.argv[2])))

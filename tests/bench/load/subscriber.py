@@ -1,12 +1,11 @@
 """Hears what is published on the channels of some cars: counts while the clock runs, and compares when it has stopped."""
 
-import select
 import socket
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bench.stack import BenchError
+from bench.errors import BenchError
 from ovms.bus.channels import messages_channel
 
 PATIENCE: Final = 30.0
@@ -20,34 +19,27 @@ class Subscriber:
     """A connection to Valkey, subscribed to exactly the channels of these cars."""
 
     def __init__(self, path: str, vehicle_ids: Sequence[str]) -> None:
-        self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.settimeout(PATIENCE)
-        self._connection.connect(path)
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.settimeout(PATIENCE)
+        self.connection.connect(path)
+        # One for all: memory that is new each time costs more than what is read into it.
+        self._buffer = memoryview(bytearray(BUFFER))
         self._chunks: list[bytes] = []
         self._tail = b""
         self.count = 0
         channels = [messages_channel(vehicle_id).encode() for vehicle_id in vehicle_ids]
         words = [b"SUBSCRIBE", *channels]
-        self._connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
+        self.connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
         self._await_confirmations(len(channels))
 
-    def hear(self) -> None:
-        """Count what has come, without waiting."""
-        while select.select([self._connection], [], [], 0.0)[0]:
-            self._receive()
-
-    def await_count(self, count: int) -> None:
-        """Count until so many publications have come.
+    def receive(self) -> None:
+        """Count what has come; waits where nothing has.
 
         Raises:
-            BenchError: no more come.
+            BenchError: nothing comes any more.
         """
-        while self.count < count:
-            self._receive()
-
-    def _receive(self) -> None:
         try:
-            chunk = self._connection.recv(BUFFER)
+            chunk = bytes(self._buffer[: self.connection.recv_into(self._buffer)])
         except TimeoutError:
             raise BenchError(f"nothing is published any more after {self.count} messages") from None
         if not chunk:
@@ -58,20 +50,25 @@ class Subscriber:
         self.count += text.count(_MARK)
         self._tail = text[-len(_MARK) + 1 :]
 
+    def publications(self) -> Iterator[tuple[str, bytes]]:
+        """The channel and the message of each, in the order in which they came."""
+        for publication in b"".join(self._chunks).split(_MARK)[1:]:
+            channel, _, body = publication.partition(_END)[2].partition(_END)
+            yield channel.decode(), body.partition(_END)[2][: -len(_END)]
+
     def heard(self) -> dict[str, list[bytes]]:
         """All messages in their order, by channel."""
         found: dict[str, list[bytes]] = defaultdict(list)
-        for publication in b"".join(self._chunks).split(_MARK)[1:]:
-            channel, _, body = publication.partition(_END)[2].partition(_END)
-            found[channel.decode()].append(body.partition(_END)[2][: -len(_END)])
+        for channel, message in self.publications():
+            found[channel].append(message)
         return found
 
     def close(self) -> None:
         """Hear no more."""
-        self._connection.close()
+        self.connection.close()
 
     def _await_confirmations(self, count: int) -> None:
         received = b""
         last = b":%d\r\n" % count
         while not received.endswith(last):
-            received += self._connection.recv(BUFFER)
+            received += self.connection.recv(BUFFER)
