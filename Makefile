@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench fuzz chaos contract client images requirements browser mariadb clean
+.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images requirements browser mariadb clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,9 @@ conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (AR
 # Charts of the last run are in .bench/.
 bench: $(VENV)/bench.stamp ## measure (ARGS="--only messages,logins", ARGS="--only messages --profile out.svg", ARGS=--help)
 	@exec $(WITH_TESTS) $(BIN)/python -m bench --charts .bench $(ARGS)
+
+bench-compare: $(VENV)/bench.stamp ## measure another revision and this one in turn (BASE=main ARGS="--only messages")
+	@exec $(WITH_TESTS) $(BIN)/python -m bench.compare $(or $(BASE),$(error BASE is the revision to compare with)) $(ARGS)
 
 fuzz: $(VENV)/test.stamp ## give every parser arbitrary bytes (ARGS="--seconds 600")
 	@exec $(WITH_TESTS) $(BIN)/python -m fuzz $(ARGS)
