@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateRow, TokenRow
+from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateRow, StateValues, TokenRow
 
-Row = StateRow | HistoryRow | NotificationRow | SampleRow | TokenRow
-Rows = Sequence[StateRow] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[SampleRow] | Sequence[TokenRow]
+Row = StateValues | HistoryRow | NotificationRow | SampleRow | TokenRow
+Rows = Sequence[StateValues] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[SampleRow] | Sequence[TokenRow]
 
 
 class FakeStore:
@@ -29,13 +29,13 @@ class FakeStore:
         self.writing = 0
         """Statements that wait for `open`."""
 
-    async def write_states(self, rows: Sequence[StateRow]) -> None:
+    async def write_states(self, rows: Sequence[StateValues]) -> None:
         await self._statement(rows)
         self.keep_states(rows)
 
-    def keep_states(self, rows: Sequence[StateRow]) -> None:
+    def keep_states(self, rows: Sequence[StateValues]) -> None:
         assert len({row[:2] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
-        for row in rows:
+        for row in map(StateRow._make, rows):
             kept = self.states.get(row[:2])
             if kept is None or (kept.epoch, kept.received_at) <= (row.epoch, row.received_at):
                 self.states[row[:2]] = row

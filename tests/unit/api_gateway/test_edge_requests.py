@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from api_gateway.edge.requests import Requests, allow_any_time
+from api_gateway.edge.deadlines import allow_any_time
+from api_gateway.edge.requests import Requests
 from api_gateway.logs import make_log
 from api_gateway.metrics import Metrics
 

@@ -16,7 +16,7 @@ from ovms.auth.rights import ADMIN, CONTROL, HISTORY, READ, permits
 
 
 def resources_of(request: Request) -> Resources:
-    """The parts, for the one route that is polled so often that another dependency would be felt."""
+    """The parts, for calls that are polled so often that a dependency more is felt."""
     return cast("Resources", request.scope["state"]["resources"])
 
 
@@ -24,7 +24,8 @@ async def _resources(request: Request) -> Resources:
     return resources_of(request)
 
 
-async def _caller(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
+    """Who calls, for the same calls."""
     scope = request.scope
     return await find_caller(scope, resources_of(request), scope["headers"], scope["query_string"])
 
@@ -43,7 +44,7 @@ async def find_caller(scope: Scope, resources: Resources, headers: Iterable[tupl
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]
-CallerDep = Annotated[Caller, Depends(_caller)]
+CallerDep = Annotated[Caller, Depends(caller_of)]
 
 
 def allowed(*scopes: str) -> Callable[[Caller], Awaitable[Caller]]:

@@ -40,6 +40,7 @@ from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
 from ovms.db.engine import Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
+from ovms.db.state import OwnedStates
 
 DATABASE_CONNECTIONS: Final = 8
 ACQUIRE_WITHIN: Final = 2.0
@@ -65,6 +66,7 @@ class Resources:
     """The parts that routes ask for."""
 
     pool: Pool
+    states: OwnedStates
     redis: redis.asyncio.Redis
     sessions: Sessions
     presence: Presence
@@ -139,6 +141,7 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
         try:
             yield Resources(
                 pool=pool,
+                states=OwnedStates(pool),
                 redis=client,
                 sessions=sessions,
                 presence=presence,

@@ -1,5 +1,6 @@
 """What the API asks of a real PostgreSQL: accounts, tokens, state, history."""
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime, timedelta
 
@@ -121,9 +122,12 @@ async def test_messages(db: Pool) -> None:
     await send_message(db, "DEMO", "S75", age=100)
     await send_message(db, "DEMO", "Dold", valid=False)
     await send_message(db, "DEMO", "Lsecret", paranoid_token="t")
-    assert await state.read_messages(db, demo, "OTHER1", ("S",)) is None
-    assert await state.read_messages(db, demo, "Second", ("S",)) == {}
-    found = await state.read_messages(db, demo, "demo", ("S", "D", "L"))
+    states = state.OwnedStates(db)
+    asked = [("OTHER1", "S"), ("Second", "S"), ("demo", "SDL"), ("nobody", "S")]
+    others, none, found, unknown = await asyncio.gather(*(states.read(demo, vehicle, codes) for vehicle, codes in asked))
+    assert others is None
+    assert unknown is None
+    assert none == {}
     assert found is not None
     assert set(found) == {"S", "L"}
     assert (found["S"].data, found["S"].paranoid) == (b"75", False)

@@ -4,36 +4,22 @@ A line holds the method, the route's template, the status and the milliseconds: 
 position can be in it.
 """
 
-import asyncio
 import time
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_gateway.edge.deadlines import Deadlines
 from api_gateway.errors import InternalError, ServiceUnavailable
 from api_gateway.metrics import Metrics
 from api_gateway.refusals import refusal
 
 DEADLINE: Final = 25.0
 UNKNOWN_ROUTE: Final = "-"
-LIMIT: Final = "ovms.limit"
 CLOSED_BY_A_FAULT: Final = 1011
 
 # What the first answer to a WebSocket's handshake means as a status.
 _STATUSES: Final = {"websocket.accept": 101, "websocket.close": 403}
-
-
-def allow_longer(scope: Scope, seconds: float) -> None:
-    """Let a request take so many seconds more than others may."""
-    limit: asyncio.Timeout = scope[LIMIT]
-    if (when := limit.when()) is not None:
-        limit.reschedule(when + seconds)
-
-
-def allow_any_time(scope: Scope) -> None:
-    """Let a request take as long as it lasts."""
-    limit: asyncio.Timeout = scope[LIMIT]
-    limit.reschedule(None)
 
 
 class Requests:
@@ -43,7 +29,7 @@ class Requests:
         self._app = app
         self._log = log
         self._metrics = metrics
-        self._deadline = deadline
+        self._deadlines = Deadlines(deadline)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -62,8 +48,7 @@ class Requests:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._deadline) as limit:
-                scope[LIMIT] = limit
+            async with self._deadlines.limit(scope):
                 await self._app(scope, receive, watch)
         except TimeoutError:
             if not status:

@@ -17,7 +17,7 @@ from api_gateway.commands.errors import CommandQueueFull, VehicleBusy
 from api_gateway.commands.kinds import Kind
 from api_gateway.commands.replies import NOT_CONNECTED, Result, is_sealed, list_items, read_reply
 from api_gateway.dependencies import ResourcesDep, holding
-from api_gateway.edge.requests import allow_longer
+from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import (
     AuthenticationFailed,
     Forbidden,

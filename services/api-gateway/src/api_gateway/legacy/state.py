@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
-from api_gateway.dependencies import CallerDep, ResourcesDep, allowed, resources_of
+from api_gateway.dependencies import ResourcesDep, allowed, caller_of, resources_of
 from api_gateway.errors import (
     AuthenticationFailed,
     Forbidden,
@@ -23,7 +23,7 @@ from api_gateway.legacy.state_schema import EXAMPLES, view_schema
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.auth import rights
 from ovms.auth.rights import READ
-from ovms.db.state import Message, read_all_messages, read_messages
+from ovms.db.state import Message, read_all_messages
 from ovms.records.views import CHARGE, LOCATION, LOCK, STATUS, TPMS, VALET, View
 from ovms.times import write_seconds
 
@@ -138,12 +138,15 @@ def make_router() -> APIRouter:
 
 
 def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
-    async def read(request: Request, vehicle_id: VehicleId, caller: CallerDep) -> Response:
+    codes = "".join(call.view.codes)
+
+    async def read(request: Request, vehicle_id: VehicleId) -> Response:
+        caller = await caller_of(request)
         if not caller.may(call.scope):
             raise InsufficientRights
         check_possible(caller, vehicle_id)
         resources = resources_of(request)
-        messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, call.view.codes)
+        messages = await resources.states.read(caller.owner_id, vehicle_id, codes)
         if messages is None:
             raise Forbidden
         return json_answer(render(call, messages, int(resources.clock())))

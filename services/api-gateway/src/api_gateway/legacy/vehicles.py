@@ -12,7 +12,6 @@ from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.bus.presence import Peers
 from ovms.db.accounts import find_vehicle, list_vehicles
-from ovms.db.state import read_messages
 from ovms.times import write_seconds
 
 router = APIRouter(prefix="/api", tags=["vehicles"])
@@ -59,7 +58,7 @@ async def connect(vehicle_id: VehicleId, caller: Reader, resources: ResourcesDep
     (a setting) from the last of these calls; nothing else renews them.
     """
     check_possible(caller, vehicle_id)
-    messages = await read_messages(resources.pool, caller.owner_id, vehicle_id, ("S",))
+    messages = await resources.states.read(caller.owner_id, vehicle_id, "S")
     if messages is None:
         raise Forbidden
     connected = await resources.connections.connect(caller, vehicle_id)

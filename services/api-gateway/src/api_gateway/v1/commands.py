@@ -18,7 +18,7 @@ from api_gateway.commands.kinds import KINDS, OF_ADMINS, Kind
 from api_gateway.commands.resource import render
 from api_gateway.commands.states import OPEN, CommandState
 from api_gateway.dependencies import ResourcesDep
-from api_gateway.edge.requests import allow_longer
+from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import InsufficientRights, InvalidArgument, ParanoidVehicle, VehicleNotConnected
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT

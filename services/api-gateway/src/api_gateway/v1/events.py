@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.dependencies import Reader, resources_of
-from api_gateway.edge.requests import allow_any_time
+from api_gateway.edge.deadlines import allow_any_time
 from api_gateway.edge.websocket import ABORT
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.legacy.state_schema import EXAMPLES

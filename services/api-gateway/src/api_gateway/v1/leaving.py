@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from api_gateway.dependencies import AccountAdmin, ResourcesDep
-from api_gateway.edge.requests import allow_longer
+from api_gateway.edge.deadlines import allow_longer
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources

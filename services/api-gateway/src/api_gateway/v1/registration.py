@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.dependencies import AccountAdmin, ResourcesDep
-from api_gateway.edge.requests import allow_longer
+from api_gateway.edge.deadlines import allow_longer
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
 from api_gateway.v1.answers import created, done

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api_gateway.edge.requests import allow_longer
+from api_gateway.edge.deadlines import allow_longer
 from api_gateway.resources import UNAVAILABLE
 from api_gateway.v1.answers import VARY
 

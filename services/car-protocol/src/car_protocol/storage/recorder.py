@@ -21,12 +21,15 @@ import structlog
 from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateRow, TokenRow
+from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateValues, TokenRow
 
 BATCH_ROWS: Final = 5000
 RETRY_AFTER: Final = 0.5
 MOST_SAMPLES: Final = 50_000
 """Samples that wait; further ones are lost, since no car is held up for its track."""
+
+_DATA: Final = 2
+"""The place of the data among the values of a state's row."""
 
 _ROW_COST: Final = 200
 """What a waiting row takes besides its data, roughly."""
@@ -46,15 +49,14 @@ _REFUSED: Final = (
 PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 """All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
-Row = TypeVar("Row", StateRow, HistoryRow, NotificationRow, SampleRow, TokenRow)
-Kept = tuple[bytes, float, str | None, int]
-"""The newest message of a vehicle and code, when it came, the name of the key it is sealed with, and its session's epoch."""
+Row = TypeVar("Row", StateValues, HistoryRow, NotificationRow, SampleRow, TokenRow)
+_CODES: Final = tuple(map(chr, range(256)))
 
 
 class Store(Protocol):
     """Where the rows go."""
 
-    async def write_states(self, rows: Sequence[StateRow]) -> None:
+    async def write_states(self, rows: Sequence[StateValues]) -> None:
         """Write newest messages, all or none."""
 
     async def write_history(self, rows: Sequence[HistoryRow]) -> None:
@@ -106,8 +108,8 @@ class Recorder:
         self._tick = tick
         self._limit = limit
         self._resumed = resumed
-        self._states: dict[int, Kept] = {}
-        self._writing: dict[int, Kept] = {}
+        self._states: dict[int, StateValues] = {}
+        self._writing: dict[int, StateValues] = {}
         self._history: dict[tuple[object, ...], Waiting] = {}
         self._notifications: list[NotificationRow] = []
         self._samples: list[SampleRow] = []
@@ -129,10 +131,11 @@ class Recorder:
 
     def put_state(self, room: Room, message: bytes, now: float, sealed_with: str | None = None) -> None:
         """Keep a message as the newest of its vehicle and code."""
-        key = room.vehicle << 8 | message[0]
-        former = self._states.get(key)
-        self._states[key] = (message, now, sealed_with, room.epoch)
-        self._grow(len(message) + _ROW_COST if former is None else len(message) - len(former[0]))
+        vehicle, code, states, data = room.vehicle, message[0], self._states, message[1:]
+        key = vehicle << 8 | code
+        former = states.get(key)
+        states[key] = (vehicle, _CODES[code], data, now + self._wall_offset, room.epoch, sealed_with)
+        self._grow(len(data) + _ROW_COST if former is None else len(data) - len(former[_DATA]))
 
     def put_token(self, room: Room, token: str) -> None:
         """Name the key of paranoid mode from now on."""
@@ -187,8 +190,8 @@ class Recorder:
         for source in (self._writing, self._states):
             for code in range(256):
                 if kept := source.get(first | code):
-                    message, received, sealed_with, epoch = kept
-                    found[code] = StoredMessage(message, received + self._wall_offset, sealed_with, epoch)
+                    _, _, data, received_at, epoch, sealed_with = kept
+                    found[code] = StoredMessage(bytes((code,)) + data, received_at, sealed_with, epoch)
         return found
 
     def pending_token(self, vehicle: int) -> str | None:
@@ -248,7 +251,7 @@ class Recorder:
         finally:
             for key, kept in self._writing.items():
                 if self._states.setdefault(key, kept) is not kept:
-                    self._bytes -= len(kept[0]) + _ROW_COST
+                    self._bytes -= len(kept[_DATA]) + _ROW_COST
             self._tokens = self._writing_tokens | self._tokens
             self._writing, self._writing_tokens = {}, {}
 
@@ -257,13 +260,11 @@ class Recorder:
         keys = sorted(self._writing)
         for start in range(0, len(keys), BATCH_ROWS):
             batch = keys[start : start + BATCH_ROWS]
-            await self._write(self._store.write_states, [self._state_row(key, self._writing[key]) for key in batch])
+            rows = [self._writing[key] for key in batch]
+            await self._write(self._store.write_states, rows)
+            self._bytes -= sum([len(row[_DATA]) for row in rows]) + len(rows) * _ROW_COST
             for key in batch:
-                self._bytes -= len(self._writing.pop(key)[0]) + _ROW_COST
-
-    def _state_row(self, key: int, kept: Kept) -> StateRow:
-        message, received, sealed_with, epoch = kept
-        return StateRow(key >> 8, chr(message[0]), message[1:], received + self._wall_offset, epoch, sealed_with)
+                del self._writing[key]
 
     async def _flush_tokens(self) -> None:
         vehicles = sorted(self._writing_tokens)
@@ -340,7 +341,8 @@ class Recorder:
         if len(rows) == 1:
             [row] = rows
             self.rows_refused += 1
-            self._log.error("a row was refused", vehicle=row.vehicle, kind=type(row).__name__, reason=type(error).__name__)
+            kind = type(row).__name__.replace("tuple", "StateRow")
+            self._log.error("a row was refused", vehicle=row[0], kind=kind, reason=type(error).__name__)
             return [row]
         middle = len(rows) // 2
         refused = await self._write(write, rows[:middle])

@@ -7,7 +7,7 @@ from ovms.db.writer import (
     HistoryRow,
     NotificationRow,
     SampleRow,
-    StateRow,
+    StateValues,
     TokenRow,
     write_history,
     write_notifications,
@@ -28,7 +28,7 @@ class PostgresStore:
         self._pool = pool
         self._pushes_wait = pushes_wait
 
-    async def write_states(self, rows: Sequence[StateRow]) -> None:
+    async def write_states(self, rows: Sequence[StateValues]) -> None:
         """Write newest messages, all or none."""
         await write_states(self._pool, rows)
 
