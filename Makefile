@@ -21,8 +21,16 @@ help: ## list the commands
 run: $(VENV)/run.stamp ## install, then run everything on this machine until Ctrl-C
 	@exec $(WITH_TESTS) $(BIN)/ovms run
 
-test: $(VENV)/test.stamp browser mariadb lint ## install what tests need, lint, run all tests
+# Most tests wait most of the time, and run beside each other; those that start and fail whole stacks, and measure, by themselves.
+BY_THEMSELVES := tests/e2e tests/chaos
+JOBS ?= 3
+test: $(VENV)/test.stamp browser mariadb lint ## install what tests need, lint, run all tests (ARGS="tests/unit -x": some)
+ifdef ARGS
 	$(WITH_TESTS) $(BIN)/pytest $(ARGS)
+else
+	$(WITH_TESTS) $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(addprefix --ignore ,$(BY_THEMSELVES))
+	$(WITH_TESTS) $(BIN)/pytest $(BY_THEMSELVES)
+endif
 
 lint: $(VENV)/test.stamp ## style, types, directions of imports
 	$(BIN)/ruff check $(PYTHON_FILES)

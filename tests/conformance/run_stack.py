@@ -1,12 +1,12 @@
 """Start a fresh stack, give it the owners and cars of the conformance suite, and run the suite against it.
 
 All scenarios are played four times, each time on a stack of its own: as the suite plays them, over TLS, over WebSocket, and
-against replicas: three of car-protocol behind one port and two of api-gateway behind another, where each connection goes to the
-next, so that a car, its app and an HTTP caller are never on the same one. The four are played at the same time, since the suite
-mostly waits to see that nothing more comes; but none before all stacks are ready, and no stack ends before all were played: a
-scenario gives a server fractions of a second, which starts and ends of others would take. `--tls`, `--websocket` or both, or
-`--replicas`, play them that way alone; other arguments go to the suite's runner. The exit status is 1 where a scenario differs
-that `pending.txt` does not list, or where one that it lists does not differ any more.
+against replicas: three of car-protocol behind one port and two of api-gateway behind another, where each connection goes to
+the next, so that a car, its app and an HTTP caller are never on the same one. Two are played at the same time, since the suite
+mostly waits to see that nothing more comes; but none before both stacks are ready, and no stack ends before both were played: a
+scenario gives a server fractions of a second, which starts and ends of others would take, and so would more stacks on a small
+machine. `--tls`, `--websocket` or both, or `--replicas`, play them that way alone; other arguments go to the runner. The
+exit status is 1 where a scenario differs that `pending.txt` does not list, or where one that it lists does not differ any more.
 """
 
 import os
@@ -28,7 +28,7 @@ OUR_RUNNER = Path(__file__).with_name("run.py")
 PENDING = Path(__file__).with_name("pending.txt")
 
 TLS, WEBSOCKET, REPLICAS = "--tls", "--websocket", "--replicas"
-WAYS: tuple[list[str], ...] = ([], [TLS], [WEBSOCKET], [REPLICAS])
+PAIRS: tuple[tuple[list[str], list[str]], ...] = (([], [TLS]), ([WEBSOCKET], [REPLICAS]))
 
 Output = Callable[[str], None]
 
@@ -51,20 +51,20 @@ def main(arguments: Sequence[str]) -> int:
     way = [argument for argument in arguments if argument in (TLS, WEBSOCKET, REPLICAS)]
     others = [argument for argument in arguments if argument not in way]
     if not way:
-        return play_all(others)
+        return max([play_pair(pair, others) for pair in PAIRS])
     with ready(way) as target:
         return play(target, way, others, lambda line: print(line, end="", flush=True))
 
 
-def play_all(arguments: Sequence[str]) -> int:
-    """Play every way at the same time, and print what each gave when all before it have ended."""
-    printed: list[list[str]] = [[] for _ in WAYS]
+def play_pair(ways: Sequence[Sequence[str]], arguments: Sequence[str]) -> int:
+    """Play ways at the same time, and print what each gave when those before it have ended."""
+    printed: list[list[str]] = [[] for _ in ways]
     status = 0
-    with ExitStack() as stacks, ThreadPoolExecutor(len(WAYS)) as threads:
-        targets = list(threads.map(lambda way: stacks.enter_context(ready(way)), WAYS))
+    with ExitStack() as stacks, ThreadPoolExecutor(len(ways)) as threads:
+        targets = list(threads.map(lambda way: stacks.enter_context(ready(way)), ways))
         playing = [
             threads.submit(play, target, way, arguments, lines.append)
-            for target, way, lines in zip(targets, WAYS, printed, strict=True)
+            for target, way, lines in zip(targets, ways, printed, strict=True)
         ]
         for playing_so, lines in zip(playing, printed, strict=True):
             status = max(status, playing_so.result())

@@ -55,6 +55,7 @@ def welcome(
         welcome(make_token(), vehicle_id=b"demo"),
         welcome(make_token(), vehicle_id=b"dEmO"),
     ],
+    ids=["padded", "unpadded", "LF alone", "short token", "long token", "more words", "lower case", "mixed case"],
 )
 async def test_logins_of_real_clients(car_service: CarService, line: bytes) -> None:
     peer = await raw(car_service, line[:20], line[20:])

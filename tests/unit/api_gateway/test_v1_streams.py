@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from api_gateway.edge.requests import LIMIT
+from api_gateway.edge.deadlines import Deadlines
 from api_gateway.v1.streams import LONGER, stream
 
 
@@ -37,12 +37,12 @@ class Caller:
 
 async def answer(pieces: AsyncIterator[bytes], caller: Caller) -> float:
     """Send an answer; returns how many seconds more than others it may take."""
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    async with asyncio.timeout(5) as limit:
-        before = limit.when()
-        scope[LIMIT] = limit
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    limit = Deadlines(5).limit(scope)
+    before = limit.ends_at
+    async with limit:
         await (await stream(Request(scope), pieces, "text/plain", (b"x", b"y")))(scope, caller.receive, caller.send)
-        after = limit.when()
+    after = limit.ends_at
     assert before is not None
     assert after is not None
     return after - before

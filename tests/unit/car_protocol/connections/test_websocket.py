@@ -235,6 +235,17 @@ def test_what_came_before_a_close_is_heard(websocket: WebSocket, size: int) -> N
         (frame(Opcode.CLOSE, b"\x00"), 1002),
         (text(b"\xff"), 1007),
     ],
+    # Masks are drawn: tests that have them in their names would not be the same at each start.
+    ids=[
+        "unmasked",
+        "reserved bit",
+        "unknown data",
+        "nothing to continue",
+        "control in parts",
+        "long ping",
+        "half a code",
+        "no text",
+    ],
 )
 def test_who_breaks_the_rules_is_told_and_is_out(websocket: WebSocket, wrong: bytes, code: int) -> None:
     assert websocket.receive(text(b"before") + wrong) == b"before\n"
