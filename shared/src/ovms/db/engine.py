@@ -1,7 +1,7 @@
-"""Ways into PostgreSQL: a pool of asyncpg connections, and an SQLAlchemy engine for migrations.
+"""The way into PostgreSQL: a pool of asyncpg connections.
 
-Both are made from one address of the form `postgresql://user:password@host:port/database` (libpq's; a socket directory is
-given as `?host=/directory`). Reads and writes that cars and API clients cause run as prepared statements straight on asyncpg:
+It is made from an address of the form `postgresql://user:password@host:port/database` (libpq's; a socket directory is given as
+`?host=/directory`). Reads and writes that cars and API clients cause run as prepared statements straight on asyncpg:
 the same statement through SQLAlchemy costs more than PostgreSQL needs to answer it (docs/decisions/0003).
 """
 
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
@@ -105,8 +103,3 @@ class _BoundedAcquire(_Acquire):
 
 async def _keep(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Spare the round trip that resets a connection: no statement of this project leaves session state behind."""
-
-
-def create_engine(url: str, **options: Any) -> AsyncEngine:
-    """An SQLAlchemy engine for migrations."""
-    return create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)

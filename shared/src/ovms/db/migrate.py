@@ -1,19 +1,26 @@
-"""Bring a database to the form that `tables.py` declares."""
+"""Bring a database to the form that `tables.py` declares.
+
+No service imports this: SQLAlchemy takes longer to import than all else that they need.
+"""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from ovms.db.engine import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 # Whoever migrates holds this advisory lock; the number only has to be ours.
 _LOCK: Final = 0x4F564D53
+
+
+def create_engine(url: str, **options: Any) -> AsyncEngine:
+    """An SQLAlchemy engine, for the address that `engine` takes."""
+    return create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)
 
 
 async def upgrade(url: str) -> None:

@@ -9,8 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from ovms.db.engine import create_engine
-from ovms.db.migrate import upgrade
+from ovms.db.migrate import create_engine, upgrade
 from ovms.db.tables import metadata
 
 
