@@ -59,9 +59,13 @@ class ServerSession:
         "_login",
         "_out",
         "_requests",
+        "_role",
         "_timeouts",
         "state",
     )
+
+    _role: Role
+    """Of a peer that is in."""
 
     def __init__(self, now: float, timeouts: Timeouts) -> None:
         self.state = State.AWAITING_WELCOME
@@ -253,6 +257,8 @@ class ServerSession:
         self._out.append(answer)
         self._cipher = cipher
         self._lines = LineBuffer(LINE_LIMITS[login.role])
+        # A session lasts for weeks, and a user's password must not stay in memory for as long.
+        self._role, self._login = login.role, None
         self._last_received = self._last_sent = self._last_ping = now
         self._read_on(now)
 
@@ -274,11 +280,11 @@ class ServerSession:
         self._events.append(Failed(error))
 
     def _is_car_ready(self) -> bool:
-        return self.state is State.READY and self._login is not None and self._login.role is Role.CAR
+        return self.state is State.READY and self._role is Role.CAR
 
     def _patience(self) -> float:
-        if self.state is State.READY and self._login is not None:
-            return self._timeouts.silence(self._login.role)
+        if self.state is State.READY:
+            return self._timeouts.silence(self._role)
         return self._timeouts.welcome if self.state is State.AWAITING_WELCOME else self._timeouts.hold
 
     def _ping_due(self) -> float:

@@ -1,5 +1,6 @@
 """The server's end of a connection."""
 
+import gc
 import itertools
 from collections.abc import Iterable
 
@@ -321,6 +322,14 @@ def test_a_user_is_let_in_and_speaks_plainly(size: int) -> None:
     assert seen == [UserLogin(Role.APP, "other", "hunter22", "*"), b"A", b"C7,stat", b"x1"]
     session.send(b"Z1", START)
     assert session.data_to_send() == b"MP-S 1 Other OTHER1 OTHER1 OTHER2\r\nZ1\r\n"
+
+
+def test_who_is_in_leaves_no_password_behind() -> None:
+    session = ServerSession(START, TIMES)
+    session.receive_data(b"MP-A 1 other hunter22 *\r\n", START)
+    session.events()
+    session.accept_user("Other", "OTHER1", [], START)
+    assert not [held for held in gc.get_referents(session) if isinstance(held, UserLogin)]
 
 
 def test_each_scheme_has_its_own_answer() -> None:
