@@ -37,11 +37,13 @@ class Subscriptions:
 
     def __init__(self, client: redis.asyncio.Redis, log: Any = None) -> None:
         self._pool = client.connection_pool
-        self._listeners: dict[bytes, dict[object, Listener]] = {}
-        """By channel, and by the party that each is of."""
+        self._listeners: dict[bytes, tuple[tuple[object, Listener], ...]] = {}
+        """By channel, each with the party that it is of; tuples, since there are as many as vehicles."""
         self._untold: dict[bytes, set[object]] = {}
         """The parties that have not been told yet that a channel is heard."""
         self._changed: set[bytes] = set()
+        self._asked: dict[bytes, int] = {}
+        """How many subscriptions to a channel Redis has not answered yet."""
         self._work = asyncio.Event()
         self._log = log or structlog.get_logger("subscriptions")
 
@@ -51,19 +53,22 @@ class Subscriptions:
 
     def hear(self, channel: bytes, listener: Listener, party: object = None) -> None:
         """Call a listener for a channel from soon on, in place of any other of its party; it is told when that is."""
-        self._listeners.setdefault(channel, {})[party] = listener
+        self._listeners[channel] = (*self._others(channel, party), (party, listener))
         self._untold.setdefault(channel, set()).add(party)
         self._note(channel)
 
     def leave(self, channel: bytes, party: object = None) -> None:
         """Hear a channel no more."""
-        listeners = self._listeners.get(channel, {})
-        if listeners.pop(party, None) is not None:
+        others = self._others(channel, party)
+        if others:
+            self._listeners[channel] = others
             self._untold.get(channel, set()).discard(party)
-            if not listeners:
-                del self._listeners[channel]
-                self._untold.pop(channel, None)
-                self._note(channel)
+        elif self._listeners.pop(channel, None):
+            self._untold.pop(channel, None)
+            self._note(channel)
+
+    def _others(self, channel: bytes, party: object) -> tuple[tuple[object, Listener], ...]:
+        return tuple(one for one in self._listeners.get(channel, ()) if one[0] is not party)
 
     def _note(self, channel: bytes) -> None:
         self._changed.add(channel)
@@ -82,7 +87,8 @@ class Subscriptions:
     async def _run_connected(self) -> None:
         connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         self._changed = set(self._listeners)
-        self._untold = {channel: set(listeners) for channel, listeners in self._listeners.items()}
+        self._untold = {channel: {party for party, _ in listeners} for channel, listeners in self._listeners.items()}
+        self._asked = {}
         self._work.set()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -99,20 +105,31 @@ class Subscriptions:
             await asyncio.sleep(TICK)
             self._work.clear()
             changed, self._changed = self._changed, set()
-            await _send(connection, "SUBSCRIBE", [channel for channel in changed if channel in self._listeners])
+            heard = [channel for channel in changed if channel in self._listeners]
+            for channel in heard:
+                self._asked[channel] = self._asked.get(channel, 0) + 1
+            await _send(connection, "SUBSCRIBE", heard)
             await _send(connection, "UNSUBSCRIBE", [channel for channel in changed if channel not in self._listeners])
 
     async def _listen(self, connection: Any) -> None:
         while True:
             # math.inf: without an end; None would be the client's time limit.
             kind, channel, body = await connection.read_response(timeout=math.inf, push_request=True)
-            listeners = self._listeners.get(channel, {})  # none, where it has just been left
             if kind == b"message":
-                for listener in tuple(listeners.values()):
+                for _, listener in self._listeners.get(channel, ()):  # none, where it has just been left
                     self._tell(listener, channel, body)
             elif kind == b"subscribe":
-                for party in self._untold.pop(channel, ()):
-                    listeners[party].subscribed()
+                self._answered(channel)
+
+    def _answered(self, channel: bytes) -> None:
+        asked = self._asked.pop(channel) - 1
+        if asked:
+            self._asked[channel] = asked
+        elif channel not in self._changed:  # else it may have been left since, and is heard again after the next answer
+            untold = self._untold.pop(channel, ())
+            for party, listener in self._listeners.get(channel, ()):
+                if party in untold:
+                    listener.subscribed()
 
     def _tell(self, listener: Listener, channel: bytes, body: bytes) -> None:
         try:
