@@ -48,6 +48,19 @@ async def test_nobody_is_there_at_first(presence: Presence) -> None:
     assert (present.replicas, present.http, present.owner) == ({}, HttpWatchers(), "")
 
 
+async def test_a_server_that_knows_no_script_is_told_it_and_asked_no_more(
+    presence: Presence, client: redis.asyncio.Redis
+) -> None:
+    await client.script_flush()
+    await client.config_resetstat()
+    for member in ("one", "two"):
+        await presence.connect("DEMO", member, 60)
+    calls = {name: stats["calls"] for name, stats in (await client.info("commandstats")).items()}
+    assert calls.get("cmdstat_script|load") == 1
+    assert "cmdstat_script|exists" not in calls
+    assert await presence.counts(["DEMO"]) == [Peers(0, 2, 0, 2)]
+
+
 async def test_a_session_counts_as_an_app_and_the_first_is_told_so(presence: Presence) -> None:
     first = await presence.connect("Demo", "one", 60)
     second = await presence.connect("DEMO", "two", 60)

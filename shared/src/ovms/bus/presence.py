@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from redis.exceptions import NoScriptError
+
 from ovms.bus import channels
 from ovms.bus.nodes import Client, Nodes
 
@@ -318,11 +320,13 @@ class Presence:
         names = b" ".join(live)
 
         async def evaluate(node: Client, indices: Sequence[int]) -> list[Any]:
-            async with node.pipeline(transaction=False) as pipe:
-                for vehicle_id, arguments in (changes[index] for index in indices):
-                    keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
-                    await script(keys=keys, args=[vehicle_id, names, *arguments], client=pipe)
-                return await pipe.execute()
+            there = [changes[index] for index in indices]
+            # Not by calling the script: redis-py would ask first, every time, whether the node knows it.
+            try:
+                return await _evaluate_at(node, script.sha, names, there)
+            except NoScriptError:
+                await node.script_load(script.script)
+                return await _evaluate_at(node, script.sha, names, there)
 
         answers = await self._nodes.each([channels.connections_key(vehicle_id) for vehicle_id, _ in changes], evaluate)
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
@@ -339,6 +343,14 @@ class Presence:
         (seconds, micros), leases = await self._nodes.at(channels.REPLICAS, ask)
         now = seconds + micros / 1e6
         return [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
+
+
+async def _evaluate_at(node: Client, sha: str, names: bytes, changes: Sequence[tuple[str, Sequence[str]]]) -> list[Any]:
+    async with node.pipeline(transaction=False) as pipe:
+        for vehicle_id, arguments in changes:
+            keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
+            pipe.evalsha(sha, len(keys), *keys, vehicle_id, names, *arguments)
+        return await pipe.execute()
 
 
 def present_of(body: bytes) -> Present:

@@ -1,4 +1,4 @@
-"""Answers logins: lets in whose credentials are right, many at once. One round trip to Redis numbers the cars' sessions.
+"""Answers logins: lets in whose credentials are right, many at once. Redis numbers the sessions of the cars among them at once.
 
 Before `MP-S` nobody is closed but for wrong credentials (see `credentials`): the others wait, and their connections stay open.
 """
