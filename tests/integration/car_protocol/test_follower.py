@@ -345,6 +345,27 @@ async def test_nothing_is_left_to_learn_where_the_car_comes_or_nobody_is_left(he
         assert learnt == [Learnt(-1)]
 
 
+async def test_who_waits_no_more_is_not_told(here: Here) -> None:
+    learnt: list[Learnt] = []
+    room, watching = here.room, app()
+    here.hub.join_watcher(room, watching, NOW)
+    gone = learnt.append
+    here.follower.learn(room, gone)
+    here.follower.forget(room, gone)
+    here.follower.forget(room, gone)
+    assert (await Pupil(here).lesson()).written is None
+    assert learnt == []
+
+
+async def test_of_many_vehicles_some_are_asked_about_at_a_time(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "ASKED_AT_ONCE", 2)
+    rooms = [here.hub.room(vehicle(key, f"CAR{key}")) for key in range(1, 6)]
+    for room in rooms:
+        here.hub.join_watcher(room, app(), NOW)
+    await until(lambda: all(room.elsewhere.at for room in rooms))
+    assert len({room.elsewhere.at for room in rooms}) > 1
+
+
 # ---- Redis away
 
 

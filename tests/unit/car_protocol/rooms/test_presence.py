@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
+import pytest
+
+from car_protocol.rooms import presence as module
 from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from fakes.peers import car
@@ -18,6 +21,22 @@ class FakeRedis:
 
     def register_script(self, script: str) -> None:
         return None
+
+
+class QuickPresence:
+    """Notes what is announced."""
+
+    def __init__(self) -> None:
+        self.announced: list[Mapping[str, Connected]] = []
+
+    async def begin_replica(self, replica: str) -> None:
+        """It has a lease."""
+
+    async def ended_replicas(self) -> list[str]:
+        return []
+
+    async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
+        self.announced.append(connected)
 
 
 class FakePresence:
@@ -58,3 +77,18 @@ async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
         left.cancel()
     await asyncio.wait([task])
     assert not still_running
+
+
+async def test_of_many_vehicles_some_are_announced_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANNOUNCED_AT_ONCE", 2)
+    rooms: list[Room] = []
+    hub = Hub(publish_head, rooms.append)
+    keeper = PresenceKeeper(Nodes(cast("Any", FakeRedis())), hub, new_name=lambda: "replica", renamed=lambda name: None)
+    presence = keeper._presence = cast("Any", QuickPresence())
+    for key in range(1, 6):
+        hub.join_car(hub.room(vehicle(key, f"CAR{key}")), car(), 0, epoch=1)
+    task = asyncio.create_task(keeper.run())
+    await until(lambda: sum(map(len, presence.announced)) == 5)
+    assert [len(connected) for connected in presence.announced] == [2, 2, 1]
+    task.cancel()
+    await asyncio.wait([task])

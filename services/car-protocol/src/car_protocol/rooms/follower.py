@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple
 
 import structlog
@@ -20,6 +21,8 @@ from ovms.bus.subscriptions import Listener, Subscriptions
 LOOK_EVERY: Final = 1.0
 """Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""
 REDIS_TIMEOUT: Final = 5.0
+ASKED_AT_ONCE: Final = 1000
+"""Vehicles."""
 ECHO_WITHIN: Final = 1.0
 """Seconds in which what this replica has published comes back to it, unless Redis hangs."""
 NEVER_ENDING: Final = 1 << 62
@@ -127,6 +130,12 @@ class Follower:
         if room.vehicle in self._hears:
             self._ask_about(room)
 
+    def forget(self, room: Room, answer: Answer) -> None:
+        """Nobody waits for this answer any more."""
+        answers = self._learning.get(room.vehicle, [])
+        if answer in answers:
+            answers.remove(answer)
+
     def may_have_missed(self, room: Room) -> None:
         """Make up for what was missed of a car that is nowhere, once it is somewhere."""
         if room.vehicle in self._hears:
@@ -200,9 +209,11 @@ class Follower:
         }
 
     async def _ask(self) -> None:
-        asked, self._to_ask = self._to_ask, {}
+        asked = dict(islice(self._to_ask.items(), ASKED_AT_ONCE))
         if not asked:
             return
+        for vehicle_id in asked:
+            del self._to_ask[vehicle_id]
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 answers = await self._presence.present(asked)
@@ -210,6 +221,8 @@ class Follower:
             self._to_ask = asked | self._to_ask
             self._log.warning("Redis is away; who is connected elsewhere is asked later", reason=type(error).__name__)
             return
+        if self._to_ask:
+            self._work.set()
         for room, present in zip(asked.values(), answers, strict=True):
             if self._rooms.get(room.vehicle) is room:
                 self._hub.changed_elsewhere(room, self.elsewhere(present), self._monotonic())

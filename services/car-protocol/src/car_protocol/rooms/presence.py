@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -12,6 +13,8 @@ from ovms.bus.nodes import Nodes
 from ovms.bus.presence import REPLICA_LEASE, Claim, Connected, Presence
 
 TICK: Final = 0.02
+ANNOUNCED_AT_ONCE: Final = 1000
+"""Vehicles: where all are announced, after Redis was away, cars that log in wait for some of them only."""
 RENEW_EVERY: Final = REPLICA_LEASE / 4
 RETRY_AFTER: Final = 0.5
 CLAIM_TIMEOUT: Final = 1.0
@@ -87,7 +90,11 @@ class PresenceKeeper:
                     await self._announce(self._replica)
 
     async def _announce(self, replica: str) -> None:
-        changed, self._changed = self._changed, {}
+        changed = dict(islice(self._changed.items(), ANNOUNCED_AT_ONCE))
+        for name in changed:
+            del self._changed[name]
+        if self._changed:
+            self._work.set()
         connected = {name: room.connected() for name, room in changed.items()}
         news = {name: counts for name, counts in connected.items() if counts != self._told.get(name, NOBODY)}
         if not news:
