@@ -59,6 +59,9 @@ class FakeFollower:
         if answer not in self.pupils:
             self.pupils.append(answer)
 
+    def forget(self, room: Room, answer: Answer) -> None:
+        self.pupils.remove(answer)
+
     def may_have_missed(self, room: Room) -> None:
         self.put_off += 1
 
@@ -468,8 +471,8 @@ async def test_nothing_is_kept_for_who_has_gone(scene: Scene) -> None:
     watcher = scene.join()
     watcher.is_gone = True
     scene.hub.leave(scene.room, watcher, 0)
-    scene.follower.teach(scene.written())
     assert scene.room.learning == {}
+    await until(lambda: not scene.follower.pupils)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from car_protocol.logins.greeting import NEVER, greeting, newest, until
+from car_protocol.logins.greeting import LATEST, NEVER, Known, greeting, is_news, is_old, later, newest, until
+from car_protocol.rooms.hub import AGE_ZERO, Unheard, code_of
 from ovms.db.logins import StoredMessage
 
 WALL = 1_700_000_000.0
@@ -80,3 +81,59 @@ def test_what_came_at_the_moment_of_the_question_is_left_to_be_heard_or_waits() 
     assert until(codes, 6, 0.0).keys() == {68, 76, 83}
     assert until(codes, 5, float("inf")).keys() == {68, 76, 83}
     assert until(codes, 4, WALL) == {}
+
+
+# ---- what is news
+
+
+def heard(*states: bytes, at: float = WALL) -> dict[int, Known]:
+    return {code_of(states[-1]): Known([hash(state) for state in states], at)}
+
+
+@pytest.mark.parametrize(
+    ("known", "ages", "news", "old"),
+    [
+        ({}, 10, True, False),
+        (heard(b"D1"), 10, True, False),
+        (heard(b"S1"), 0, False, False),
+        (heard(b"S1", b"S2"), 0, False, True),
+        (heard(b"S0", b"S2"), LATEST / 2, True, False),
+        (heard(b"S0", b"S2"), 2 * LATEST, False, True),
+    ],
+    ids=["nothing is known", "another code", "the last one", "one before it", "may come later", "was before"],
+)
+def test_news_is_what_somebody_has_not_heard_nor_what_is_later(
+    known: dict[int, Known], ages: float, news: bool, old: bool
+) -> None:
+    messages = stored(b"S1", ages=ages)
+    assert (is_news(b"S1", known, messages), is_old(b"S1", known, messages)) == (news, old)
+
+
+def test_a_state_of_a_code_that_nothing_is_stored_of_is_news() -> None:
+    assert is_news(b"S1", heard(b"S2"), {})
+    assert is_news(b"EMS1", heard(b"EMS2"), {})
+
+
+def unheard(*states: bytes, since: float, told: dict[int, StoredMessage]) -> Unheard:
+    kept = Unheard(since)
+    for state in states:
+        kept.send(state, 0)
+        kept.send(AGE_ZERO, 0)
+    kept.told = told
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ({}, [b"S1", b"S2", b"S3"]),
+        (stored(b"S2"), [b"S3"]),
+        (stored(b"S3"), []),
+        (stored(b"S9", ages=100), [b"S1", b"S2", b"S3"]),
+        (stored(b"S9", ages=0), []),
+    ],
+    ids=["he was told nothing", "he was told one", "he was told the last", "he was told an earlier", "he was told a later"],
+)
+def test_of_what_was_kept_from_somebody_what_came_later_is_left(told: dict[int, StoredMessage], left: list[bytes]) -> None:
+    kept = unheard(b"S1", b"S2", b"S3", since=WALL - 50, told=told)
+    assert later(kept) == [message for state in left for message in (state, AGE_ZERO)]

@@ -1,8 +1,10 @@
 """Rooms: who is connected to a vehicle, and who is told what of it."""
 
+import sys
+
 import pytest
 
-from car_protocol.rooms.hub import CLOCK_STEP, Elsewhere, Hub, Room
+from car_protocol.rooms.hub import CLOCK_STEP, MOST_HEARD, Elsewhere, Heard, Hub, Room, Unheard
 from fakes.peers import FakePeer, app, batch, car
 from fakes.rooms import FakePresence, publish_head, vehicle
 from ovms.bus.presence import HttpWatchers
@@ -264,3 +266,26 @@ def test_a_car_whose_claim_was_answered_late_gives_way_at_once(hub: Hub, room: R
     assert module.closed == ["the car has logged in elsewhere"]
     assert (room.car, room.has_car, room.elsewhere.session) == (None, True, 7)
     assert watching.take() == [b"Z0", b"Z1", b"Z0", b"Z1"]
+
+
+# ---- what watchers have heard
+
+
+def test_of_a_state_that_was_told_only_its_mark_is_kept() -> None:
+    heard, state = Heard(), b"S" * 1000
+    held = sys.getrefcount(state)
+    for number in range(2 * MOST_HEARD):
+        heard.note(b"S%d" % number, NOW)
+    heard.note(state, NOW + 1)
+    assert sys.getrefcount(state) == held
+    assert list(heard.states) == [*(hash(b"S%d" % number) for number in range(MOST_HEARD + 1, 2 * MOST_HEARD)), hash(state)]
+    assert heard.at == NOW + 1
+
+
+def test_nothing_is_kept_for_a_watcher_who_has_gone(hub: Hub, room: Room) -> None:
+    gone, stays = app(), app()
+    for watcher in (gone, stays):
+        hub.join_watcher(room, watcher, NOW)
+        room.learning[watcher] = Unheard(0.0)
+    hub.leave(room, gone, NOW)
+    assert list(room.learning) == [stays]

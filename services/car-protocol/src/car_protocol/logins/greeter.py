@@ -130,8 +130,8 @@ class Greeter:
 
     def _learnt(self, newcomer: Newcomer, learnt: Learnt) -> None:
         if newcomer.caller.is_gone:
-            newcomer.room.learning.pop(newcomer.caller, None)
-        elif newcomer.is_asked_for:
+            return
+        if newcomer.is_asked_for:
             if newcomer.learnt == NOTHING:
                 newcomer.learnt_late = learnt
         elif newcomer.learnt == NOTHING and not newcomer.caller.is_held_back:
@@ -170,7 +170,10 @@ class Greeter:
     def _not_learnt(self, newcomer: Newcomer, answer: Answer) -> None:
         """Nobody has told in time: he is greeted with what is known, and still not told what may be older."""
         room, caller = newcomer.room, newcomer.caller
-        if newcomer.learnt not in (None, NOTHING) or caller.is_gone:
+        if caller.is_gone:
+            self._follower.forget(room, answer)
+            return
+        if newcomer.learnt not in (None, NOTHING):
             return
         if newcomer.learnt is None and not newcomer.is_again:
             self._merge(newcomer, NOTHING)
@@ -204,7 +207,7 @@ class Greeter:
     def _known(self, room: Room, unheard: Unheard | None) -> dict[int, Known]:
         """What all have heard who watch here; who is not told what his car says has heard his greeting."""
         if unheard is not None:
-            return {code: Known((wire(kept),), kept.received_at) for code, kept in unheard.told.items()}
+            return {code: Known((hash(wire(kept)),), kept.received_at) for code, kept in unheard.told.items()}
         return {code: Known(tuple(heard.states), self._recorder.wall(heard.at)) for code, heard in room.heard.items()}
 
     def _stop_keeping(self, newcomer: Newcomer) -> Unheard | None:
@@ -226,6 +229,7 @@ class Greeter:
                 self._is_away = True
                 waiting, self._ready = self._ready, []
                 self._greet_without(waiting)
+                self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
                 await asyncio.sleep(RETRY_AFTER)
             if not (self._ready or self._greeted_without):
                 self._work.clear()
@@ -280,7 +284,6 @@ class Greeter:
                 told = [message for message in told if message != b"T%d" % NEVER]
                 self._greeted_without.append((newcomer.caller, newcomer.room))
                 self._release(newcomer, told, newcomer.unwritten)
-        self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
 
     async def _greet_once_more(self) -> None:
         await find_messages(self._pool, ())

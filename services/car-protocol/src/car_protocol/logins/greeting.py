@@ -22,9 +22,9 @@ Messages = Mapping[int, StoredMessage]
 
 
 class Known(NamedTuple):
-    """What somebody has heard of a code: the last states, and the Unix time of the newest."""
+    """What somebody has heard of a code: the hashes of the last states, and the Unix time of the newest."""
 
-    states: Sequence[bytes]
+    states: Sequence[int]
     at: float
 
 
@@ -37,13 +37,13 @@ def is_news(message: bytes, heard: Mapping[int, Known], messages: Messages) -> b
     former, kept = heard.get(code), messages.get(code)
     if former is None or kept is None:
         return True
-    return message not in former.states and kept.received_at > former.at - LATEST
+    return hash(message) not in former.states and kept.received_at > former.at - LATEST
 
 
 def is_old(message: bytes, heard: Mapping[int, Known], messages: Messages) -> bool:
     """Whether somebody has heard what is later."""
     former = heard.get(code_of(message))
-    return former is not None and message != former.states[-1] and not is_news(message, heard, messages)
+    return former is not None and hash(message) != former.states[-1] and not is_news(message, heard, messages)
 
 
 def later(unheard: Unheard) -> list[bytes]:

@@ -1,7 +1,8 @@
 """Who is connected to a vehicle: here, in a room with its car, its apps and its batch clients, and how many elsewhere."""
 
 import math
-from collections import defaultdict, deque
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -77,17 +78,22 @@ class Unheard:
 
 
 class Heard:
-    """What all who watch a car here have been told of one code: the last states, and when the newest of them came."""
+    """What all who watch a car here have been told of one code: the last states, and when the newest of them came.
+
+    A car may say much, and of each code: of a state no more is kept than its hash.
+    """
 
     __slots__ = ("at", "states")
 
     def __init__(self) -> None:
-        self.states: deque[bytes] = deque(maxlen=MOST_HEARD)
+        self.states = array("q")
         self.at = -math.inf
 
     def note(self, state: bytes, at: float) -> None:
         """Add one; the time is that of the loop."""
-        self.states.append(state)
+        if len(self.states) == MOST_HEARD:
+            del self.states[0]
+        self.states.append(hash(state))
         self.at = at
 
 
@@ -272,6 +278,7 @@ class Hub:
                 room.heard.clear()
         else:
             return
+        room.learning.pop(peer, None)
         if room.is_empty():
             self._rooms.pop(room.vehicle, None)
         self._changed(room)
