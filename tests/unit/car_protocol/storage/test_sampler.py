@@ -119,7 +119,7 @@ def test_nothing_is_kept_for_no_days() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_VEHICLES", 2)
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
     samples = Samples()
     for vehicle in range(5):
         samples.see(location(47.0), 0.0, vehicle)

@@ -21,8 +21,8 @@ MOVED: Final = 0.0001
 """Degrees, some ten metres: receivers are no more exact."""
 LONGEST: Final = 1024
 """No module sends as much."""
-MOST_VEHICLES: Final = 100_000
-"""Of so many is remembered when the last sample was taken."""
+MOST_REMEMBERED: Final = 100_000
+"""Last samples: two a vehicle, of more vehicles than can be connected."""
 
 _NO_FIX: Final = "0"
 
@@ -69,7 +69,7 @@ class Sampler:
         if last is not None and now - last.at < UNCHANGED_EVERY and not _differs(last.what, what):
             self._last[key] = Sample(not_before, last.at, last.what)
             return
-        if last is None and len(self._last) >= MOST_VEHICLES:
+        if last is None and len(self._last) >= MOST_REMEMBERED:
             del self._last[next(iter(self._last))]
         self._last[key] = Sample(not_before, now, what)
         wall = self._wall(now)

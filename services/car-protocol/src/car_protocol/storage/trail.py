@@ -23,6 +23,7 @@ class Trail:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._given: list[Given] = []
+        self._writing = asyncio.Lock()
         self._log = structlog.get_logger("trail")
 
     def note(self, vehicle: int, number: int | None, at: float) -> None:
@@ -38,15 +39,16 @@ class Trail:
 
     async def write(self) -> None:
         """Write what is noted; it stays noted where PostgreSQL is away."""
-        if not self._given:
-            return
-        given, self._given = self._given, []
-        try:
-            await record_commands(self._pool, given)
-        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-            self._log.warning("commands are not in the trail yet", reason=type(error).__name__)
-            self._given = [*given, *self._given][:MOST]
+        async with self._writing:
+            given, self._given = self._given, []
+            if not given:
+                return
+            try:
+                await record_commands(self._pool, given)
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                self._log.warning("commands are not in the trail yet", reason=type(error).__name__)
+                self._given = [*given, *self._given][:MOST]
 
     async def close(self) -> None:
-        """Write the last."""
+        """Write the last, and wait for what is being written."""
         await self.write()
