@@ -31,6 +31,8 @@ class FakeApi:
     answers: list[tuple[int, str, str]] = field(default_factory=list)
     """Status, content type and body."""
     asked: list[Asked] = field(default_factory=list)
+    breaks: bool = False
+    """It closes the connection in place of an answer."""
     url: str = ""
 
     def next_answer(self) -> tuple[int, str, str]:
@@ -46,6 +48,9 @@ def fake_api() -> Iterator[FakeApi]:
         def answer(self) -> None:
             given = self.rfile.read(int(self.headers.get("content-length") or 0))
             fake.asked.append(Asked(self.command, self.path, dict(self.headers), json.loads(given) if given else None))
+            if fake.breaks:
+                self.close_connection = True
+                return
             status, kind, body = fake.next_answer()
             self.send_response(status)
             self.send_header("content-type", kind)

@@ -9,13 +9,17 @@ from urllib.parse import quote
 import httpx
 
 from ovms.client.access import Access
-from ovms.client.errors import Refused, ServerAway
+from ovms.client.errors import ClientError, Refused, ServerAway, ServerSilent
 from ovms.client.stream import Event, read_events
 
 ROOT: Final = "/api/v1/vehicles"
 TIMEOUT: Final = 30.0
 SILENCE: Final = 60.0
 """Seconds after which a stream without a word is dead: the server sends a comment every 15."""
+
+_NO_SERVER: Final = "what answers is not an OVMS server"
+# What a server that is about to stop says, or a proxy in front of one that has.
+_TROUBLES: Final = {502: ServerSilent, 503: ServerAway, 504: ServerSilent}
 
 
 class Api:
@@ -63,8 +67,11 @@ class Api:
         ):
             if not answer.is_success:
                 answer.read()
-                raise Refused(_problem(answer))
-            yield from read_events(answer.iter_lines(), last_id)
+                raise _refusal(answer)
+            try:
+                yield from read_events(answer.iter_lines(), last_id)
+            except ValueError:
+                raise Refused(_NO_SERVER) from None
 
     def _call(
         self,
@@ -77,7 +84,7 @@ class Api:
         with self._answered():
             answer = self._client.request(method, path, json=body, headers=headers, timeout=timeout)
         if not answer.is_success:
-            raise Refused(_problem(answer))
+            raise _refusal(answer)
         return _json(answer)
 
     @contextmanager
@@ -85,7 +92,9 @@ class Api:
         try:
             yield
         except httpx.TransportError as error:
-            raise ServerAway(f"{self._url} does not answer: {error or type(error).__name__}") from None
+            is_away = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            trouble = ServerAway if is_away else ServerSilent
+            raise trouble(f"{self._url} does not answer: {str(error) or type(error).__name__}") from None
 
 
 def _path(vehicle_id: str, of: str = "") -> str:
@@ -96,7 +105,11 @@ def _json(answer: httpx.Response) -> Any:
     try:
         return answer.json()
     except ValueError:
-        raise Refused("what answers is not an OVMS server") from None
+        raise Refused(_NO_SERVER) from None
+
+
+def _refusal(answer: httpx.Response) -> ClientError:
+    return _TROUBLES.get(answer.status_code, Refused)(_problem(answer))
 
 
 def _problem(answer: httpx.Response) -> str:

@@ -4,6 +4,7 @@ OvmsError
 └── ClientError              exit status 1
     ├── AccessError          there is no token, or nothing to send it to: exit status 2
     ├── ServerAway           nobody answers at the address
+    │   └── ServerSilent     whoever is there was asked, and has not answered: it may have done it
     ├── Refused              the server refuses, in its words
     └── NotDone              exit status 1 where the vehicle failed, 3 where what became of a command is not known yet
 """
@@ -27,6 +28,10 @@ class AccessError(ClientError):
 
 class ServerAway(ClientError):
     """Nobody answers, or no more."""
+
+
+class ServerSilent(ServerAway):
+    """It was asked, and nobody knows what it made of that."""
 
 
 class Refused(ClientError):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ovms.client.api import Api
-from ovms.client.errors import NotDone, NotDoneYet, ServerAway
+from ovms.client.errors import NotDone, NotDoneYet, ServerAway, ServerSilent
 from ovms.client.shown import plain, vehicle_view, vehicles_table
 from ovms.client.stream import Event
 from ovms.client.watched import Watched
@@ -47,7 +47,10 @@ def give_command(
         NotDone: it has not done it.
         NotDoneYet: what became of it is not known.
     """
-    command = api.command(vehicle_id, kind, arguments, wait=wait, queue=queue)
+    try:
+        command = api.command(vehicle_id, kind, arguments, wait=wait, queue=queue)
+    except ServerSilent as error:
+        raise NotDoneYet(f"{kind}: {error}") from None
     state, words = command["state"], plain(command["text"] or "").plain
     told = f"{kind} {state}" + (f": {words}" if words else "")
     if state in _UNFINISHED:

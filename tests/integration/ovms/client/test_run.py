@@ -84,7 +84,6 @@ def test_what_is_not_done_says_so(
     ("answer", "words"),
     [
         ((404, "application/problem+json", PROBLEM), r"Vehicle unknown \(404\): The caller has no such vehicle\."),
-        ((502, "text/html", "<p>"), "the server answers 502 Bad Gateway"),
         ((500, JSON, "[]"), "the server answers 500"),
         ((200, "text/html", "<p>"), "what answers is not an OVMS server"),
         ((302, JSON, ""), "the server answers 302 Found"),
@@ -94,6 +93,25 @@ def test_refusals_are_one_line(fake: FakeApi, api: Api, console: Console, answer
     fake.answers = [answer]
     with pytest.raises(Refused, match=words):
         show_vehicle(api, console, "DEMO", as_json=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "raises"),
+    [
+        ((502, "text/html", "<p>"), NotDoneYet),
+        ((503, "text/html", "<p>"), ServerAway),
+        ((504, "text/html", "<p>"), NotDoneYet),
+        (None, NotDoneYet),
+    ],
+)
+def test_what_became_of_a_command_without_an_answer_is_not_known(
+    fake: FakeApi, api: Api, console: Console, answer: tuple[int, str, str] | None, raises: type[ClientError]
+) -> None:
+    """Unless it was not taken for certain; none: the connection breaks."""
+    fake.answers = [answer or (200, JSON, "")]
+    fake.breaks = answer is None
+    with pytest.raises(raises):
+        give_command(api, console, "DEMO", "lock", {}, wait=0, queue=False)
 
 
 def test_nobody_answers(console: Console) -> None:
@@ -117,6 +135,27 @@ def test_a_stream_that_ends_is_taken_up_where_it_ended(fake: FakeApi, api: Api, 
         {"event": "presence", "data": {"apps": number}} for number in (1, 2)
     ]
     assert [asked.headers.get("Last-Event-ID") for asked in fake.asked] == [None, "1"]
+
+
+def test_a_stream_is_asked_for_again_while_the_server_is_replaced(fake: FakeApi, api: Api, console: Console) -> None:
+    event = (200, EVENTS, 'event: presence\nid: 1\ndata: {"apps":1}\n\n')
+    fake.answers = [event, (502, "text/html", "<p>"), (503, "text/html", "<p>"), event]
+    pauses = iter((None, None, None))
+
+    def pause(_: float) -> None:
+        if next(pauses, Enough) is Enough:
+            raise Enough
+
+    with pytest.raises(Enough):
+        watch_vehicle(api, console, "DEMO", pause=pause)
+    assert len(written(console).splitlines()) == 2
+    assert [asked.headers.get("Last-Event-ID") for asked in fake.asked] == [None, "1", "1", "1"]
+
+
+def test_a_stream_of_something_else_is_refused(fake: FakeApi, api: Api, console: Console) -> None:
+    fake.answers = [(200, EVENTS, "data: hello\n\n")]
+    with pytest.raises(Refused, match="not an OVMS server"):
+        watch_vehicle(api, console, "DEMO")
 
 
 def test_a_stream_that_is_refused_ends_it(fake: FakeApi, api: Api, console: Console) -> None:
