@@ -26,7 +26,9 @@ SELECT id, at, actor, means, action, vehicle_id, detail FROM audit
 WHERE owner_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """
 
-_END: Final = "DELETE FROM audit WHERE at < now() - $1 * interval '1 day'"
+_END: Final = """
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - $1 * interval '1 day' LIMIT $2)
+"""
 
 NEWEST: Final = 2**63 - 1
 
@@ -84,6 +86,7 @@ async def read_trail(db: Pool, owner_id: int, before: int, most: int) -> list[En
     return [Entry(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
 
 
-async def end_trail(db: Executes, days: int) -> None:
-    """Forget what is older than so many days."""
-    await db.execute(_END, days)
+async def end_trail(db: Executes, days: int, *, limit: int) -> int:
+    """Forget at most `limit` entries that are older than so many days; return how many."""
+    status = await db.execute(_END, days, limit)
+    return int(status.removeprefix("DELETE "))

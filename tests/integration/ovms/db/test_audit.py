@@ -47,8 +47,9 @@ async def test_it_ends_with_the_transaction_that_it_is_of(pool: Pool) -> None:
 async def test_what_is_old_is_forgotten(pool: Pool) -> None:
     await provision(pool)
     demo = await owner_id(pool, "demo")
-    await record(pool, demo, actor="demo", means="password", action="old")
+    for _ in range(3):
+        await record(pool, demo, actor="demo", means="password", action="old")
     await pool.execute("UPDATE audit SET at = now() - interval '31 days'")
     await record(pool, demo, actor="demo", means="password", action="new")
-    await end_trail(pool, 30)
+    assert [await end_trail(pool, 30, limit=2) for _ in range(3)] == [2, 1, 0]
     assert [entry.action for entry in await read_trail(pool, demo, NEWEST, 10)] == ["new"]

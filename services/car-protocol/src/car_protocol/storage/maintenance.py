@@ -1,4 +1,4 @@
-"""Housekeeping of history and samples: partitions ahead of time, and expiry in small steps."""
+"""Housekeeping of history, samples and trails: partitions ahead of time, and expiry in small steps."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ class Maintenance:
         """Make the partitions that will be needed, and remove all that has expired."""
         async with self._pool.acquire() as connection:
             await ensure_partitions(connection, datetime.now(UTC))
-            removed = STEP
-            while removed == STEP:
-                removed = await expire_rows(connection, datetime.now(UTC), limit=STEP)
-            await end_trail(connection, self._audit_days)
+            while await expire_rows(connection, datetime.now(UTC), limit=STEP) == STEP:
+                pass
+            while await end_trail(connection, self._audit_days, limit=STEP) == STEP:
+                pass
