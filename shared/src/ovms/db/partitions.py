@@ -1,9 +1,11 @@
 """The monthly partitions of `history` and `samples`: made ahead of time, emptied as rows expire, dropped when empty."""
 
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import asyncpg
+
+from ovms.db.engine import Connection
 
 # Months before and after the current one that have a partition of their own.
 _BEHIND: Final = 1
@@ -12,8 +14,6 @@ _LOCK: Final = 0x4F564D48
 
 TABLES: Final = ("history", "samples")
 """Each has the columns `recorded_at`, by which it is partitioned, and `expires_at`."""
-
-Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
 
 async def ensure_partitions(connection: Connection, now: datetime) -> None:

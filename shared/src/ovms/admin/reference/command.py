@@ -10,10 +10,10 @@ from ovms.admin.reference.progress import Progress
 from ovms.admin.reference.report import Report
 from ovms.admin.reference.work import Import
 from ovms.admin.target import REFERENCE_URL, Target
-from ovms.db.engine import open_pool
+from ovms.db.engine import Connection, open_pool
 from ovms.db.reference.address import Address, AddressError, read_address
 from ovms.db.reference.source import Source
-from ovms.db.reference.taking import Connection, take_lock
+from ovms.db.reference.taking import take_lock
 
 _ANSWER_WITHIN: Final = 600.0
 """A batch has thousands of rows, and a database that is being filled its own work to do."""

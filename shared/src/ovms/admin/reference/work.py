@@ -17,6 +17,7 @@ import asyncpg
 from ovms.admin.reference.progress import Progress
 from ovms.admin.reference.report import Report
 from ovms.db import drupal
+from ovms.db.engine import Connection
 from ovms.db.partitions import ensure_partitions
 from ovms.db.passwords import hash_password
 from ovms.db.reference import rows, taking
@@ -40,7 +41,7 @@ class Import:
     def __init__(
         self,
         source: Source,
-        connection: taking.Connection,
+        connection: Connection,
         sealer: Sealer,
         *,
         report: Report,

@@ -11,6 +11,7 @@ from ovms.db.reference.source import Row, SourceTable
 from ovms.db.tokens import looks_like_token
 from ovms.errors import IdentityError, OvmsError
 from ovms.identity import check_vehicle_id
+from ovms.subscriptions import APNS, EXPO, FCM, MAIL, has_form
 
 OWNERS: Final = SourceTable("ovms_owners", ("owner",), ("owner", "name", "mail", "pass", "status", "deleted"))
 CARS: Final = SourceTable(
@@ -52,7 +53,7 @@ _WORD: Final = re.compile(r"[!-~]+\Z")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}\Z")
 _DIGEST_LENGTHS: Final = (22, 24)
 """16 bytes in base64: the reference's program writes it without padding."""
-_PUSH_TYPES: Final = frozenset({"apns", "expo", "gcm", "mail"})
+_PUSH_TYPES: Final = frozenset({APNS, EXPO, FCM, MAIL})
 
 
 class LeftOut(OvmsError):
@@ -227,10 +228,10 @@ def read_subscription(row: Row) -> Subscription:
     app_id, push_type, key_type, key = (_text(row, name) for name in ("appid", "pushtype", "pushkeytype", "pushkeyvalue"))
     if push_type not in _PUSH_TYPES:
         raise LeftOut("of a push type that is not delivered here")
-    if not app_id or key == "-" or not _WORD.match(key):
-        raise LeftOut("without an app or a key")
+    if not app_id or not has_form(push_type, key):
+        raise LeftOut("without an app or a key that can be one")
     # As car_protocol.push keeps what an iPhone asks for.
-    return Subscription(app_id, push_type, "production" if push_type == "apns" else key_type, key, _moment(row["lastupdated"]))
+    return Subscription(app_id, push_type, "production" if push_type == APNS else key_type, key, _moment(row["lastupdated"]))
 
 
 def read_configuration(row: Row) -> Configuration:

@@ -5,18 +5,17 @@ then on what is here stays.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import asyncpg
 
+from ovms.db.engine import Connection
 from ovms.db.push import MOST_SUBSCRIPTIONS
 from ovms.db.reference.rows import Configuration, LeftOut, Message, Owner, Record, Subscription, Token, Vehicle
 from ovms.db.sealing import Sealer, SealingError
 from ovms.db.tokens import hash_token
 from ovms.db.traffic import RECORD_TYPE as TRAFFIC
 from ovms.identity import fold_vehicle_id
-
-Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
 _LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _LOCK_NUMBER: Final = 0x4F564D52

@@ -73,6 +73,8 @@ CONFIGURATION = {
         (read_token, TOKEN | {"token": b"\xff" * 64}, "64"),
         (read_token, TOKEN | {"permit": b"\xff"}, "not UTF-8"),
         (read_subscription, SUBSCRIPTION | {"pushkeyvalue": b"a b"}, "key"),
+        (read_subscription, SUBSCRIPTION | {"pushtype": b"apns", "pushkeyvalue": b"{length=32"}, "key"),
+        (read_subscription, SUBSCRIPTION | {"pushtype": b"mail", "pushkeyvalue": b"-"}, "key"),
         (read_subscription, SUBSCRIPTION | {"appid": b""}, "app"),
         (read_configuration, CONFIGURATION | {"ap_stoken": b"a b"}, "word"),
         (read_configuration, CONFIGURATION | {"ap_msg": b""}, "empty"),
