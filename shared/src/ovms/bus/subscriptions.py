@@ -7,7 +7,7 @@ connection broken at once would both subscribe anew.
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import redis.asyncio
 import structlog
@@ -19,13 +19,21 @@ MOST_AT_ONCE: Final = 1000
 """Channels in one command."""
 
 
-class Listener(NamedTuple):
+class Hears(Protocol):
     """A part that hears a channel."""
 
+    def heard(self, body: bytes, /) -> None:
+        """Called with the body of every message; raises ValueError where it is malformed."""
+
+    def subscribed(self) -> None:
+        """Called when messages are heard from now on: at first, and again after Redis was away."""
+
+
+class Listener(NamedTuple):
+    """One that is made of functions."""
+
     heard: Callable[[bytes], None]
-    """Called with the body of every message; raises ValueError where it is malformed."""
     subscribed: Callable[[], None] = lambda: None
-    """Called when messages are heard from now on: at first, and again after Redis was away."""
 
 
 class Subscriptions:
@@ -37,7 +45,7 @@ class Subscriptions:
 
     def __init__(self, client: redis.asyncio.Redis, log: Any = None) -> None:
         self._pool = client.connection_pool
-        self._listeners: dict[bytes, tuple[tuple[object, Listener], ...]] = {}
+        self._listeners: dict[bytes, tuple[tuple[object, Hears], ...]] = {}
         """By channel, each with the party that it is of; tuples, since there are as many as vehicles."""
         self._untold: dict[bytes, set[object]] = {}
         """The parties that have not been told yet that a channel is heard."""
@@ -51,7 +59,7 @@ class Subscriptions:
         """For a part that hears channels which other parts may hear as well."""
         return Party(self)
 
-    def hear(self, channel: bytes, listener: Listener, party: object = None) -> None:
+    def hear(self, channel: bytes, listener: Hears, party: object = None) -> None:
         """Call a listener for a channel from soon on, in place of any other of its party; it is told when that is."""
         self._listeners[channel] = (*self._others(channel, party), (party, listener))
         self._untold.setdefault(channel, set()).add(party)
@@ -67,7 +75,7 @@ class Subscriptions:
             self._untold.pop(channel, None)
             self._note(channel)
 
-    def _others(self, channel: bytes, party: object) -> tuple[tuple[object, Listener], ...]:
+    def _others(self, channel: bytes, party: object) -> tuple[tuple[object, Hears], ...]:
         return tuple(one for one in self._listeners.get(channel, ()) if one[0] is not party)
 
     def _note(self, channel: bytes) -> None:
@@ -131,7 +139,7 @@ class Subscriptions:
                 if party in untold:
                     listener.subscribed()
 
-    def _tell(self, listener: Listener, channel: bytes, body: bytes) -> None:
+    def _tell(self, listener: Hears, channel: bytes, body: bytes) -> None:
         try:
             listener.heard(body)
         except ValueError as error:
@@ -145,7 +153,7 @@ class Party:
     def __init__(self, subscriptions: Subscriptions) -> None:
         self._subscriptions = subscriptions
 
-    def hear(self, channel: bytes, listener: Listener) -> None:
+    def hear(self, channel: bytes, listener: Hears) -> None:
         """Call a listener for a channel from soon on, in place of any other of this part."""
         self._subscriptions.hear(channel, listener, self)
 

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable
-from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -16,7 +15,7 @@ from ovms.bus.channels import messages_channel, peers_channel
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
-from ovms.bus.subscriptions import Listener, Subscriptions
+from ovms.bus.subscriptions import Subscriptions
 
 LOOK_EVERY: Final = 1.0
 """Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""
@@ -98,15 +97,13 @@ class Follower:
             return
         if self._rooms.get(vehicle) is not room:
             self._rooms[vehicle] = room
-            listener = Listener(partial(self._peers_changed, room), partial(self._ask_about, room))
-            self._subscriptions.hear(peers_channel(room.vehicle_id).encode(), listener)
+            self._subscriptions.hear(peers_channel(room.vehicle_id).encode(), _Peers(self, room))
             self._hear_no_messages(room)
         if room.car is not None:
             self._hear_no_messages(room)
         elif vehicle not in self._heard:
             self._heard.add(vehicle)
-            listener = Listener(partial(self._message, room), partial(self._subscribed, room))
-            self._subscriptions.hear(messages_channel(room.vehicle_id).encode(), listener)
+            self._subscriptions.hear(messages_channel(room.vehicle_id).encode(), _Messages(self, room))
 
     def _hear_no_messages(self, room: Room) -> None:
         if room.vehicle in self._heard:
@@ -128,7 +125,7 @@ class Follower:
         if answer not in answers:
             answers.append(answer)
         if room.vehicle in self._hears:
-            self._ask_about(room)
+            self.ask_about(room)
 
     def forget(self, room: Room, answer: Answer) -> None:
         """Nobody waits for this answer any more."""
@@ -150,15 +147,18 @@ class Follower:
 
     # ---- what Redis tells
 
-    def _peers_changed(self, room: Room, body: bytes) -> None:
+    def peers_changed(self, room: Room, body: bytes) -> None:
+        """Who is connected has changed."""
         self._hub.changed_elsewhere(room, self.elsewhere(present_of(body)), self._monotonic())
         self._make_up(room)
 
-    def _message(self, room: Room, message: bytes) -> None:
+    def message(self, room: Room, message: bytes) -> None:
+        """A car elsewhere has said something."""
         if room.car is None and message and room.vehicle in self._hears:
             self._forward(room, message, self._monotonic())
 
-    def _subscribed(self, room: Room) -> None:
+    def subscribed(self, room: Room) -> None:
+        """What a car elsewhere says is heard from now on."""
         if not room.epoch or room.vehicle in self._hears:
             self._hears_messages(room)
             return
@@ -176,9 +176,9 @@ class Follower:
         # At first: the car may have left here and said something there meanwhile. Again: Redis was away.
         self._may_have_missed.add(room.vehicle)
         self._hears.add(room.vehicle)
-        self._ask_about(room)
+        self.ask_about(room)
 
-    def _ask_about(self, room: Room) -> None:
+    def ask_about(self, room: Room) -> None:
         """Ask who is connected: what changed before we heard of it was not heard."""
         self._to_ask[room.vehicle_id] = room
         self._work.set()
@@ -252,3 +252,28 @@ class Follower:
             answer(Learnt(before))
         else:
             self._replicas.ask_for_unwritten(replica, room.vehicle, tell)
+
+
+# One a vehicle, so they hold no more than they must.
+
+
+class _Peers(NamedTuple):
+    follower: Follower
+    room: Room
+
+    def heard(self, body: bytes) -> None:
+        self.follower.peers_changed(self.room, body)
+
+    def subscribed(self) -> None:
+        self.follower.ask_about(self.room)
+
+
+class _Messages(NamedTuple):
+    follower: Follower
+    room: Room
+
+    def heard(self, body: bytes) -> None:
+        self.follower.message(self.room, body)
+
+    def subscribed(self) -> None:
+        self.follower.subscribed(self.room)

@@ -326,4 +326,4 @@ def _newer(known: Elsewhere, told: Elsewhere | None) -> Elsewhere:
 
 def _without_former(elsewhere: Elsewhere, epoch: int) -> Elsewhere:
     """A session that is not newer than the newest that was here has ended, and only its replica does not know it yet."""
-    return replace(elsewhere, session=0) if elsewhere.session <= epoch else elsewhere
+    return replace(elsewhere, session=0) if 0 < elsewhere.session <= epoch else elsewhere
