@@ -111,8 +111,15 @@ class Nodes:
                 lost = error
             else:
                 self._slots, self._is_stale = self._read_slots(ranges), False
+                await self._forget_others()
                 return
         raise lost
+
+    async def _forget_others(self) -> None:
+        """Nodes come back under new addresses, where they are containers: those that have no slot are seen no more."""
+        used = set(self._slots.values())
+        gone = [address for address, client in self._others.items() if client not in used]
+        await asyncio.gather(*(self._others.pop(address).aclose() for address in gone))
 
     def _read_slots(self, ranges: Sequence[Any]) -> dict[int, Client]:
         """Of lists of the first and the last slot, and of the node that has them, before its replicas."""
