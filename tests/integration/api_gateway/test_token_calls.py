@@ -5,6 +5,8 @@ import re
 import pytest
 
 from fixtures.gateway import Gateway
+from fixtures.typed import DEMO, bearer, token_of, trail
+from ovms.db.tokens import identify
 
 LOGIN = {"username": "demo", "password": "secret"}
 
@@ -99,3 +101,39 @@ async def test_what_cannot_be_stored_is_refused(gateway: Gateway, field: str) ->
             answer = await client.post("/api/token", data={field: value})
             assert (answer.status_code, answer.text) == (400, "Bad request\n")
         assert (await client.get("/api/token")).json() == []
+
+
+async def test_a_deleted_token_takes_its_sessions_with_it(gateway: Gateway) -> None:
+    async with await gateway.signed_in() as owner, gateway.client() as program:
+        token = (await owner.post("/api/token", data={"permit": "session,read"})).json()["token"]
+        await program.get("/api/cookie", params={**LOGIN, "password": token})
+        assert (await program.get("/api/vehicles")).status_code == 200
+        await owner.delete(f"/api/token/{token}")
+        assert (await program.get("/api/vehicles")).status_code == 401
+        assert (await owner.get("/api/vehicles")).status_code == 200
+    assert await trail(gateway) == [("demo", "token.create", None), ("demo", "token.delete", None)]
+    details = str(await gateway.pool.fetch("SELECT detail FROM audit"))
+    assert identify(token) in details
+    assert token not in details
+
+
+async def test_a_token_that_ends_makes_none_that_outlives_it(gateway: Gateway) -> None:
+    async with bearer(gateway, await token_of(gateway, DEMO, "admin", lifetime=1000)) as program:
+        assert (await program.post("/api/token", data={"permit": "*"})).status_code == 201
+    assert await gateway.pool.fetchval("SELECT count(DISTINCT expires_at) = 1 AND count(*) = 2 FROM api_tokens")
+
+
+async def test_a_token_for_some_vehicles_makes_none_for_all(gateway: Gateway) -> None:
+    async with bearer(gateway, await token_of(gateway, DEMO, "admin", vehicles=["DEMO"])) as program:
+        for call in ("GET /api/token", "POST /api/token", "DELETE /api/token/x", "DELETE /api/token"):
+            answer = await program.request(*call.split())
+            assert (answer.status_code, answer.text) == (403, "Insufficient rights\n")
+    assert await gateway.pool.fetchval("SELECT count(*) = 1 FROM api_tokens")
+
+
+async def test_tokens_are_bounded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api_gateway.auth.issuing.MOST_TOKENS", 1)
+    async with await gateway.signed_in() as client:
+        assert (await client.post("/api/token")).status_code == 201
+        answer = await client.post("/api/token")
+    assert (answer.status_code, answer.text) == (409, "Too many\n")

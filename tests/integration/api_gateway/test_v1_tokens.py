@@ -117,7 +117,7 @@ async def test_a_token_of_another_is_as_unknown_as_none(gateway: Gateway) -> Non
 
 
 async def test_tokens_are_bounded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api_gateway.v1.tokens.MOST_TOKENS", 1)
+    monkeypatch.setattr("api_gateway.auth.issuing.MOST_TOKENS", 1)
     await token_of(gateway, DEMO, "read")
     async with gateway.client(auth=DEMO) as client:
         assert refused(await client.post(TOKENS, json={"scopes": ["read"]})) == (409, "too-many")

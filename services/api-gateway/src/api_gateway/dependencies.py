@@ -61,17 +61,21 @@ def allowed(*scopes: str) -> Callable[[Caller], Awaitable[Caller]]:
 Reader = Annotated[Caller, Depends(allowed(READ))]
 HistoryReader = Annotated[Caller, Depends(allowed(HISTORY))]
 Controller = Annotated[Caller, Depends(allowed(CONTROL))]
-Admin = Annotated[Caller, Depends(allowed(ADMIN))]
 
 
-async def _account_admin(caller: Admin) -> Caller:
-    # What is for some vehicles may do all with those, and nothing with the account that they belong to.
-    if caller.login.vehicles is not None:
-        raise InsufficientRights
-    return caller
+def with_all(check: Callable[..., Awaitable[Caller]]) -> Callable[[Caller], Awaitable[Caller]]:
+    """The caller whom a check lets in, whose credential must be for all that is his."""
+
+    async def check_all(caller: Annotated[Caller, Depends(check)]) -> Caller:
+        # What is for some vehicles may do all with those, and nothing with the account that they belong to.
+        if caller.login.vehicles is not None:
+            raise InsufficientRights
+        return caller
+
+    return check_all
 
 
-AccountAdmin = Annotated[Caller, Depends(_account_admin)]
+AccountAdmin = Annotated[Caller, Depends(with_all(allowed(ADMIN)))]
 """The caller, with his password or a token that may do all that it may: not one that is for some vehicles."""
 
 

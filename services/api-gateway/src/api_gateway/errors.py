@@ -9,6 +9,7 @@
     ├── TokenMissing            404
     ├── NotFound                404   outside them
     ├── MethodNotAllowed        405   outside /api and /mqapi, and under /api/v1
+    ├── TooMany                 409   of what an account may have so many of
     ├── InvalidArgument         422   of a command; says which, and what it may be
     ├── TooManyRequests         429   of one credential
     │   └── TooManyAttempts     429   wrong passwords for one name from one network
@@ -104,6 +105,14 @@ class MethodNotAllowed(ApiError):
     def __init__(self, methods: Iterable[str]) -> None:
         super().__init__()
         self.headers = {"Allow": ", ".join(sorted(methods))}  # type: ignore[misc]
+
+
+class TooMany(ApiError):
+    """There are as many of a kind as there may be."""
+
+    status = 409
+    detail = "Too many"
+    meaning = "There are as many of this kind as there may be; remove one first."
 
 
 class InvalidArgument(ApiError):

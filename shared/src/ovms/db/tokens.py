@@ -44,7 +44,7 @@ _EXPIRY: Final = "SELECT expires_at FROM api_tokens WHERE owner_id = $1 AND enco
 _DELETE: Final = """
 DELETE FROM api_tokens
 WHERE owner_id = $1 AND (sha256 = $2 OR encode(substr(sha256, 1, 8), 'hex') = $3)
-RETURNING sha256
+RETURNING encode(substr(sha256, 1, 8), 'hex')
 """
 
 _DELETE_LINK: Final = """
@@ -171,8 +171,8 @@ async def delete_link(db: Database, owner_id: int, vehicle: int, identifier: str
     return await db.fetchval(_DELETE_LINK, owner_id, vehicle, identifier) is not None
 
 
-async def delete_token(db: Database, owner_id: int, token: str) -> list[bytes]:
-    """Delete an owner's token by its text or its identifier; returns the SHA-256 of what was there."""
+async def delete_token(db: Database, owner_id: int, token: str) -> list[str]:
+    """Delete an owner's token by its text or its identifier; returns the identifiers of what was there."""
     folded = token.lower()
     identifier = folded if _IDENTIFIER.match(folded) else None
     return [row[0] for row in await db.fetch(_DELETE, owner_id, hash_token(folded), identifier)]

@@ -7,23 +7,27 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
-from api_gateway.dependencies import ResourcesDep, holding
+from api_gateway.auth.issuing import issue
+from api_gateway.dependencies import ResourcesDep, holding, with_all
 from api_gateway.errors import (
     AuthenticationFailed,
     BadRequest,
     InsufficientRights,
     ServiceUnavailable,
     TokenMissing,
+    TooMany,
     answers,
 )
 from api_gateway.legacy.declared import SIGNED_IN, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.forms import read_fields
-from ovms.db.tokens import create_token, delete_token, list_tokens
+from api_gateway.trail import note
+from ovms.db.tokens import delete_token, identify, list_tokens
 from ovms.times import write_time
 
 router = APIRouter(prefix="/api/token", tags=["tokens"])
 
-TokenHolder = Annotated[Caller, Depends(holding("token.admin", "admin"))]
+_holder = with_all(holding("token.admin", "admin"))
+TokenHolder = Annotated[Caller, Depends(_holder)]
 FromQuery = Annotated[str | None, Query(description="In place of the body's field of this name; the body wins")]
 
 LONGEST: Final = 255
@@ -110,7 +114,8 @@ async def list_all(caller: TokenHolder, resources: ResourcesDep) -> Response:
     "",
     summary="Create an API token",
     response_class=Response,
-    responses=answer("The new token", _NEW, record(dict.fromkeys(_NEW, STRING)), status=201) | answers(BadRequest, *_ERRORS),
+    responses=answer("The new token", _NEW, record(dict.fromkeys(_NEW, STRING)), status=201)
+    | answers(BadRequest, TooMany, *_ERRORS),
     openapi_extra={**SIGNED_IN, **_BODY},
     status_code=201,
 )
@@ -134,11 +139,14 @@ async def create(
     if any(len(value) > LONGEST or "\0" in value for value in fields.values()):
         raise BadRequest
     application, purpose, permit = fields["application"], fields["purpose"], fields["permit"]
-    token = await create_token(resources.pool, caller.owner_id, application=application, purpose=purpose, permit=permit)
+    async with resources.pool.acquire() as connection, connection.transaction():
+        token = await issue(connection, caller, permit, application=application, purpose=purpose)
+        detail = {"token": identify(token), "permit": permit, "application": application}
+        await note(connection, caller, "token.create", detail=detail)
     return json_answer({**fields, "owner": caller.login.owner, "token": token}, 201)
 
 
-@router.delete("", include_in_schema=False, dependencies=[Depends(holding("token.admin", "admin"))])
+@router.delete("", include_in_schema=False, dependencies=[Depends(_holder)])
 async def delete_none() -> Response:
     """Refuse to delete a token without a name."""
     raise TokenMissing
@@ -161,5 +169,8 @@ async def delete(
     token: Annotated[str, Path(description="The token, or its identifier from the list", examples=["c0ffee0123456789"])],
 ) -> Response:
     """Delete a token of the owner's. An API token needs the right `token.admin` or `admin`."""
-    await delete_token(resources.pool, caller.owner_id, token)
+    async with resources.pool.acquire() as connection, connection.transaction():
+        for identifier in await delete_token(connection, caller.owner_id, token):
+            await note(connection, caller, "token.delete", detail={"token": identifier})
+            await resources.sessions.end_all(caller.owner_id, token=identifier)
     return json_answer({"owner": caller.login.owner, "token": token})

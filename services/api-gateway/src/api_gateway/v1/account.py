@@ -14,11 +14,11 @@ from api_gateway.errors import AuthenticationFailed
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources
+from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, PasswordWrong
 from api_gateway.v1.fields import Email, GivenPassword, OwnerPassword, Wanted
-from api_gateway.v1.trail import note
 from ovms.auth.credentials import Password
 from ovms.auth.sign_in import prove_password
 from ovms.db.owners import Profile, change_email, change_password, read_profile

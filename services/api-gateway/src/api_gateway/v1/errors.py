@@ -86,14 +86,6 @@ class ShareUnknown(ApiError):
     meaning = "The vehicle is not shared with this owner."
 
 
-class TooMany(ApiError):
-    """There are as many of a kind as there may be."""
-
-    status = 409
-    detail = "Too many"
-    meaning = "There are as many of this kind as there may be; remove one first."
-
-
 class TooManyStreams(ApiError):
     """The caller has as many streams open as one credential may."""
 

@@ -15,12 +15,12 @@ from api_gateway.edge.deadlines import allow_longer
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources
+from api_gateway.trail import note
 from api_gateway.v1.account import confirm
 from api_gateway.v1.answers import done, json_body
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, PasswordWrong
 from api_gateway.v1.fields import GivenPassword, Wanted
-from api_gateway.v1.trail import note
 from ovms.db.export import Row, export
 from ovms.db.owners import remove_owner
 from ovms.db.vehicles import REMOVED_WITHIN

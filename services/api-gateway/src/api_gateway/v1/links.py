@@ -7,19 +7,20 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from api_gateway.auth.issuing import issue
 from api_gateway.dependencies import ResourcesDep
+from api_gateway.errors import TooMany
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
 from api_gateway.shared.page import PAGE
+from api_gateway.trail import note
 from api_gateway.v1.answers import created, done, json_answer
 from api_gateway.v1.declared import problems
-from api_gateway.v1.errors import InvalidRequest, LinkUnknown, TooMany, VehicleUnknown
+from api_gateway.v1.errors import InvalidRequest, LinkUnknown, VehicleUnknown
 from api_gateway.v1.fields import Instant, Scope, Wanted
 from api_gateway.v1.reach import Own
-from api_gateway.v1.tokens import add_token, bounded_end
-from api_gateway.v1.trail import note
+from api_gateway.v1.tokens import check_end, permit_of
 from ovms.auth.rights import LOCATION, allows
-from ovms.db.accounts import lock_account
 from ovms.db.tokens import ApiToken, delete_link, identify, list_links
 from ovms.identity import fold_vehicle_id
 
@@ -110,11 +111,10 @@ async def make(wanted: LinkWanted, reach: Own, resources: ResourcesDep) -> Respo
         raise InvalidRequest.of("expires_at", f"It is more than {LONGEST.days} days away")
     scopes: list[Scope] = ["read", "location"] if wanted.location else ["read"]
     async with resources.pool.acquire() as connection, connection.transaction():
-        await lock_account(connection, caller.owner_id)
-        expires_at = await bounded_end(connection, caller, wanted.expires_at, resources)
-        token = await add_token(
-            connection, caller, scopes, application="link", purpose="", vehicles=[fold_vehicle_id(vehicle.vehicle_id)],
-            expires_at=expires_at, link=vehicle.key,
+        await check_end(connection, caller, wanted.expires_at, resources)
+        token = await issue(
+            connection, caller, permit_of(scopes), application="link", purpose="", expires_at=wanted.expires_at,
+            vehicles=[fold_vehicle_id(vehicle.vehicle_id)], link=vehicle.key,
         )  # fmt: skip
         identifier = identify(token)
         detail = {"link": identifier, "scopes": scopes}

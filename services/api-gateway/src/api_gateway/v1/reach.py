@@ -10,7 +10,7 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.dependencies import CallerDep, ResourcesDep
 from api_gateway.errors import InsufficientRights
 from api_gateway.v1.errors import VehicleUnknown
-from ovms.auth.rights import CONTROL, HISTORY, LOCATION, READ, allows
+from ovms.auth.rights import ADMIN, CONTROL, HISTORY, LOCATION, READ, allows
 from ovms.db.engine import Pool
 from ovms.db.reach import Reached, find_reached
 from ovms.identity import VEHICLE_ID
@@ -64,7 +64,7 @@ Recorded = Annotated[Reach, Depends(reaching(HISTORY))]
 Controllable = Annotated[Reach, Depends(reaching(CONTROL))]
 
 
-async def own(reach: Annotated[Reach, Depends(reaching("admin"))]) -> Reach:
+async def own(reach: Annotated[Reach, Depends(reaching(ADMIN))]) -> Reach:
     """A vehicle that is the caller's own, to do with as he likes."""
     if reach.vehicle.owner_id != reach.caller.owner_id:
         raise InsufficientRights

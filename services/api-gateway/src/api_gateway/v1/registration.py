@@ -9,14 +9,15 @@ from starlette.responses import Response
 
 from api_gateway.dependencies import AccountAdmin, ResourcesDep
 from api_gateway.edge.deadlines import allow_longer
+from api_gateway.errors import TooMany
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
+from api_gateway.trail import note
 from api_gateway.v1.answers import created, done
 from api_gateway.v1.declared import problems
-from api_gateway.v1.errors import InvalidRequest, TooMany, VehicleIdTaken, VehicleUnknown
+from api_gateway.v1.errors import InvalidRequest, VehicleIdTaken, VehicleUnknown
 from api_gateway.v1.fields import PRINTABLE, Wanted
 from api_gateway.v1.reach import Own
-from api_gateway.v1.trail import note
 from ovms.db.accounts import lock_account
 from ovms.db.vehicles import (
     MOST_VEHICLES,

@@ -8,15 +8,15 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.dependencies import ResourcesDep
-from api_gateway.errors import InsufficientRights
+from api_gateway.errors import InsufficientRights, TooMany
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
+from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
 from api_gateway.v1.declared import problems
-from api_gateway.v1.errors import InvalidRequest, OwnerUnknown, ShareUnknown, TooMany, VehicleUnknown
+from api_gateway.v1.errors import InvalidRequest, OwnerUnknown, ShareUnknown, VehicleUnknown
 from api_gateway.v1.fields import Instant, Wanted, check_future
 from api_gateway.v1.reach import Own, Reach, reaching
-from api_gateway.v1.trail import note
 from ovms.auth.rights import ADMIN, SCOPES, allows
 from ovms.db.accounts import Account, find_account, lock_account
 from ovms.db.shares import MOST_SHARES, Share, count_other_shares, end_share, list_shares, put_share

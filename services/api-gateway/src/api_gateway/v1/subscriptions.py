@@ -10,12 +10,12 @@ from starlette.responses import Response
 from api_gateway.dependencies import ResourcesDep
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
+from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, SubscriptionUnknown, VehicleUnknown
 from api_gateway.v1.fields import ShortText, Wanted
 from api_gateway.v1.reach import Own, Reach
-from api_gateway.v1.trail import note
 from ovms.db.engine import Database
 from ovms.db.push import KeptSubscription, end_subscription, list_subscriptions, subscribe_in
 from ovms.subscriptions import APNS, LONGEST_KEY, has_form, redact

@@ -1,5 +1,6 @@
 """The caller's API tokens: keys for programs, each for as little as that needs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Self
 
@@ -8,29 +9,21 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.responses import Response
 
 from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.issuing import issue, latest_end
 from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.errors import TooMany
 from api_gateway.legacy.declared import SIGNED_IN
 from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources
+from api_gateway.trail import note
 from api_gateway.v1.answers import created, done, json_answer
 from api_gateway.v1.declared import problems
-from api_gateway.v1.errors import InvalidRequest, TokenUnknown, TooMany
+from api_gateway.v1.errors import InvalidRequest, TokenUnknown
 from api_gateway.v1.fields import Instant, Scope, ShortText, Wanted, check_future
-from api_gateway.v1.trail import note
 from ovms.auth.rights import SCOPES, allows
-from ovms.db.accounts import lock_account
 from ovms.db.engine import Database
 from ovms.db.reach import list_reached
-from ovms.db.tokens import (
-    MOST_TOKENS,
-    ApiToken,
-    count_tokens,
-    create_token,
-    delete_own_token,
-    find_expiry,
-    identify,
-    list_own_tokens,
-)
+from ovms.db.tokens import ApiToken, delete_own_token, identify, list_own_tokens
 from ovms.identity import fold_vehicle_id
 
 router = APIRouter(prefix=f"{ROOT}/account/tokens", tags=["account"])
@@ -139,11 +132,11 @@ async def make(wanted: TokenWanted, caller: AccountAdmin, resources: ResourcesDe
     http://127.0.0.1:6868/api/v1/account/tokens`
     """
     async with resources.pool.acquire() as connection, connection.transaction():
-        await lock_account(connection, caller.owner_id)
         vehicles = await _vehicles(connection, caller, wanted.vehicles)
-        expires_at = await bounded_end(connection, caller, wanted.end(resources.clock()), resources)
-        token = await add_token(
-            connection, caller, wanted.scopes, application=wanted.application, purpose=wanted.purpose,
+        expires_at = wanted.end(resources.clock())
+        await check_end(connection, caller, expires_at, resources)
+        token = await issue(
+            connection, caller, permit_of(wanted.scopes), application=wanted.application, purpose=wanted.purpose,
             vehicles=vehicles, expires_at=expires_at,
         )  # fmt: skip
         identifier = identify(token)
@@ -176,48 +169,17 @@ async def delete(identifier: Identifier, caller: AccountAdmin, resources: Resour
     return done()
 
 
-async def add_token(
-    db: Database,
-    caller: Caller,
-    scopes: list[Scope],
-    *,
-    application: str,
-    purpose: str,
-    vehicles: list[str] | None,
-    expires_at: datetime | None,
-    link: int | None = None,
-) -> str:
-    """Make a token in the transaction of a connection, where there may be another.
-
-    Raises:
-        TooMany: there may not.
-    """
-    if await count_tokens(db, caller.owner_id) >= MOST_TOKENS:
-        raise TooMany
-    permit = ",".join(scope for scope in SCOPES if scope in scopes)
-    return await create_token(
-        db,
-        caller.owner_id,
-        application=application,
-        purpose=purpose,
-        permit=permit,
-        vehicles=vehicles,
-        expires_at=expires_at,
-        link=link,
-    )
+def permit_of(scopes: Sequence[Scope]) -> str:
+    """The permit of a token that may do what these scopes say."""
+    return ",".join(scope for scope in SCOPES if scope in scopes)
 
 
-async def bounded_end(db: Database, caller: Caller, wanted: datetime | None, resources: Resources) -> datetime | None:
-    """When something ends that a caller makes: not after the token that he makes it with.
-
-    Raises:
-        InvalidRequest: it has passed, or would be later.
-    """
+async def check_end(db: Database, caller: Caller, wanted: datetime | None, resources: Resources) -> None:
+    """Refuse an end that has passed, or that is after the end of the token that asks."""
     check_future(wanted, resources.clock())
-    own = await find_expiry(db, caller.owner_id, caller.login.proof)
-    if own is not None and wanted is not None and wanted > own:
+    latest = await latest_end(db, caller)
+    if latest is not None and wanted is not None and wanted > latest:
         raise InvalidRequest.of("expires_at", "It is later than the end of the token that asks")
-    return wanted or own
 
 
 async def _vehicles(db: Database, caller: Caller, wanted: list[str] | None) -> list[str] | None:
