@@ -43,7 +43,7 @@ class Scene:
 
     def reader(self, rights: frozenset[str] = ALL, known_until: float | None = None) -> Inbox:
         inbox = Inbox(known_until, lambda: self.now)
-        self.feed.join(inbox, rights)
+        self.feed.join(inbox, rights, known_until)
         return inbox
 
     def load(
@@ -165,6 +165,13 @@ def test_notifications_are_told_to_those_with_the_scope(scene: Scene) -> None:
     assert told(may_not) == []
 
 
+def test_where_it_is_is_left_out_of_what_others_are_notified_of(scene: Scene) -> None:
+    may, may_not = scene.reader(ALL), scene.reader(ALL - {"location", "admin"})
+    scene.feed.heard_message(b"PAMoved 25m (@48.208493,16.373118)")
+    assert [data["text"] for _, data in told(may)] == ["Moved 25m (@48.208493,16.373118)"]
+    assert [data["text"] for _, data in told(may_not)] == ["Moved 25m (@…,…)"]
+
+
 @pytest.mark.parametrize("scope", ["control", "admin"])
 def test_a_command_is_told_to_those_with_its_scope(scene: Scene, scope: str) -> None:
     may, may_not = scene.reader(frozenset({"read", scope})), scene.reader(ALL - {scope})
@@ -184,7 +191,7 @@ def test_a_scope_that_is_lost_takes_what_waits_with_it(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"S75,K", b"L1.5,2")
     scene.feed.heard_message(b"PAlow")
-    scene.feed.join(inbox, frozenset({"read"}))
+    scene.feed.join(inbox, frozenset({"read"}), None)
     assert [(kind, data.get("code")) for kind, data in told(inbox)] == [("state", "S")]
 
 
@@ -192,8 +199,16 @@ def test_a_scope_that_is_won_is_told_of(scene: Scene) -> None:
     inbox = scene.reader(frozenset({"read"}))
     scene.load(b"S75,K", b"L1.5,2")
     take(inbox)
-    scene.feed.join(inbox, ALL)
+    scene.feed.join(inbox, ALL, None)
     assert states(inbox)["L"] == 1.5
+
+
+def test_of_what_a_scope_that_is_won_shows_nothing_was_known_before(scene: Scene) -> None:
+    scene.reader()
+    scene.load(b"L1.5,2", received_at=5_000.0)
+    inbox = scene.reader(frozenset({"read"}), known_until=9_000.0)
+    scene.feed.join(inbox, ALL, 9_000.0)
+    assert states(inbox) == {"L": 1.5}
 
 
 def test_who_has_left_is_told_nothing(scene: Scene) -> None:

@@ -11,6 +11,7 @@ from api_gateway.live.said import Key, Notification, Said, State, read_said
         (b"S75,K", State("S", b"75,K")),
         (b"\xff\x00", State("\xff", b"\x00")),
         (b"PAlow", Notification("A", "low")),
+        (b"PIone\rtwo\r\nthree", Notification("I", "one\ntwo\nthree")),
         (b"P", Notification("", "")),
         (b"PI\xc3\xa4\xff", Notification("I", "ä\ufffd")),
         (b"ETtoken", Key("token")),

@@ -25,6 +25,8 @@ AWAY: Final = (*UNAVAILABLE, RedisError, OSError)
 REFUSED: Final = 4000
 """A close code of WebSocket, with the status of the refusal added."""
 
+FAULT: Final = Ending("Internal server error", 1011)
+
 Audience = Mapping[Reached, Rights]
 """Vehicles, and what a reader may know of each."""
 Find = Callable[[], Awaitable[Audience]]
@@ -75,6 +77,7 @@ class _Attendance:
         self._inbox = inbox
         self._find = find
         self._vehicles: dict[int, str] = {}
+        self._known_until = inbox.known_until
         self._watches = watches
         # Of its own: what else the caller has connected must not end with this stream.
         self._member = f"{caller.member}:{secrets.token_hex(8)}"
@@ -90,11 +93,16 @@ class _Attendance:
                 continue  # they cannot be asked; the next time they may be
             except ApiError as error:
                 self._inbox.end(Ending(error.detail, REFUSED + error.status))
+            except Exception:
+                self._inbox.end(FAULT)  # where nobody looks whether he may be told, he is not
+                raise
 
     async def attend(self, audience: Audience) -> None:
         """Join vehicles that are new, leave those that are none any more."""
+        # Of vehicles that he is told of later he knows nothing, whatever he knew of others.
+        known_until, self._known_until = self._known_until, None
         for vehicle, rights in audience.items():
-            self._parts.hub.join(vehicle, self._inbox, rights)
+            self._parts.hub.join(vehicle, self._inbox, rights, known_until)
         now = {vehicle.key: vehicle.vehicle_id for vehicle in audience}
         former, self._vehicles = self._vehicles, now
         for gone in former.keys() - now.keys():

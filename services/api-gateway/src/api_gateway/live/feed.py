@@ -6,7 +6,7 @@ between the two. What has been read once is kept, so that others who come are to
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
@@ -23,6 +23,7 @@ from ovms.bus.subscriptions import Listener
 from ovms.db.logins import StoredMessage
 from ovms.records import RECORDS, DistanceUnit
 from ovms.records import State as StateRecord
+from ovms.records.logs import without_positions
 
 OVERLAP: Final = 180.0
 """Seconds before the time that a reader knows of, of which he is told again: clocks differ, and what was heard of nobody is
@@ -34,6 +35,12 @@ _STATE: Final = "S"
 
 Rights = frozenset[str]
 """The scopes that a reader has of a vehicle."""
+
+
+class _Reader(NamedTuple):
+    rights: Rights
+    known_until: float | None
+    """Unix time until which he knows the vehicle's state; None: he knows nothing of it."""
 
 
 class Channels(Protocol):
@@ -59,7 +66,7 @@ class Feed:
         self.vehicle_id = vehicle_id
         self._load = load
         self._clock = clock
-        self._readers: dict[Inbox, Rights] = {}
+        self._readers: dict[Inbox, _Reader] = {}
         self._newest: dict[str, Newest] = {}
         self._units: DistanceUnit | None = None
         self._token: str | None = None
@@ -79,15 +86,20 @@ class Feed:
         """Whether it has a reader."""
         return bool(self._readers)
 
-    def join(self, inbox: Inbox, rights: Rights) -> None:
-        """Tell a reader the newest of everything, and then what changes; anew where he may see other things than before."""
-        if (former := self._readers.get(inbox)) == rights:
-            return
-        if former is not None:
+    def join(self, inbox: Inbox, rights: Rights, known_until: float | None) -> None:
+        """Tell a reader the newest of everything, and then what changes; all anew where he may see other things than before.
+
+        Args:
+            known_until: the Unix time until which he knows its state already, where he does.
+        """
+        if (former := self._readers.get(inbox)) is not None:
+            if former.rights == rights:
+                return
             inbox.forget(self.vehicle)
-        self._readers[inbox] = rights
+            known_until = None
+        reader = self._readers[inbox] = _Reader(rights, known_until)
         if self.is_loaded:
-            self._tell_all(inbox, rights)
+            self._tell_all(inbox, reader)
         else:
             inbox.await_load(self.vehicle)
 
@@ -97,10 +109,10 @@ class Feed:
             inbox.loaded(self.vehicle)
             inbox.forget(self.vehicle)
 
-    def _tell_all(self, inbox: Inbox, rights: Rights) -> None:
-        since = None if inbox.known_until is None else inbox.known_until - OVERLAP
+    def _tell_all(self, inbox: Inbox, reader: _Reader) -> None:
+        since = None if reader.known_until is None else reader.known_until - OVERLAP
         for code, newest in self._newest.items():
-            if scope_of(code) in rights and (since is None or newest.received_at > since):
+            if scope_of(code) in reader.rights and (since is None or newest.received_at > since):
                 inbox.put(self.vehicle, code, newest, None)
         if self._peers is not None:
             inbox.put(self.vehicle, events.PRESENCE, events.presence(self.vehicle_id, self._peers), None)
@@ -141,8 +153,7 @@ class Feed:
                     self._heard.add(code)
                     self._tell_states(self._keep(code, data, self._clock(), is_sealed=is_sealed))
             case Notification(kind, text):
-                now = self._clock()
-                self._add(events.notification(self.vehicle_id, kind, text, now), HISTORY, now)
+                self._notify(kind, text)
             case Key(token):
                 if token != self._token:
                     self._token = token
@@ -192,8 +203,8 @@ class Feed:
         if not is_first:
             self._tell_states(changed)
             return
-        for inbox, rights in self._readers.items():
-            self._tell_all(inbox, rights)
+        for inbox, reader in self._readers.items():
+            self._tell_all(inbox, reader)
             inbox.loaded(self.vehicle)
 
     def _merge(self, code: str, stored: StoredMessage, *, is_whole: bool) -> Iterable[str]:
@@ -234,8 +245,16 @@ class Feed:
         for inbox in self._readers_with(scope):
             inbox.add(self.vehicle, event, now)
 
+    def _notify(self, kind: str, text: str) -> None:
+        """Tell a notification; where the vehicle is, which some texts say, only to those with the scope for that."""
+        now = self._clock()
+        whole = events.notification(self.vehicle_id, kind, text, now)
+        less = events.notification(self.vehicle_id, kind, without_positions(text), now)
+        for inbox in self._readers_with(HISTORY):
+            inbox.add(self.vehicle, whole if LOCATION in self._readers[inbox].rights else less, now)
+
     def _readers_with(self, scope: str) -> Iterable[Inbox]:
-        return [inbox for inbox, rights in self._readers.items() if scope in rights]
+        return [inbox for inbox, reader in self._readers.items() if scope in reader.rights]
 
 
 def scope_of(code: str) -> str:

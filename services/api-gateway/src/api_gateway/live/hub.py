@@ -32,15 +32,14 @@ class Hub:
         """For a reader who knows all until a Unix time, if he knows anything."""
         return Inbox(known_until, self._loader.told_until)
 
-    def join(self, vehicle: Reached, inbox: Inbox, rights: Rights) -> None:
-        """Tell a reader of a vehicle, what he may know."""
-        feed = self._feeds.get(vehicle.key)
-        if feed is None:
-            feed = self._feeds[vehicle.key] = Feed(vehicle.key, vehicle.vehicle_id, self._loader.ask, self._clock)
-            feed.join(inbox, rights)
-            feed.listen(self._channels)
-        else:
-            feed.join(inbox, rights)
+    def join(self, vehicle: Reached, inbox: Inbox, rights: Rights, known_until: float | None) -> None:
+        """Tell a reader of a vehicle, what he may know and does not know until a Unix time."""
+        if (feed := self._feeds.get(vehicle.key)) is not None:
+            feed.join(inbox, rights, known_until)
+            return
+        feed = self._feeds[vehicle.key] = Feed(vehicle.key, vehicle.vehicle_id, self._loader.ask, self._clock)
+        feed.join(inbox, rights, known_until)
+        feed.listen(self._channels)
 
     def leave(self, vehicle: int, inbox: Inbox) -> None:
         """Tell a reader nothing more of a vehicle."""

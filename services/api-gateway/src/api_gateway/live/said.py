@@ -20,6 +20,7 @@ class Notification:
     kind: str
     """`A`, `E` or `I`; others may come."""
     text: str
+    """Its lines end in LF, where the wire has CR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def read_said(message: bytes) -> Said:
     """A message of protocol v2 as it is published; None where it is nothing that is told: the answer to a command."""
     code, data = message[:1], message[1:]
     if code == b"P":
-        return Notification(data[:1].decode("latin-1"), data[1:].decode("utf-8", "replace"))
+        text = data[1:].decode("utf-8", "replace")
+        return Notification(data[:1].decode("latin-1"), text.replace("\r\n", "\n").replace("\r", "\n"))
     if code == b"E":
         return _read_sealed(data)
     if code in (b"", b"c"):
