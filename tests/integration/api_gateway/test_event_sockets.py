@@ -109,13 +109,13 @@ async def test_who_says_nothing_is_sent_away(gateway: Gateway, monkeypatch: pyte
         assert await closed(socket) == (4401, "Authentication failed")
 
 
-async def test_those_who_say_nothing_are_bounded(gateway: Gateway) -> None:
-    async with dial(gateway, DEMO), dial(gateway, DEMO), dial(gateway, DEMO):
+async def test_those_who_say_nothing_are_bounded_and_keep_no_caller_out(gateway: Gateway) -> None:
+    async with dial(gateway, DEMO):
         with pytest.raises(InvalidStatus) as refused:
             await dial(gateway, DEMO)
         assert refused.value.response.status_code == 503
-        async with gateway.client() as client:
-            assert (await client.get(DEMO, headers=BASIC)).status_code == 503
+        async with dial(gateway, DEMO, BASIC) as socket:
+            await hears(socket, "presence")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from api_gateway.live.hub import Hub
 from api_gateway.live.inbox import Ending, Inbox
 from api_gateway.v1.errors import TooManyStreams
 
+PLACES_A_STRANGER: Final = 10
+"""So many streams for one of somebody unknown: passers-by who say nothing must not keep callers out."""
 GOING_AWAY: Final = Ending("The server is going away", 1001)
 
 
@@ -31,6 +33,7 @@ class Streams:
         self._hub = hub
         self._most = most
         self._most_of_caller = most_of_caller
+        self._most_unknown = max(1, most // PLACES_A_STRANGER)
         self._open: set[Inbox] = set()
         self._unknown = 0
         self._of_caller: Counter[_Credential] = Counter()
@@ -72,6 +75,8 @@ class Streams:
             ServiceUnavailable: there are too many of them, or no more are to come.
         """
         self._check_room()
+        if self._unknown >= self._most_unknown:
+            raise ServiceUnavailable
         self._unknown += 1
         try:
             yield

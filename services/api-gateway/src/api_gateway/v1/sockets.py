@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -42,14 +43,13 @@ def routes() -> list[WebSocketRoute]:
 
 def _endpoint(finder: Finder) -> Callable[[WebSocket], Any]:
     async def serve(socket: WebSocket) -> None:
-        try:
-            await _serve(socket, finder)
-        except WebSocketDisconnect:
-            pass
-        except ApiError as error:
-            await _refuse(socket, error)
-        except (*UNAVAILABLE, Overloaded):
-            await _refuse(socket, ServiceUnavailable())
+        with suppress(WebSocketDisconnect):  # also of who leaves before he is told that he is refused
+            try:
+                await _serve(socket, finder)
+            except ApiError as error:
+                await _refuse(socket, error)
+            except (*UNAVAILABLE, Overloaded):
+                await _refuse(socket, ServiceUnavailable())
 
     return serve
 
