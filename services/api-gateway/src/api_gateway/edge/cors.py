@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api_gateway.answers import Plain
 
 METHODS: Final = b"GET, PUT, POST, PATCH, DELETE"
-_HEADERS: Final = b"Authorization, Content-Type, Idempotency-Key, Prefer"
+_HEADERS: Final = b"Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer"
 _ANY: Final = ((b"access-control-allow-origin", b"*"),)
 
 Header = tuple[bytes, bytes]
