@@ -263,8 +263,8 @@ class Dispatcher:
     async def _ask(self, taken: Taken) -> list[bytes]:
         command = taken.command
         announced = asyncio.create_task(self.announce(command))
-        message = self._sealer.open(taken.message_key_id, taken.message, context=context_of(command.id))
         try:
+            message = self._sealer.open(taken.message_key_id, taken.message, context=context_of(command.id))
             async with asyncio.timeout(START_WITHIN + self._answer_within):
                 return await self._cars.ask(
                     command.vehicle,
