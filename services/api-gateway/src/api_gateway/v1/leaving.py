@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from api_gateway.dependencies import AccountAdmin, ResourcesDep
 from api_gateway.edge.deadlines import allow_longer
@@ -21,6 +21,7 @@ from api_gateway.v1.answers import done, json_body
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, PasswordWrong
 from api_gateway.v1.fields import GivenPassword, Wanted
+from api_gateway.v1.streams import stream
 from ovms.db.export import Row, export
 from ovms.db.owners import remove_owner
 from ovms.db.vehicles import REMOVED_WITHIN
@@ -30,6 +31,7 @@ router = APIRouter(prefix=f"{ROOT}/account", tags=["account"])
 NDJSON: Final = "application/x-ndjson"
 EXPORTED_WITHIN: Final = 3600.0
 """Seconds that a whole export may take its reader."""
+_FILE: Final = ((b"cache-control", b"no-store"), (b"content-disposition", b'attachment; filename="ovms.ndjson"'))
 _JSON: Final = ("detail", "arguments")
 """Columns of JSON, which come as text."""
 CHUNK: Final = 64 * 1024
@@ -61,9 +63,7 @@ async def export_all(request: Request, caller: AccountAdmin, resources: Resource
     """
     async with resources.pool.acquire() as connection:
         await note(connection, caller, "account.export")
-    allow_longer(request.scope, EXPORTED_WITHIN)
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="ovms.ndjson"'}
-    return StreamingResponse(_lines(resources, caller.owner_id), media_type=NDJSON, headers=headers)
+    return await stream(request, _lines(resources, caller.owner_id), NDJSON, *_FILE, longer=EXPORTED_WITHIN)
 
 
 @router.delete(

@@ -12,7 +12,7 @@ from api_gateway.resources import UNAVAILABLE
 from api_gateway.v1.answers import VARY
 
 LONGER: Final = 600.0
-"""Seconds more than others that such an answer may take: its reader may be slow, but not for ever."""
+"""Seconds more than others that most such answers may take: its reader may be slow, but not for ever."""
 
 
 class Streamed(StreamingResponse):
@@ -31,8 +31,14 @@ class Streamed(StreamingResponse):
             return
 
 
-async def stream(request: Request, pieces: AsyncIterator[bytes], kind: str, *headers: tuple[bytes, bytes]) -> Streamed:
-    """Answer in pieces. The first is made before anything is sent, so that what fails at once is told as elsewhere."""
+async def stream(
+    request: Request, pieces: AsyncIterator[bytes], kind: str, *headers: tuple[bytes, bytes], longer: float = LONGER
+) -> Streamed:
+    """Answer in pieces. The first is made before anything is sent, so that what fails at once is told as elsewhere.
+
+    Args:
+        longer: seconds more than others that the answer may take.
+    """
     first = await anext(pieces)
 
     async def all_pieces() -> AsyncIterator[bytes]:
@@ -40,5 +46,5 @@ async def stream(request: Request, pieces: AsyncIterator[bytes], kind: str, *hea
         async for piece in pieces:
             yield piece
 
-    allow_longer(request.scope, LONGER)
+    allow_longer(request.scope, longer)
     return Streamed(all_pieces(), kind, *headers)
