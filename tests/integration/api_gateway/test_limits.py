@@ -16,15 +16,8 @@ VEHICLES = "/api/v1/vehicles"
 
 
 @pytest.fixture
-def gateway_settings(database_url: str, redis_url: str, secret_keys: str) -> Settings:
-    return Settings(
-        database_url=database_url,
-        redis_url=redis_url,
-        secret_keys=secret_keys,
-        trusted_proxies="127.0.0.0/8",
-        rate_limit=20,
-        rate_limit_legacy=40,
-    )
+def gateway_settings(gateway_settings: Settings) -> Settings:
+    return gateway_settings.model_copy(update={"trusted_proxies": "127.0.0.0/8", "rate_limit": 20, "rate_limit_legacy": 40})
 
 
 async def guess(client: httpx.AsyncClient, password: str, path: str = "/api/status/DEMO", user: str = "demo") -> httpx.Response:

@@ -203,9 +203,9 @@ def expected(rule: Rule, role: Role) -> int:
 
 
 @pytest.fixture
-def gateway_settings(database_url: str, redis_url: str, secret_keys: str) -> Settings:
+def gateway_settings(gateway_settings: Settings) -> Settings:
     """A stream that tells nothing says so soon."""
-    return Settings(database_url=database_url, redis_url=redis_url, secret_keys=secret_keys, event_heartbeat=0.2)
+    return gateway_settings.model_copy(update={"event_heartbeat": 0.2})
 
 
 @pytest.fixture(scope="module")

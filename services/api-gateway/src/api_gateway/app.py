@@ -35,26 +35,15 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
-from api_gateway.v1 import (
-    account,
-    events,
-    leaving,
-    links,
-    readings,
-    registration,
-    shares,
-    sign_up,
-    sockets,
-    subscriptions,
-    track,
-    trails,
-)
-from api_gateway.v1 import commands as typed_commands
-from api_gateway.v1 import history as typed_history
-from api_gateway.v1 import state as typed_state
-from api_gateway.v1 import tokens as account_tokens
-from api_gateway.v1 import vehicles as typed_vehicles
+from api_gateway.v1.account import audit, leaving, links, profile, registration, shares, sign_up, subscriptions
+from api_gateway.v1.account import tokens as account_tokens
+from api_gateway.v1.commands import routes as typed_commands
 from api_gateway.v1.errors import InvalidRequest
+from api_gateway.v1.events import sockets, sse
+from api_gateway.v1.history import routes as typed_history
+from api_gateway.v1.history.track import routes as track
+from api_gateway.v1.vehicle import presence, subjects
+from api_gateway.v1.vehicle import state as typed_state
 from ovms.auth.passwords import Overloaded
 from ovms.db.sealing import Sealer
 
@@ -119,13 +108,13 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(token.router)
     app.include_router(mqapi.router)
     app.include_router(typed_state.router)
-    app.include_router(readings.router)
+    app.include_router(subjects.router)
     app.include_router(typed_history.router)
     app.include_router(track.router)
-    app.include_router(typed_vehicles.router)
-    app.include_router(account.router)
+    app.include_router(presence.router)
+    app.include_router(profile.router)
     app.include_router(leaving.router)
-    app.include_router(trails.router)
+    app.include_router(audit.router)
     app.include_router(sign_up.router)
     app.include_router(account_tokens.router)
     app.include_router(registration.router)
@@ -134,7 +123,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(subscriptions.router)
     app.include_router(page.make_router())
     app.include_router(typed_commands.router)
-    app.include_router(events.router)
+    app.include_router(sse.router)
     app.router.routes.extend(sockets.routes())
     app.include_router(control.make_router())
     app.include_router(health.router)

@@ -1,12 +1,11 @@
 """The OpenAPI document: what FastAPI makes of the routes, and the ways to sign in."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api_gateway.auth.credentials import COOKIE
+from api_gateway.auth.schemes import SCHEMES
 from api_gateway.v1.declared import PROBLEM_SCHEMA
 
 TITLE: Final = "OVMS server"
@@ -19,14 +18,6 @@ value that it did not send is `null`, states of doors and switches are integers 
 Sign in with `GET /api/cookie`, or send user name and password with every call: in the query, or in the `Authorization`
 header. An API token may stand in the password's place, or serve as a bearer token.
 """
-
-SCHEMES: Final[Mapping[str, Mapping[str, str]]] = {
-    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "From `GET /api/cookie`"},
-    "username": {"type": "apiKey", "in": "query", "name": "username", "description": "Together with `password`"},
-    "password": {"type": "apiKey", "in": "query", "name": "password", "description": "The password or an API token"},
-    "basic": {"type": "http", "scheme": "basic", "description": "The password or an API token"},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API token"},
-}
 
 TAGS: Final = (
     {"name": "session", "description": "Signing in and out."},

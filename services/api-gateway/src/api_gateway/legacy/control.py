@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.commands import kinds
 from api_gateway.commands.arguments import Argument, Fields
 from api_gateway.commands.desk import Target
@@ -29,7 +30,7 @@ from api_gateway.errors import (
     VehicleSilent,
     answers,
 )
-from api_gateway.legacy.declared import INTEGER, JSON, SIGNED_IN, STRING, answer, list_of, record
+from api_gateway.legacy.declared import INTEGER, JSON, STRING, answer, list_of, record
 from api_gateway.legacy.forms import read_fields
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources

@@ -8,9 +8,10 @@ from starlette.responses import Response
 from api_gateway.answers import text_answer
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.credentials import COOKIE
+from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep, holding
 from api_gateway.errors import AuthenticationFailed, InsufficientRights, ServiceUnavailable, answers
-from api_gateway.legacy.declared import SIGNED_IN, TEXT, answer
+from api_gateway.legacy.declared import TEXT, answer
 
 router = APIRouter(prefix="/api/cookie", tags=["session"])
 

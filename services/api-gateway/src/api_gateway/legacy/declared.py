@@ -3,11 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-# One of these signs a caller in; the names are those of `documentation.openapi.SCHEMES`.
-SIGNED_IN: Final[Mapping[str, Any]] = {
-    "security": [{"session": []}, {"username": [], "password": []}, {"basic": []}, {"bearer": []}]
-}
-
 JSON: Final = "application/json"
 TEXT: Final = "text/plain"
 

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import HistoryReader, ResourcesDep
 from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable, answers
-from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
 from ovms.auth.rights import LOCATION

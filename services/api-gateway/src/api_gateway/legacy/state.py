@@ -7,8 +7,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from api_gateway import examples
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep, allowed, caller_of, resources_of
 from api_gateway.errors import (
     AuthenticationFailed,
@@ -18,8 +20,8 @@ from api_gateway.errors import (
     ServiceUnavailable,
     answers,
 )
-from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
-from api_gateway.legacy.state_schema import EXAMPLES, view_schema
+from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.state_schema import view_schema
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.auth import rights
 from ovms.auth.rights import READ
@@ -28,8 +30,6 @@ from ovms.records.views import CHARGE, LOCATION, LOCK, STATUS, TPMS, VALET, View
 from ovms.times import write_seconds
 
 Json = dict[str, str | int | float | None]
-
-EXAMPLE_TIME: Final = 1_795_374_743
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +180,10 @@ def _times(call: StateCall, messages: Iterable[Message], now: int) -> Json:
 
 
 def _answers(call: StateCall) -> dict[int | str, dict[str, Any]]:
-    messages = {
-        code: Message(code, EXAMPLES[code].encode(), EXAMPLE_TIME, paranoid=False, paranoid_token="")
-        for code in call.view.codes
-    }
+    messages = {message.code: message for message in examples.messages(call.view.codes)}
     good = answer(
         "What the vehicle sent last; an empty object where it never sent such a message",
-        render(call, messages, EXAMPLE_TIME + 4),
+        render(call, messages, examples.READ_AT),
         view_schema(call.view, {letter for letters in call.times.values() for letter in letters}),
     )
     return good | answers(AuthenticationFailed, Forbidden, InsufficientRights, ParanoidVehicle, ServiceUnavailable)
@@ -194,8 +191,8 @@ def _answers(call: StateCall) -> dict[int | str, dict[str, Any]]:
 
 _PROTOCOL: Final = {
     "m_code": "F",
-    "m_msg": EXAMPLES["F"],
-    "m_msgtime": write_seconds(EXAMPLE_TIME),
+    "m_msg": examples.TEXTS["F"],
+    "m_msgtime": write_seconds(examples.SENT_AT),
     "m_paranoid": 0,
     "m_ptoken": "",
 }

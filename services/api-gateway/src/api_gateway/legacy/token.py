@@ -8,6 +8,7 @@ from starlette.responses import Response
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.issuing import issue
+from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep, holding, with_all
 from api_gateway.errors import (
     AuthenticationFailed,
@@ -18,7 +19,7 @@ from api_gateway.errors import (
     TooMany,
     answers,
 )
-from api_gateway.legacy.declared import SIGNED_IN, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.declared import STRING, TIME, answer, list_of, record
 from api_gateway.legacy.forms import read_fields
 from api_gateway.trail import note
 from ovms.db.tokens import delete_token, identify, list_tokens

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api_gateway.answers import json_answer, json_typed_text
+from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import Reader, ResourcesDep
 from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable, answers
-from api_gateway.legacy.declared import INTEGER, SIGNED_IN, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.bus.presence import Peers
 from ovms.db.accounts import find_vehicle, list_vehicles

@@ -1,7 +1,7 @@
 """Records as the typed API gives them, made from their declarations: names, models, units."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from pydantic import BaseModel, Field, create_model
 
 from ovms.db.state import Message
-from ovms.records import RECORDS, DistanceUnit, Record, decode
+from ovms.records import RECORDS, DistanceUnit, Record, State, decode
 from ovms.records.units import DISTANCE, SPEED
 
 T = TypeVar("T")
@@ -84,3 +84,10 @@ def decoded(message: Message) -> Record:
 def times_of(message: Message, now: int) -> dict[str, Any]:
     """When a message came."""
     return {"received_at": datetime.fromtimestamp(message.received_at, UTC), "age": max(0, now - message.received_at)}
+
+
+def unit_of(messages: Iterable[Message]) -> DistanceUnit | None:
+    """What the vehicle of these messages measures in; None where none of them says it."""
+    found = next((message for message in messages if message.code == State.code and not message.paranoid), None)
+    state = None if found is None else decoded(found)
+    return state.units if isinstance(state, State) else None

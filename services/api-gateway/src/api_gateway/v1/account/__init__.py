@@ -1,0 +1,1 @@
+"""The caller's account, what belongs to it, and who else may see that."""

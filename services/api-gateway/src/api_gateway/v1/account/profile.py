@@ -1,0 +1,147 @@
+"""The caller's own account: his address and his password."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.schemes import SIGNED_IN
+from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.errors import AuthenticationFailed
+from api_gateway.refusals import ROOT
+from api_gateway.resources import Resources
+from api_gateway.trail import note
+from api_gateway.v1.answers import done, json_answer
+from api_gateway.v1.declared import problems
+from api_gateway.v1.errors import InvalidRequest, PasswordWrong
+from api_gateway.v1.fields import Email, GivenPassword, OwnerPassword, Wanted
+from ovms.auth.credentials import Password
+from ovms.auth.sign_in import prove_password
+from ovms.db.owners import Profile, change_email, change_password, read_profile
+from ovms.db.tokens import delete_tokens
+
+router = APIRouter(prefix=f"{ROOT}/account", tags=["account"])
+
+_EXAMPLE: Final = {"name": "demo", "email": "demo@example.org", "created_at": "2026-11-22T19:12:23Z"}
+
+
+class Account(BaseModel):
+    """An account."""
+
+    name: Annotated[str, Field(description="With which you sign in; case does not matter")]
+    email: Annotated[str, Field(description="Empty: none is known")]
+    created_at: datetime
+
+
+class AccountChange(Wanted):
+    """What is to change of an account."""
+
+    email: Annotated[Email, Field(description="Empty: none is to be known")]
+
+
+class PasswordChange(Wanted):
+    """A new password."""
+
+    current: Annotated[GivenPassword, Field(description="The password as it is")]
+    new: Annotated[OwnerPassword, Field(description="8 to 256 characters of any kind")]
+    revoke_tokens: Annotated[bool, Field(description="Delete all API tokens and links too")] = False
+
+
+@router.get(
+    "",
+    summary="Your account",
+    response_model=Account,
+    response_description="The account",
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}, **problems()},
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_account",
+)
+async def read(caller: AccountAdmin, resources: ResourcesDep) -> Response:
+    """Return your account.
+
+    `curl -u demo:demo http://127.0.0.1:6868/api/v1/account`
+    """
+    return json_answer(_render(await read_profile(resources.pool, caller.owner_id)))
+
+
+@router.patch(
+    "",
+    summary="Change your account",
+    response_model=Account,
+    response_description="The account as it is now",
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}, **problems(InvalidRequest)},
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_change_account",
+)
+async def change(wanted: AccountChange, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+    """Change your e-mail address.
+
+    `curl -u demo:demo -X PATCH -H 'Content-Type: application/json' -d '{"email": "demo@example.org"}'
+    http://127.0.0.1:6868/api/v1/account`
+    """
+    async with resources.pool.acquire() as connection, connection.transaction():
+        await change_email(connection, caller.owner_id, wanted.email)
+        await note(connection, caller, "account.email")
+        profile = await read_profile(connection, caller.owner_id)
+    return json_answer(_render(profile))
+
+
+@router.put(
+    "/password",
+    status_code=204,
+    summary="Change your password",
+    response_class=Response,
+    response_description="It is changed",
+    responses=problems(PasswordWrong, InvalidRequest),
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_change_password",
+)
+async def change_own_password(
+    wanted: PasswordChange, request: Request, caller: AccountAdmin, resources: ResourcesDep
+) -> Response:  # fmt: skip
+    """Change your password; the current one is needed also where a cookie or a token signs you in. Everybody else who is signed
+    in with the current one is so no more. API tokens go on unless `revoke_tokens` says otherwise.
+
+    `curl -u alice:secret -X PUT -H 'Content-Type: application/json' -d '{"current": "secret", "new": "a better one"}'
+    http://127.0.0.1:6868/api/v1/account/password`
+    """
+    await confirm(request, caller, wanted.current, resources)
+    hashed = await resources.passwords.hash(wanted.new)
+    async with resources.pool.acquire() as connection, connection.transaction():
+        await change_password(connection, caller.owner_id, hashed)
+        if wanted.revoke_tokens:
+            await delete_tokens(connection, caller.owner_id)
+        await note(connection, caller, "account.password", detail={"revoke_tokens": wanted.revoke_tokens})
+        goes_on = caller.login.token is None or not wanted.revoke_tokens
+        await resources.sessions.end_all(caller.owner_id, but=caller.session if goes_on else None)
+    await _go_on(caller, hashed, resources)
+    return done()
+
+
+async def confirm(request: Request, caller: Caller, password: str, resources: Resources) -> None:
+    """Let the caller say his password, whatever he signed in with: a cookie may be another's by now.
+
+    Raises:
+        PasswordWrong: it is not his; a token in its place is none.
+        TooManyAttempts: he has guessed too often.
+    """
+    address = partial(resources.proxies.address_of, request.scope)
+    login = await resources.door.sign_in(Password(caller.login.owner, password), address)
+    if login is None or login.token is not None or login.owner_id != caller.owner_id:
+        raise PasswordWrong
+
+
+async def _go_on(caller: Caller, hashed: str, resources: Resources) -> None:
+    """Let the session of who has changed his password go on: it is renewed only while what it was begun with stands."""
+    if caller.session is not None and caller.login.token is None:
+        await resources.sessions.prove(caller.session, prove_password(caller.login, hashed))
+
+
+def _render(profile: Profile | None) -> dict[str, Any]:
+    if profile is None:
+        raise AuthenticationFailed
+    return {"name": profile.name, "email": profile.email, "created_at": profile.created_at}

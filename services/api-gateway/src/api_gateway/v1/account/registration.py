@@ -1,0 +1,138 @@
+"""Adding vehicles to one's account, changing their passwords, and removing them."""
+
+from typing import Annotated, Final
+
+import asyncpg
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from api_gateway.auth.schemes import SIGNED_IN
+from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.edge.deadlines import allow_longer
+from api_gateway.errors import TooMany
+from api_gateway.refusals import ROOT
+from api_gateway.trail import note
+from api_gateway.v1.answers import created, done
+from api_gateway.v1.declared import problems
+from api_gateway.v1.errors import InvalidRequest, VehicleIdTaken, VehicleUnknown
+from api_gateway.v1.fields import PRINTABLE, Wanted
+from api_gateway.v1.reach import Own
+from ovms.db.accounts import lock_account
+from ovms.db.vehicles import (
+    MOST_VEHICLES,
+    REMOVED_WITHIN,
+    add_vehicle,
+    change_vehicle_password,
+    count_vehicles,
+    remove_vehicles,
+)
+
+router = APIRouter(prefix=f"{ROOT}/vehicles", tags=["account"])
+
+# The welcome of protocol v2 lets a passer-by try passwords as fast as his machine can: a short one keeps nobody out.
+VehiclePassword = Annotated[
+    str, Field(min_length=8, max_length=255, pattern=PRINTABLE, description="What the module logs in with")
+]
+
+_EXAMPLE: Final = {"id": "MYCAR"}
+
+
+class VehicleWanted(Wanted):
+    """A vehicle to be added."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$", description="Letters, digits, dots, dashes and underscores")]
+    password: VehiclePassword
+
+
+class PasswordWanted(Wanted):
+    """A vehicle's new password."""
+
+    password: VehiclePassword
+
+
+class Added(BaseModel):
+    """A vehicle that was added."""
+
+    id: Annotated[str, Field(description="As you spell it; case does not matter")]
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Add a vehicle",
+    response_model=Added,
+    response_description="It may log in",
+    responses={
+        201: {"content": {"application/json": {"example": _EXAMPLE}}},
+        **problems(VehicleIdTaken, TooMany, InvalidRequest),
+    },
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_add_vehicle",
+)
+async def add(wanted: VehicleWanted, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+    """Add a vehicle to your account. Its module logs in with the id and the password.
+
+    `curl -u demo:demo -H 'Content-Type: application/json' -d '{"id": "MYCAR", "password": "of the module"}'
+    http://127.0.0.1:6868/api/v1/vehicles`
+    """
+    try:
+        async with resources.pool.acquire() as connection, connection.transaction():
+            await lock_account(connection, caller.owner_id)
+            if await count_vehicles(connection, caller.owner_id) >= MOST_VEHICLES:
+                raise TooMany
+            password, sealer = wanted.password.encode(), resources.sealer
+            await add_vehicle(connection, caller.owner_id, wanted.id, password=password, sealer=sealer)
+            await note(connection, caller, "vehicle.create", vehicle_id=wanted.id)
+    except asyncpg.UniqueViolationError:
+        raise VehicleIdTaken from None
+    return created({"id": wanted.id}, f"{router.prefix}/{wanted.id}")
+
+
+@router.put(
+    "/{vehicle_id}/password",
+    status_code=204,
+    summary="Change a vehicle's password",
+    response_class=Response,
+    response_description="It is changed",
+    responses=problems(VehicleUnknown, InvalidRequest),
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_change_vehicle_password",
+)
+async def change_password(wanted: PasswordWanted, reach: Own, resources: ResourcesDep) -> Response:
+    """Give your vehicle a new password. The module and apps need it at their next login; who is connected stays so.
+
+    `curl -u demo:demo -X PUT -H 'Content-Type: application/json' -d '{"password": "of the module"}'
+    http://127.0.0.1:6868/api/v1/vehicles/MYCAR/password`
+    """
+    vehicle = reach.vehicle
+    async with resources.pool.acquire() as connection, connection.transaction():
+        password = wanted.password.encode()
+        await change_vehicle_password(
+            connection, vehicle.key, vehicle.vehicle_id, password=password, sealer=resources.sealer
+        )  # fmt: skip
+        await note(connection, reach.caller, "vehicle.password", vehicle_id=vehicle.vehicle_id)
+    return done()
+
+
+@router.delete(
+    "/{vehicle_id}",
+    status_code=204,
+    summary="Remove a vehicle",
+    response_class=Response,
+    response_description="It is gone, with all that it sent",
+    responses=problems(VehicleUnknown),
+    openapi_extra=dict(SIGNED_IN),
+    operation_id="v1_remove_vehicle",
+)
+async def remove(request: Request, reach: Own, resources: ResourcesDep) -> Response:
+    """Remove your vehicle with its messages, history, shares, links and subscriptions. Its session ends within seconds.
+
+    `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/MYCAR`
+    """
+    vehicle = reach.vehicle
+    allow_longer(request.scope, REMOVED_WITHIN)
+    async with resources.pool.acquire() as connection, connection.transaction():
+        await remove_vehicles(connection, [(vehicle.key, vehicle.vehicle_id)])
+        await note(connection, reach.caller, "vehicle.delete", vehicle_id=vehicle.vehicle_id)
+    return done()

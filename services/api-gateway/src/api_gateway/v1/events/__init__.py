@@ -1,0 +1,1 @@
+"""What vehicles send, as it comes."""

@@ -1,0 +1,1 @@
+"""What a vehicle has recorded, as pages and as tables."""

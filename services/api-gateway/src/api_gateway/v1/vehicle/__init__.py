@@ -1,0 +1,1 @@
+"""What a vehicle sent last, and who is connected to it."""
