@@ -85,6 +85,11 @@ class ApiToken:
     """The folded ids of those that it is for; None: all."""
     expires_at: datetime | None
 
+    @property
+    def used_at(self) -> datetime | None:
+        """When it was used last; None: never."""
+        return None if self.last_used_at == self.created_at else self.last_used_at
+
 
 def hash_token(token: str) -> bytes:
     """What is stored of a token."""

@@ -14,10 +14,13 @@ _OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_
 _JSON: Final = (b"content-type", b"application/json")
 
 _NO_STORE: Final = (b"cache-control", b"no-store")
-_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Link, Location, RateLimit, RateLimit-Policy")
+EXPOSED: Final = (
+    b"access-control-expose-headers",
+    b"ETag, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy",
+)
 
 # What is answered is one caller's, and newer the next time: it may be kept, but not used unasked.
-VARY: Final = ((b"vary", b"Authorization, Cookie, Accept"), _EXPOSED)
+VARY: Final = ((b"vary", b"Authorization, Cookie, Accept"), EXPOSED)
 HEADERS: Final = ((b"cache-control", b"private, no-cache"), *VARY)
 
 
@@ -33,12 +36,12 @@ def json_answer(value: Any, *headers: tuple[bytes, bytes]) -> Response:
 
 def created(value: Any, location: str) -> Response:
     """Something new, and where it is; it may hold a secret, so nothing keeps it."""
-    return Plain(json_body(value), 201, _JSON, _NO_STORE, _EXPOSED, (b"location", location.encode()))
+    return Plain(json_body(value), 201, _JSON, _NO_STORE, EXPOSED, (b"location", location.encode()))
 
 
 def done() -> Response:
     """It is done, and there is nothing to say."""
-    return _Bare(204, _NO_STORE, _EXPOSED)
+    return _Bare(204, _NO_STORE, EXPOSED)
 
 
 def tag_of(messages: Iterable[Message]) -> bytes:

@@ -1,11 +1,13 @@
 """What the bodies of several calls have in common."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api_gateway.v1.errors import InvalidRequest
+from ovms.auth.rights import SCOPES, allows
 
 LONGEST_TEXT: Final = 255
 
@@ -24,6 +26,16 @@ class Wanted(BaseModel):
     """A body; a member that it does not know is a mistake."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def permit_of(scopes: Sequence[str]) -> str:
+    """The permit that allows what these scopes say."""
+    return ",".join(scope for scope in SCOPES if scope in scopes)
+
+
+def scopes_of(permit: str) -> list[str]:
+    """The scopes that a permit allows, as they are listed."""
+    return [scope for scope in SCOPES if allows(permit, scope)]
 
 
 def check_future(moment: datetime | None, now: float) -> None:

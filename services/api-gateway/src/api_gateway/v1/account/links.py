@@ -14,13 +14,13 @@ from api_gateway.errors import TooMany
 from api_gateway.refusals import ROOT
 from api_gateway.shared.page import PAGE
 from api_gateway.trail import note
-from api_gateway.v1.account.tokens import check_end, permit_of
+from api_gateway.v1.account.tokens import check_end
 from api_gateway.v1.answers import created, done, json_answer
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, LinkUnknown, VehicleUnknown
-from api_gateway.v1.fields import Instant, Scope, Wanted
+from api_gateway.v1.fields import Instant, Wanted, permit_of
 from api_gateway.v1.reach import Own
-from ovms.auth.rights import LOCATION, allows
+from ovms.auth.rights import LOCATION, READ, allows
 from ovms.db.tokens import ApiToken, delete_link, identify, list_links
 from ovms.identity import fold_vehicle_id
 
@@ -109,7 +109,7 @@ async def make(wanted: LinkWanted, reach: Own, resources: ResourcesDep) -> Respo
     caller, vehicle = reach.caller, reach.vehicle
     if wanted.expires_at.timestamp() > resources.clock() + LONGEST.total_seconds():
         raise InvalidRequest.of("expires_at", f"It is more than {LONGEST.days} days away")
-    scopes: list[Scope] = ["read", "location"] if wanted.location else ["read"]
+    scopes = [READ, LOCATION] if wanted.location else [READ]
     async with resources.pool.acquire() as connection, connection.transaction():
         await check_end(connection, caller, wanted.expires_at, resources)
         token = await issue(
@@ -152,6 +152,6 @@ def _render(link: ApiToken) -> dict[str, Any]:
         "identifier": link.identifier,
         "location": allows(link.permit, LOCATION),
         "created_at": link.created_at,
-        "last_used_at": None if link.last_used_at == link.created_at else link.last_used_at,
+        "last_used_at": link.used_at,
         "expires_at": link.expires_at,
     }

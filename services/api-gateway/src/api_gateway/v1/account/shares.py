@@ -15,9 +15,9 @@ from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, OwnerUnknown, ShareUnknown, VehicleUnknown
-from api_gateway.v1.fields import Instant, Wanted, check_future
+from api_gateway.v1.fields import Instant, Wanted, check_future, permit_of, scopes_of
 from api_gateway.v1.reach import Own, Reach, reaching
-from ovms.auth.rights import ADMIN, SCOPES, allows
+from ovms.auth.rights import ADMIN
 from ovms.db.accounts import Account, find_account, lock_account
 from ovms.db.shares import MOST_SHARES, Share, count_other_shares, end_share, list_shares, put_share
 
@@ -97,7 +97,7 @@ async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: Reso
         raise OwnerUnknown
     if other.owner_id == reach.caller.owner_id:
         raise InvalidRequest({"pointer": "#/path/owner", "detail": "The vehicle is his own"})
-    permit = ",".join(scope for scope in SCOPES if scope in wanted.scopes)
+    permit = permit_of(wanted.scopes)
     async with resources.pool.acquire() as connection, connection.transaction():
         await lock_account(connection, reach.caller.owner_id)
         if await count_other_shares(connection, reach.vehicle.key, other.owner_id) >= MOST_SHARES:
@@ -155,7 +155,7 @@ async def _note(connection: Any, reach: Reach, action: str, concerned: int, othe
 def _render(share: Share) -> dict[str, Any]:
     return {
         "owner": share.owner,
-        "scopes": [scope for scope in SCOPES if allows(share.permit, scope)],
+        "scopes": scopes_of(share.permit),
         "created_at": share.created_at,
         "expires_at": share.expires_at,
     }

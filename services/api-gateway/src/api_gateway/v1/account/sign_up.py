@@ -1,6 +1,5 @@
 """Making an account, where the operator lets everybody do that."""
 
-from functools import partial
 from typing import Annotated
 
 import asyncpg
@@ -9,9 +8,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.dependencies import ResourcesDep
+from api_gateway.edge.limits import Buckets
 from api_gateway.errors import ServiceUnavailable, TooManyRequests
 from api_gateway.refusals import ROOT
-from api_gateway.resources import Resources
 from api_gateway.v1.answers import created
 from api_gateway.v1.declared import declare
 from api_gateway.v1.errors import InvalidRequest, NameTaken, SignUpClosed
@@ -56,10 +55,10 @@ async def sign_up(wanted: AccountWanted, request: Request, resources: ResourcesD
     `curl -H 'Content-Type: application/json' -d '{"name": "alice", "password": "a good one"}'
     http://127.0.0.1:6868/api/v1/accounts`
     """
-    if resources.sign_ups is None:
+    if (sign_ups := resources.sign_ups) is None:
         raise SignUpClosed
     _check_name(wanted.name)
-    _count(request, resources)
+    _count(sign_ups, resources.proxies.address_of(request.scope))
     hashed = await resources.passwords.hash(wanted.password)
     try:
         async with resources.pool.acquire() as connection, connection.transaction():
@@ -77,8 +76,7 @@ def _check_name(name: str) -> None:
         raise InvalidRequest.of("name", "Printable characters, and no space at the ends") from None
 
 
-def _count(request: Request, resources: Resources) -> None:
-    address = partial(resources.proxies.address_of, request.scope)
-    level = resources.sign_ups.take(network(address())) if resources.sign_ups is not None else None
+def _count(sign_ups: Buckets, address: str) -> None:
+    level = sign_ups.take(network(address))
     if level is not None and level.left < 0:
         raise TooManyRequests(level.wait)

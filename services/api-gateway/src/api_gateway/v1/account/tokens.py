@@ -1,6 +1,5 @@
 """The caller's API tokens: keys for programs, each for as little as that needs."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Self
 
@@ -19,8 +18,8 @@ from api_gateway.trail import note
 from api_gateway.v1.answers import created, done, json_answer
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, TokenUnknown
-from api_gateway.v1.fields import Instant, Scope, ShortText, Wanted, check_future
-from ovms.auth.rights import SCOPES, allows
+from api_gateway.v1.fields import Instant, Scope, ShortText, Wanted, check_future, permit_of, scopes_of
+from ovms.auth.rights import SCOPES
 from ovms.db.engine import Database
 from ovms.db.reach import list_reached
 from ovms.db.tokens import ApiToken, delete_own_token, identify, list_own_tokens
@@ -108,7 +107,7 @@ async def list_all(caller: AccountAdmin, resources: ResourcesDep) -> Response:
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/account/tokens`
     """
-    return json_answer({"items": [render(token) for token in await list_own_tokens(resources.pool, caller.owner_id)]})
+    return json_answer({"items": [_render(token) for token in await list_own_tokens(resources.pool, caller.owner_id)]})
 
 
 @router.post(
@@ -143,7 +142,7 @@ async def make(wanted: TokenWanted, caller: AccountAdmin, resources: ResourcesDe
         detail = {"token": identifier, "scopes": wanted.scopes, "vehicles": vehicles, "application": wanted.application}
         await note(connection, caller, "token.create", detail=detail)
         listed = {one.identifier: one for one in await list_own_tokens(connection, caller.owner_id)}
-    return created({**render(listed[identifier]), "token": token}, f"{router.prefix}/{identifier}")
+    return created({**_render(listed[identifier]), "token": token}, f"{router.prefix}/{identifier}")
 
 
 @router.delete(
@@ -169,11 +168,6 @@ async def delete(identifier: Identifier, caller: AccountAdmin, resources: Resour
     return done()
 
 
-def permit_of(scopes: Sequence[Scope]) -> str:
-    """The permit of a token that may do what these scopes say."""
-    return ",".join(scope for scope in SCOPES if scope in scopes)
-
-
 async def check_end(db: Database, caller: Caller, wanted: datetime | None, resources: Resources) -> None:
     """Refuse an end that has passed, or that is after the end of the token that asks."""
     check_future(wanted, resources.clock())
@@ -192,15 +186,15 @@ async def _vehicles(db: Database, caller: Caller, wanted: list[str] | None) -> l
     return folded
 
 
-def render(token: ApiToken) -> dict[str, Any]:
+def _render(token: ApiToken) -> dict[str, Any]:
     """A token as it is listed."""
     return {
         "identifier": token.identifier,
         "application": token.application,
         "purpose": token.purpose,
-        "scopes": [scope for scope in SCOPES if allows(token.permit, scope)],
+        "scopes": scopes_of(token.permit),
         "vehicles": token.vehicles,
         "created_at": token.created_at,
-        "last_used_at": None if token.last_used_at == token.created_at else token.last_used_at,
+        "last_used_at": token.used_at,
         "expires_at": token.expires_at,
     }

@@ -18,7 +18,7 @@ from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import InsufficientRights, ParanoidVehicle, VehicleNotConnected
 from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources
-from api_gateway.v1.answers import json_body
+from api_gateway.v1.answers import EXPOSED, json_body
 from api_gateway.v1.commands.described import APPLIED, BODY, LOCATION, PAGE_QUERY, POST_HEADERS
 from api_gateway.v1.commands.models import CANCELLED_EXAMPLE, EXAMPLE, QUEUED_EXAMPLE, CommandAnswer, CommandPage
 from api_gateway.v1.commands.requests import (
@@ -42,7 +42,7 @@ _JSON: Final = (b"content-type", b"application/json")
 _HEADERS: Final = (
     (b"cache-control", b"private, no-store"),
     (b"vary", b"Authorization, Cookie"),
-    (b"access-control-expose-headers", b"Location, Preference-Applied"),
+    EXPOSED,
 )
 CommandId = Annotated[str, Path(description="The command's id", examples=["0b7f6d0e-4c9b-4c55-9f0b-6a5d2f0f3b1a"])]
 

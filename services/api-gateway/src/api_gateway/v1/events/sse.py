@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -50,33 +50,40 @@ Watch = Annotated[
 ]
 
 
+class _Wishes(NamedTuple):
+    known_until: float | None
+    """Unix time."""
+    watches: bool
+
+
+async def _wishes(
+    request: Request, last: LastEventId = None, last_in_query: LastEventIdInQuery = None, watch: Watch = None
+) -> _Wishes:
+    return _Wishes(read_id(last or last_in_query, resources_of(request).clock()), watch == "1")
+
+
+Wishes = Annotated[_Wishes, Depends(_wishes)]
+
+
 class EventStream(Response):
     """An answer that goes on."""
 
     def __init__(
-        self,
-        resources: Resources,
-        caller: Caller,
-        find: Find,
-        known_until: float | None,
-        *,
-        watches: bool,
-        first: Audience | None = None,
+        self, resources: Resources, caller: Caller, find: Find, wishes: _Wishes, first: Audience | None = None
     ) -> None:
         self._resources = resources
         self._caller = caller
         self._find = find
-        self._known_until = known_until
-        self._watches = watches
+        self._wishes = wishes
         self._first = first
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell until the caller goes, or may know no more, or the service ends."""
         resources = self._resources
-        with resources.streams.opened(self._caller, self._known_until) as inbox:
+        with resources.streams.opened(self._caller, self._wishes.known_until) as inbox:
             attendances = resources.attendances
-            async with attendances.attending(self._caller, inbox, self._find, watches=self._watches, first=self._first):
+            async with attendances.attending(self._caller, inbox, self._find, watches=self._wishes.watches, first=self._first):
                 allow_any_time(scope)
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
                 leaving = asyncio.create_task(_await_leave(receive, inbox))
@@ -113,30 +120,15 @@ async def _await_leave(receive: Receive, inbox: Inbox) -> None:
     inbox.end(GONE)
 
 
-async def _events_of_one(
-    request: Request,
-    reach: Readable,
-    last: LastEventId = None,
-    last_in_query: LastEventIdInQuery = None,
-    watch: Watch = None,
-) -> Response:
+async def _events_of_one(request: Request, reach: Readable, wishes: Wishes) -> Response:
     resources, caller, vehicle = resources_of(request), reach.caller, reach.vehicle
     find = one(resources, caller, vehicle.vehicle_id)
-    known_until = read_id(last or last_in_query, resources.clock())
-    first = {vehicle: rights_of(caller, vehicle)}
-    return EventStream(resources, caller, find, known_until, watches=watch == "1", first=first)
+    return EventStream(resources, caller, find, wishes, first={vehicle: rights_of(caller, vehicle)})
 
 
-async def _events_of_all(
-    request: Request,
-    caller: Reader,
-    last: LastEventId = None,
-    last_in_query: LastEventIdInQuery = None,
-    watch: Watch = None,
-) -> Response:
+async def _events_of_all(request: Request, caller: Reader, wishes: Wishes) -> Response:
     resources = resources_of(request)
-    known_until = read_id(last or last_in_query, resources.clock())
-    return EventStream(resources, caller, every(resources, caller), known_until, watches=watch == "1")
+    return EventStream(resources, caller, every(resources, caller), wishes)
 
 
 def _example() -> str:

@@ -50,15 +50,15 @@ _LINK: Final = {"Link": {"description": 'The next page, `rel="next"`, where ther
 _TAG: Final = {"ETag": {"description": "What this answer is made from", "schema": {"type": "string"}}}
 
 
-def _declare(item: dict[str, Any], columns: tuple[str, ...] = ()) -> dict[int | str, dict[str, Any]]:
+def _declare(item: dict[str, Any], columns: tuple[str, ...] = (), *, is_paged: bool = True) -> dict[int | str, dict[str, Any]]:
     """The answers of a list of such items, as CSV and as lines of JSON too where it has columns."""
-    page = {"items": [_plain(item)]} | ({} if not columns and "day" in item else {"next": None})
+    page = {"items": [_plain(item)]} | ({"next": None} if is_paged else {})
     content: dict[str, Any] = {"application/json": {"example": page}}
     if columns:
         text = {"type": "string"}
         content[CSV] = {"schema": text, "example": (write_csv_head(columns) + write_csv([item])).decode()}
         content[NDJSON] = {"schema": text, "example": write_ndjson([item]).decode()}
-    headers = _TAG if "day" in item else {**_TAG, **_LINK}
+    headers = _TAG | (_LINK if is_paged else {})
     unchanged = {"description": "The answer is the one that If-None-Match names", "headers": _TAG}
     errors = (VehicleUnknown, *((NotAcceptable,) if columns else ()), InvalidRequest)
     return {200: {"headers": headers, "content": content}, 304: unchanged, **problems(*errors)}
@@ -177,7 +177,7 @@ async def states(request: Request, reach: Recorded, asked: Oldest, resources: Re
     summary="Bytes carried, a day",
     response_model=Traffic,
     response_description="The days",
-    responses=_declare(render_day(_DAY)),
+    responses=_declare(render_day(_DAY), is_paged=False),
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_traffic",
 )
