@@ -77,6 +77,13 @@ def asking(usual_order: Order) -> Callable[..., Coroutine[Any, Any, Asked]]:
     return asked
 
 
+async def unordered(
+    request: Request, since: Since = None, until: Until = None, limit: Limit = None, cursor: Cursor = None
+) -> Asked:
+    """What is asked of a list that has an order of its own."""
+    return Asked(part_of(since, until), limit, cursor, request.scope["path"], query_of(since, until, limit))
+
+
 def part_of(since: datetime | None, until: datetime | None, *, newest_first: bool = False) -> Part:
     """The part of a time between two moments, each of which may be left out."""
     ends = {name: moment for name, moment in (("start", since), ("end", until)) if moment is not None}

@@ -15,7 +15,7 @@ from api_gateway.errors import InsufficientRights
 from api_gateway.refusals import ROOT
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, NotAcceptable, VehicleUnknown
-from api_gateway.v1.history.asked import USUAL, Asked, asking
+from api_gateway.v1.history.asked import USUAL, Asked, asking, unordered
 from api_gateway.v1.history.cursors import Key, write_cursor
 from api_gateway.v1.history.listings import Listing, answer, page_answer
 from api_gateway.v1.history.models import HistoryPage, HistorySummary, NotificationPage, StatePage, Traffic
@@ -37,6 +37,7 @@ DAYS: Final = 366
 
 Oldest = Annotated[Asked, Depends(asking("asc"))]
 Newest = Annotated[Asked, Depends(asking("desc"))]
+Unordered = Annotated[Asked, Depends(unordered)]
 RecordType = Annotated[str, Path(description="The record type, case included", examples=["*-LOG-Trip"])]
 
 _AT: Final = datetime(2026, 11, 22, 19, 12, 23, tzinfo=UTC)
@@ -82,7 +83,7 @@ _STATE_COLUMNS: Final = tuple(render_state(_STATE))
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_history_summary",
 )
-async def summary(request: Request, reach: Recorded, asked: Oldest, resources: ResourcesDep) -> Response:
+async def summary(request: Request, reach: Recorded, asked: Unordered, resources: ResourcesDep) -> Response:
     """Return what is stored of each record type of the vehicle, in the order of their names.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/history`
