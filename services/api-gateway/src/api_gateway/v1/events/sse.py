@@ -150,7 +150,8 @@ is the vehicle's id.
   `values` and `units` as the call `state` gives them. Where `sealed` is true the vehicle encrypts it, and there are neither
   values nor units.
 - `presence` (`read`): who is connected now, `connected` (the car), `apps` and `batch_clients`.
-- `notification` (`history`): `type` (`alert`, `error` or `info`), `text` and `received_at`.
+- `notification` (`history`): `type` (`alert`, `error` or `info`), `text` and `received_at`. Without `location`
+  coordinates in the text are left out.
 - `command` (the command's own `scope`): a command, at every change of its state.
 - `missed`: notifications and changes of commands after the time `since` may not have been told; their own calls have them.
 
