@@ -271,7 +271,7 @@ async def test_it_ends_with_a_share(gateway: Gateway, client: httpx.AsyncClient)
 async def test_a_slow_reader_is_told_the_newest(gateway: Gateway, client: httpx.AsyncClient) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1024)
     headers = await token_header(gateway, "auth")
-    writer.write(f"GET {DEMO} HTTP/1.1\r\nHost: x\r\nAuthorization: {headers['authorization']}\r\n\r\n".encode())
+    writer.write(f"GET {DEMO} HTTP/1.1\r\nHost: x\r\nAuthorization: {headers['Authorization']}\r\n\r\n".encode())
     await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:messages"), 1, 10)
     async with reading(client, DEMO) as other:
         sent = 0
