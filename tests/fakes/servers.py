@@ -24,6 +24,7 @@ from fakes.rooms import hub
 from fakes.stores import FakeStore
 from ovms.bus.subscriptions import Listener
 from ovms.identity import Role
+from ovms.metrics import Histogram
 from ovms.protocol import Login, Timeouts
 
 WALL_OFFSET = 1_700_000_000.0
@@ -35,7 +36,8 @@ class FakePublisher:
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes]] = []
         self.bodies: list[tuple[bytes, bytes]] = []
-        self.published = self.dropped = 0
+        self.published = self.dropped = self.unpublished_bytes = 0
+        self.age = Histogram()
 
     def publish(self, room: Room, message: bytes) -> None:
         self.messages.append((room.vehicle_id, message))

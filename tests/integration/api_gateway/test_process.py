@@ -103,7 +103,7 @@ async def test_metrics_have_a_port_of_their_own(environment: dict[str, str]) -> 
         await client.get(f"http://127.0.0.1:{public}/api/status/DEMO")
         assert (await client.get(f"http://127.0.0.1:{public}/metrics")).status_code == 404
         metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
-    assert 'ovms_gateway_request_seconds_count{method="GET",route="/api/status/{vehicle_id}",status="401"} 1.0' in metrics
+    assert 'ovms_http_request_duration_seconds_count{method="GET",route="/api/status/{vehicle_id}",status="401"} 1.0' in metrics
 
 
 async def test_several_workers_serve_one_port(environment: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ class Here:
         self.redis = client
         self.presence = Presence(Nodes(client))
         self.subscriptions = Subscriptions(client)
-        self.publisher = Publisher(client, tick=0.001, limit=1 << 20)
+        self.publisher = Publisher(client, tick=0.001, limit=1 << 20, monotonic=time.monotonic)
         self.hub = Hub(publish_head, lambda room: self.follower.changed(room))
         self.replicas = Replicas(
             self.publisher,

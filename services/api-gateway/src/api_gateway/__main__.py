@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import uvloop
 from pydantic import ValidationError
 
-from api_gateway.app import create_app
+from api_gateway.app import DISTRIBUTION, create_app
 from api_gateway.edge.server import Https, listen, make_server
 from api_gateway.logs import ToStructlog, make_log
 from api_gateway.metrics import Metrics, serve_metrics
@@ -77,7 +78,7 @@ def _listen(settings: Settings, port: int) -> socket.socket:
 def _metrics(settings: Settings) -> Metrics | None:
     if (port := settings.gateway_metrics_port) is None:
         return None
-    metrics = Metrics()
+    metrics = Metrics(version(DISTRIBUTION))
     try:
         serve_metrics(metrics, settings.host, port)
     except OSError as error:

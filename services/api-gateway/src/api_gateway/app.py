@@ -64,7 +64,7 @@ Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 def create_app(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None = None) -> ASGIApp:
     """The whole service as one ASGI application."""
-    app = make_api(_lifespan(settings, sealer, log))
+    app = make_api(_lifespan(settings, sealer, log, metrics))
     _add_error_handlers(app, log)
     return Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
 
@@ -90,10 +90,12 @@ def _operation_id(route: APIRoute) -> str:
     return f"{subject}_{route.name}"
 
 
-def _lifespan(settings: Settings, sealer: Sealer, log: Any) -> Lifespan:
+def _lifespan(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with open_resources(settings, sealer, log) as resources:
+            if metrics is not None:
+                metrics.watch(resources)
             yield State(resources=resources, drain=resources.streams.drain)
 
     return lifespan

@@ -41,6 +41,7 @@ from ovms.db.engine import Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
 from ovms.db.state import OwnedStates
+from ovms.metrics import LoopLag
 
 DATABASE_CONNECTIONS: Final = 8
 ACQUIRE_WITHIN: Final = 2.0
@@ -81,6 +82,9 @@ class Resources:
     """None: nobody makes an account himself."""
     sealer: Sealer
     streams: Streams
+    hub: Hub
+    dispatcher: Dispatcher
+    lag: LoopLag
     attendances: Attendances
     origins: Origins
     answer_within: float
@@ -137,7 +141,8 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
         )
         commands = CommandDesk(pool, presence, sealer, dispatcher, wakers, settings.timeout_answer)
         hub = Hub(pool, presence, cars, subscriptions.party(), time.time, log)
-        working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher, hub)]
+        lag = LoopLag()
+        working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher, hub, lag)]
         try:
             yield Resources(
                 pool=pool,
@@ -155,6 +160,9 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
                 sealer=sealer,
                 streams=Streams(hub, most=settings.event_streams, most_of_caller=settings.event_streams_of_caller),
+                hub=hub,
+                dispatcher=dispatcher,
+                lag=lag,
                 attendances=Attendances(hub, authenticator, sessions, presence, settings.event_heartbeat),
                 origins=Origins(settings.cors_origins),
                 answer_within=settings.timeout_answer,

@@ -19,7 +19,7 @@ from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
 from car_protocol.connections.listener import Door, Listener
 from car_protocol.drain import LEASE_BY, PARTS_BY, Drain
-from car_protocol.health import HealthPort, ServerCollector
+from car_protocol.health import HealthPort
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
 from car_protocol.logins.greeter import Greeter
@@ -27,6 +27,7 @@ from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN, Register
 from car_protocol.logins.users import UserDesk
+from car_protocol.metrics import ServerCollector
 from car_protocol.notifications.error_codes import ErrorCodes
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.channels import open_channels
@@ -60,6 +61,7 @@ from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
+from ovms.metrics import LoopLag, make_registry
 from ovms.tls import Tls, open_tls
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -112,11 +114,13 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         sign_in = SignIn(login_pool, passwords, Remembered(time.monotonic), nobody)
         running, keeper, tasks = _make(settings, pool, login_pool, nodes, sign_in, tls)
         server = running.server
-        health = await HealthPort(ServerCollector(server), _checks(login_pool, client, running.listener)).open(
+        lag = LoopLag()
+        collector = ServerCollector(server, running.listener, {"rows": pool, "logins": login_pool}, lag)
+        health = await HealthPort(make_registry(collector), _checks(login_pool, client, running.listener)).open(
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
-        await stack.enter_async_context(_background([*tasks, running.listener.run]))
+        await stack.enter_async_context(_background([*tasks, running.listener.run, lag.run]))
         stack.push_async_callback(_end, running, keeper)
         await running.listener.open()
         yield running
@@ -138,7 +142,7 @@ def _make(
         limit=settings.pending_bytes,
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
-    publisher = Publisher(nodes.home, tick=settings.publish_tick, limit=settings.publish_bytes)
+    publisher = Publisher(nodes.home, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
     subscriptions = Subscriptions(nodes.home)
 
     def changed(room: Room) -> None:

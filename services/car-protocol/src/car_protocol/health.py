@@ -5,66 +5,25 @@ It runs on the loop that serves the cars, so that /livez is silent exactly when 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from car_protocol.server import Server
 
 READ_TIMEOUT: Final = 5.0
 _TEXT: Final = "text/plain; charset=utf-8"
-
-
-class ServerCollector(Collector):
-    """Makes metrics of the plain numbers that the parts count."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def collect(self) -> Iterable[Metric]:
-        """All metrics, at a scrape."""
-        server = self._server
-        counters = server.counters
-        yield GaugeMetricFamily("ovms_connections", "Open connections", len(server.connections))
-        yield GaugeMetricFamily("ovms_vehicles_connected", "Vehicles with a car or a watcher here", len(server.hub))
-        yield GaugeMetricFamily("ovms_logins_waiting", "Logins without an answer yet", server.desk.waiting)
-        yield _labelled("ovms_logins", "Logins by result", "result", counters.logins)
-        yield _labelled("ovms_closed", "Connections closed for the peer's fault, by reason", "reason", counters.closed)
-        yield CounterMetricFamily("ovms_messages_received", "Messages received, logins included", counters.events)
-        yield CounterMetricFamily("ovms_messages_ignored", "Messages that cause nothing", counters.ignored)
-        yield CounterMetricFamily("ovms_messages_unstored", "State messages too long to keep", counters.unstored)
-        yield CounterMetricFamily("ovms_rows_written", "Rows committed", server.recorder.rows_written)
-        yield CounterMetricFamily("ovms_samples_written", "Samples among these", server.recorder.samples_written)
-        yield CounterMetricFamily("ovms_samples_lost", "Samples dropped, too many waiting", server.recorder.samples_lost)
-        yield CounterMetricFamily("ovms_rows_refused", "Rows that PostgreSQL refused", server.recorder.rows_refused)
-        yield CounterMetricFamily("ovms_batches_written", "Statements committed", server.recorder.batches_written)
-        yield CounterMetricFamily("ovms_write_failures", "Writes put off, PostgreSQL being away", server.recorder.failures)
-        pushes = {"delivered": server.outbox.delivered, "put off": server.outbox.retried, "dropped": server.outbox.dropped}
-        yield _labelled("ovms_pushes", "Attempts to push a notification, by result", "result", pushes)
-        yield CounterMetricFamily("ovms_published", "Messages published", server.publisher.published)
-        yield CounterMetricFamily("ovms_unpublished", "Messages dropped, Redis being away", server.publisher.dropped)
-
-
-def _labelled(name: str, help_text: str, label: str, values: dict[str, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, help_text, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
 
 
 class HealthPort:
     """A few fixed answers to GET.
 
     Args:
+        registry: what /metrics answers.
         checks: what /readyz asks of each part, by the part's name; True is ready.
     """
 
-    def __init__(self, collector: Collector, checks: dict[str, Callable[[], Awaitable[bool]]]) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(collector)
+    def __init__(self, registry: CollectorRegistry, checks: dict[str, Callable[[], Awaitable[bool]]]) -> None:
+        self._registry = registry
         self._checks = checks
 
     async def open(self, host: str, port: int) -> asyncio.Server:

@@ -24,6 +24,7 @@ from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.storage.trail import Trail
 from car_protocol.wheel import Wheel
+from ovms.metrics import Histogram
 from ovms.protocol import Timeouts
 
 
@@ -52,10 +53,13 @@ class Readable(Protocol):
 class Counters:
     """Plain numbers, read when somebody scrapes: a metric object would cost more than the message that it counts."""
 
-    events: int = 0
-    """Messages received, and the few other things that sessions report."""
+    received: list[int] = field(default_factory=lambda: [0] * 256)
+    """Messages by the byte of their code."""
+    sent: list[int] = field(default_factory=lambda: [0] * 256)
     logins: Counter[str] = field(default_factory=Counter)
     """By result."""
+    login_seconds: Histogram = field(default_factory=Histogram)
+    """From a login to its answer."""
     closed: Counter[str] = field(default_factory=Counter)
     """By reason's type."""
     ignored: int = 0

@@ -9,6 +9,7 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import AuthenticationFailed
 from api_gateway.live.attendance import FAULT, Attendances
 from api_gateway.live.inbox import Ending, Inbox
+from api_gateway.live.tally import Tally
 from fixtures.waiting import until
 from ovms.bus.sessions import Login
 from ovms.db.reach import Reached
@@ -53,7 +54,7 @@ def attendances(hub: Hub, error: Exception | None = None) -> Attendances:
 )
 async def test_he_is_told_no_more_where_he_may_not_be_or_nobody_knows(error: Exception, ending: Ending) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    inbox = Inbox(None, lambda: 0.0)
+    inbox = Inbox(None, lambda: 0.0, Tally(lambda: 0.0))
 
     async def find() -> dict[Reached, frozenset[str]]:
         return {CAR: ALL}
@@ -64,7 +65,7 @@ async def test_he_is_told_no_more_where_he_may_not_be_or_nobody_knows(error: Exc
 
 
 async def test_of_a_vehicle_that_is_added_he_knows_nothing() -> None:
-    hub, inbox, audience = Hub(), Inbox(5.0, lambda: 0.0), {CAR: ALL}
+    hub, inbox, audience = Hub(), Inbox(5.0, lambda: 0.0, Tally(lambda: 0.0)), {CAR: ALL}
 
     async def find() -> dict[Reached, frozenset[str]]:
         return dict(audience)

@@ -8,6 +8,7 @@ import pytest
 from api_gateway.live.feed import OVERLAP, Feed
 from api_gateway.live.inbox import Inbox
 from api_gateway.live.loader import newest
+from api_gateway.live.tally import Tally
 from api_gateway.live.telling import take
 from ovms.bus.presence import Connected, Present
 from ovms.bus.replicas import Kept, Written
@@ -42,7 +43,7 @@ class Scene:
         self.feed.listen(self.channels)
 
     def reader(self, rights: frozenset[str] = ALL, known_until: float | None = None) -> Inbox:
-        inbox = Inbox(known_until, lambda: self.now)
+        inbox = Inbox(known_until, lambda: self.now, Tally(lambda: self.now))
         self.feed.join(inbox, rights, known_until)
         return inbox
 

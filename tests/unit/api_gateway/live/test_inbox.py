@@ -4,6 +4,7 @@ import pytest
 
 from api_gateway.live.events import Event
 from api_gateway.live.inbox import GONE, Ending, Inbox
+from api_gateway.live.tally import Tally
 from api_gateway.live.telling import take
 
 NOW = 1000.0
@@ -14,7 +15,7 @@ def event(text: str, kind: str = "state") -> Event:
 
 
 def inbox(known_until: float | None = None, **options: int) -> Inbox:
-    return Inbox(known_until, lambda: NOW, **options)
+    return Inbox(known_until, lambda: NOW, Tally(lambda: NOW), **options)
 
 
 def texts(box: Inbox) -> list[str]:
@@ -151,3 +152,24 @@ def test_a_write_takes_a_bounded_number(count: int) -> None:
         assert len(some) <= 64
         taken += some
     assert taken == [str(vehicle) for vehicle in range(count)]
+
+
+def test_what_was_told_is_counted_by_kind_and_timed_by_what_waited_longest() -> None:
+    tally = Tally(lambda: NOW)
+    box = Inbox(None, lambda: NOW, tally)
+    box.put(1, "S", event("state"), NOW - 3.0)
+    box.add(1, event("note", "notification"), NOW - 1.0)
+    since = box.waits_since
+    box.has_told(take(box), since)
+    assert tally.events == {"state": 1, "notification": 1}
+    assert (tally.seconds.count, tally.seconds.sum) == (1, 3.0)
+
+
+def test_what_is_older_than_its_reader_is_not_timed() -> None:
+    tally = Tally(lambda: NOW)
+    box = Inbox(None, lambda: NOW, tally)
+    box.put(1, "S", event("state"), None)
+    since = box.waits_since
+    box.has_told(take(box), since)
+    assert tally.events == {"state": 1}
+    assert tally.seconds.count == 0

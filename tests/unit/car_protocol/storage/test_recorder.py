@@ -49,7 +49,7 @@ async def test_the_newest_of_each_vehicle_and_code_is_written_in_one_statement(s
     await writes.flush()
     assert states(store) == {(1, "S"): b"99", (1, "L"): b"99", (2, "S"): b"-99"}
     assert len(store.statements) == 1
-    assert (writes.rows_written, writes.batches_written) == (3, 1)
+    assert (writes.rows_written, writes.batch_rows.count) == (3, 1)
     await writes.flush()
     assert len(store.statements) == 1
 
@@ -503,3 +503,32 @@ async def test_a_writer_that_is_stopped_in_a_write_gives_back_what_it_had(store:
     await writes.flush()
     assert states(store) == {(1, "S"): b"1"}
     assert len(store.history) == 1
+
+
+# ---- what is counted
+
+
+async def test_acknowledgements_wait_until_the_commit(store: FakeStore) -> None:
+    writes, peer = recorder(store), car()
+    writes.put_history(row(1, ack="1"), (peer, b"h1"))
+    writes.put_history(row(1, ack="1"), (peer, b"h1"))
+    writes.put_history(row(2), None)
+    writes.send_in_order(peer, b"h2", NOW)
+    assert writes.acknowledgements == 3
+    store.failures = [ConnectionRefusedError()]
+    with pytest.raises(ConnectionRefusedError):
+        await writes.flush()
+    assert writes.acknowledgements == 3
+    await writes.flush()
+    assert writes.acknowledgements == 0
+    assert peer.sent == [b"h1", b"h1", b"h2"]
+
+
+async def test_a_statement_is_timed_and_its_rows_counted(store: FakeStore) -> None:
+    writes = recorder(store)
+    writes.put_state(DEMO, b"S1", NOW - 2.0)
+    writes.put_state(OTHER, b"S1", NOW - 2.0)
+    await writes.flush()
+    assert (writes.batch_rows.sum, writes.batch_seconds.count) == (2, 1)
+    assert (writes.age.sum, writes.age.count) == (2.0, 1)
+    assert writes.unwritten_bytes == 0

@@ -5,6 +5,7 @@ That a command is sent is committed before it is. Whoever dies after that, or he
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -103,6 +104,10 @@ class Dispatcher:
         self._absent: dict[int, tuple[str, Callable[[], None]]] = {}
         self._askers: dict[UUID, Asker] = {}
         self._is_stopping = False
+        self.commands: Counter[str] = Counter()
+        """Those that came to a state by this process, by state."""
+        self.vehicles_waiting = 0
+        """Those for which something waited at the last look."""
 
     # ---- when there is work
 
@@ -131,7 +136,7 @@ class Dispatcher:
             for command in ended:
                 await self.announce(command)
         absent: dict[int, str] = {}
-        after = 0
+        after = seen = 0
         while waiting := await rows.list_waiting(self._pool, after):
             peers = await self._presence.counts([one.vehicle_id for one in waiting])
             for one, found in zip(waiting, peers, strict=True):
@@ -140,6 +145,8 @@ class Dispatcher:
                 else:
                     absent[one.vehicle] = one.vehicle_id
             after = waiting[-1].vehicle
+            seen += len(waiting)
+        self.vehicles_waiting = seen
         for vehicle in self._absent.keys() - absent.keys():
             self._await_no_more(vehicle)
         for vehicle, vehicle_id in absent.items():
@@ -209,7 +216,8 @@ class Dispatcher:
             asker.cancel()
 
     async def announce(self, command: Command) -> None:
-        """Tell whoever hears the vehicle's channel what has become of a command."""
+        """Count what has become of a command, and tell whoever hears the vehicle's channel."""
+        self.commands[command.state] += 1
         with suppress(RedisError, OSError):
             await self._redis.publish(commands_channel(command.vehicle_id), orjson.dumps(announcement(command)))
 

@@ -5,13 +5,12 @@ position can be in it.
 """
 
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.edge.deadlines import Deadlines
 from api_gateway.errors import InternalError, ServiceUnavailable
-from api_gateway.metrics import Metrics
 from api_gateway.refusals import refusal
 
 DEADLINE: Final = 25.0
@@ -22,10 +21,17 @@ CLOSED_BY_A_FAULT: Final = 1011
 _STATUSES: Final = {"websocket.accept": 101, "websocket.close": 403}
 
 
+class Counts(Protocol):
+    """Where requests are counted."""
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+
+
 class Requests:
     """Middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, log: Any, metrics: Metrics | None, *, deadline: float = DEADLINE) -> None:
+    def __init__(self, app: ASGIApp, log: Any, metrics: Counts | None, *, deadline: float = DEADLINE) -> None:
         self._app = app
         self._log = log
         self._metrics = metrics
@@ -38,13 +44,13 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 0
+        status, answered = 0, None
         began = time.perf_counter()
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
             await send(message)
 
         try:
@@ -58,15 +64,16 @@ class Requests:
             if not status:
                 await refusal(scope, InternalError)(scope, receive, watch)
         finally:
-            self._note(scope, status, time.perf_counter() - began)
+            self._note(scope, status, began, answered)
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 0
+        status, answered = 0, None
         began = time.perf_counter()
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if not status:
+                answered = time.perf_counter()
                 status = _STATUSES.get(message["type"]) or message["status"]
             await send(message)
 
@@ -76,13 +83,14 @@ class Requests:
             self._log.error("request failed", route=_route(scope), exc_info=error)
             await send({"type": "websocket.close", "code": CLOSED_BY_A_FAULT})
         finally:
-            self._note(scope, status, time.perf_counter() - began)
+            self._note(scope, status, began, answered)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route = scope.get("method", "GET"), _route(scope)
-        self._log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+    def _note(self, scope: Scope, status: int, began: float, answered: float | None) -> None:
+        method, route, now = scope.get("method", "GET"), _route(scope), time.perf_counter()
+        self._log.info("request", method=method, route=route, status=status, ms=round((now - began) * 1000, 2))
         if self._metrics is not None:
-            self._metrics.count(method, route, status, seconds)
+            # A stream of events ends when its reader goes: that says nothing of how fast it was answered.
+            self._metrics.count(method, route, status, (answered or now) - began)
 
 
 def _route(scope: Scope) -> str:

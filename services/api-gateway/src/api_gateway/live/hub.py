@@ -6,6 +6,7 @@ from typing import Any
 from api_gateway.live.feed import Channels, Feed, Rights
 from api_gateway.live.inbox import Inbox
 from api_gateway.live.loader import Loader
+from api_gateway.live.tally import Tally
 from ovms.bus.cars import Cars
 from ovms.bus.presence import Presence
 from ovms.db.engine import Pool
@@ -21,6 +22,7 @@ class Hub:
         self._channels = channels
         self._clock = clock
         self._feeds: dict[int, Feed] = {}
+        self.tally = Tally(clock)
         self._loader = Loader(pool, presence, cars, lambda: list(self._feeds.values()), clock, log)
 
     @property
@@ -30,7 +32,7 @@ class Hub:
 
     def inbox(self, known_until: float | None) -> Inbox:
         """For a reader who knows all until a Unix time, if he knows anything."""
-        return Inbox(known_until, self._loader.told_until)
+        return Inbox(known_until, self._loader.told_until, self.tally)
 
     def join(self, vehicle: Reached, inbox: Inbox, rights: Rights, known_until: float | None) -> None:
         """Tell a reader of a vehicle, what he may know and does not know until a Unix time."""

@@ -6,10 +6,11 @@ The reader is told in the order in which things began to wait, so that no record
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from api_gateway.live.events import Told, missed
+from api_gateway.live.tally import Tally
 
 MOST_ONCE: Final = 100
 """Notifications and changes of commands that wait; beyond, the oldest goes, and the reader is told so."""
@@ -47,11 +48,15 @@ class Inbox:
     Args:
         known_until: the Unix time until which its reader knows all, from an earlier stream.
         now: the Unix time until which all that waits nowhere has been told.
+        tally: counts what is told.
     """
 
-    def __init__(self, known_until: float | None, now: Callable[[], float], *, most_once: int = MOST_ONCE) -> None:
+    def __init__(
+        self, known_until: float | None, now: Callable[[], float], tally: Tally, *, most_once: int = MOST_ONCE
+    ) -> None:
         self.known_until = known_until
         self._now = now
+        self._tally = tally
         self._most_once = most_once
         self._waiting: dict[Key, _Waiting] = {}
         self._once: deque[Key] = deque()
@@ -139,6 +144,17 @@ class Inbox:
         if self._once and self._once[0] == key:
             self._once.popleft()
         return waiting.event, self._told_until()
+
+    @property
+    def waits_since(self) -> float | None:
+        """The Unix time since which the next event waits; None: since before its reader came, or nothing does."""
+        return next((waiting.since for waiting in self._waiting.values()), None)
+
+    def has_told(self, told: Sequence[tuple[Told, float | None]], since: float | None) -> None:
+        """What was taken has been told; the first of it waited since a Unix time."""
+        for event, _ in told:
+            self._tally.events[event.kind] += 1
+        self._tally.told(since)
 
     def _told_until(self) -> float | None:
         if self._older or self._unloaded:

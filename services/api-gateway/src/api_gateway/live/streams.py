@@ -31,13 +31,13 @@ class Streams:
 
     def __init__(self, hub: Hub, *, most: int, most_of_caller: int) -> None:
         self._hub = hub
-        self._most = most
+        self.most = most
         self._most_of_caller = most_of_caller
         self._most_unknown = max(1, most // PLACES_A_STRANGER)
         self._open: set[Inbox] = set()
         self._unknown = 0
         self._of_caller: Counter[_Credential] = Counter()
-        self._is_draining = False
+        self.is_draining = False
 
     @property
     def count(self) -> int:
@@ -84,11 +84,11 @@ class Streams:
             self._unknown -= 1
 
     def _check_room(self) -> None:
-        if self._is_draining or len(self._open) + self._unknown >= self._most:
+        if self.is_draining or len(self._open) + self._unknown >= self.most:
             raise ServiceUnavailable
 
     def drain(self) -> None:
         """End all, and open no more."""
-        self._is_draining = True
+        self.is_draining = True
         for inbox in self._open:
             inbox.end(GOING_AWAY)

@@ -42,9 +42,11 @@ async def tell(inbox: Inbox, reader: Reader, heartbeat: float) -> None:
         async with asyncio.timeout(WHOLE_WITHIN):
             await inbox.whole()
     while inbox.ends is None:
+        since = inbox.waits_since
         if waiting := take(inbox):
             async with asyncio.timeout(STALLED_AFTER):
                 await reader.tell(waiting)
+            inbox.has_told(waiting, since)
         else:
             await _await_more(inbox, reader, heartbeat)
     if inbox.ends is not GONE:

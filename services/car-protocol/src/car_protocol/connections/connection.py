@@ -33,6 +33,7 @@ class Connection(asyncio.Protocol):
         "_actions",
         "_address",
         "_admitted",
+        "_asked_at",
         "_held",
         "_in_this_second",
         "_is_fresh",
@@ -62,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._room: Room | None = None
         self._held: list[bytes] | None = None
         self._received = self._sent = self._in_this_second = 0
-        self._second_ends = 0.0
+        self._asked_at = self._second_ends = 0.0
         self._slow_since: float | None = None
         self._is_fresh = True
         self._unread = b""
@@ -159,10 +160,11 @@ class Connection(asyncio.Protocol):
 
     def _handle_events(self, now: float) -> None:
         server, room, events = self._server, cast("Room", self._room), self._session.events()
-        server.counters.events += len(events)
+        received = server.counters.received
         self._in_this_second += len(events)
         for event in events:
             if type(event) is bytes:
+                received[event[0]] += 1
                 self._actions[event[0]](server, room, self, event, now)
             elif type(event) is Login:
                 self._ask(event)
@@ -215,11 +217,13 @@ class Connection(asyncio.Protocol):
 
     def _ask(self, login: Login) -> None:
         self.role = login.role
+        self._asked_at = self._server.loop.time()
         self._arm()
         self._server.desk.ask(self, login)
 
     def _ask_as_user(self, login: UserLogin) -> None:
         self.role = login.role
+        self._asked_at = self._server.loop.time()
         self._arm()
         is_in_clear = self._transport.get_extra_info("ssl_object") is None
         if is_in_clear and not self._server.settings.user_login_in_clear:
@@ -248,7 +252,7 @@ class Connection(asyncio.Protocol):
         self._actions = ROUTES[self.role]
         self._leave_gate()
         self._flush()
-        self._server.counters.logins["accepted"] += 1
+        self._count_login("accepted")
         # Once it has its place in the room, what it sent too early is read.
         self._server.loop.call_soon(self._handle_events, self._server.loop.time())
         self._server.wheel.remove(self)
@@ -276,10 +280,15 @@ class Connection(asyncio.Protocol):
     def refuse(self) -> None:
         """Its credentials are wrong: close without a byte, as the reference does."""
         if not self.is_gone:
-            self._server.counters.logins["refused"] += 1
+            self._count_login("refused")
             self._session.reject()
             self._log("login refused")
             self._end()
+
+    def _count_login(self, result: str) -> None:
+        counters = self._server.counters
+        counters.logins[result] += 1
+        counters.login_seconds.observe(self._server.loop.time() - self._asked_at)
 
     @property
     def is_held_back(self) -> bool:
@@ -296,6 +305,7 @@ class Connection(asyncio.Protocol):
         now = self._server.loop.time()
         if not self.is_gone:
             for message in (*greeting, *held):
+                self._server.counters.sent[message[0]] += 1
                 self._session.send(message, now)
             self._flush()
 
@@ -308,6 +318,7 @@ class Connection(asyncio.Protocol):
             if len(self._held) > MOST_HELD and not self.is_gone:
                 self.close("too much happened before its greeting")
         elif self._session.state is State.READY:
+            self._server.counters.sent[message[0]] += 1
             self._session.send(message, now)
             self._flush()
             if self._slow_since is not None:

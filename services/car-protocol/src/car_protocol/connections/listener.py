@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import StrEnum, auto
 from typing import Any, Final
 
 import structlog
@@ -75,6 +76,15 @@ class Door:
             self._server = None
 
 
+class ListenerState(StrEnum):
+    """Whether somebody new can connect."""
+
+    SERVING = auto()
+    CLOSED = auto()
+    """Not yet, or there are too many connections."""
+    DRAINING = auto()
+
+
 class Listener:
     """Accepts connections at all doors while there are fewer than `limit` together.
 
@@ -107,6 +117,13 @@ class Listener:
     def is_open(self) -> bool:
         """Whether somebody new can connect."""
         return self._is_open and not self._is_ending
+
+    @property
+    def state(self) -> ListenerState:
+        """Whether somebody new can connect, or why nobody can."""
+        if self._is_ending:
+            return ListenerState.DRAINING
+        return ListenerState.SERVING if self._is_open else ListenerState.CLOSED
 
     @property
     def port(self) -> int:

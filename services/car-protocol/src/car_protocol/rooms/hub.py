@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -207,6 +207,8 @@ class Hub:
         self._rooms: dict[int, Room] = {}
         self._publish_head = publish_head
         self._changed = changed
+        self.takeovers: Counter[str] = Counter()
+        """Sessions of cars that newer ones have ended, by where these are."""
 
     def __iter__(self) -> Iterator[Room]:
         return iter(self._rooms.values())
@@ -235,7 +237,7 @@ class Hub:
         A session of the same car that is still open ends first, as the reference does it: the watchers see it go and come.
         """
         if room.car is not None:
-            self._throw_out(room, room.car, "the car has logged in again", now)
+            self._throw_out(room, room.car, "the car has logged in again", "here", now)
         elif room.elsewhere.session:
             room.tell_watchers(b"Z0", now)
         self._rooms.setdefault(room.vehicle, room)
@@ -308,10 +310,11 @@ class Hub:
             room.tell_watchers(b"Z1", now)
 
     def _give_way(self, room: Room, car: Peer, now: float) -> None:
-        self._throw_out(room, car, "the car has logged in elsewhere", now)
+        self._throw_out(room, car, "the car has logged in elsewhere", "elsewhere", now)
         room.tell_watchers(b"Z1", now)
 
-    def _throw_out(self, room: Room, car: Peer, reason: str, now: float) -> None:
+    def _throw_out(self, room: Room, car: Peer, reason: str, where: str, now: float) -> None:
+        self.takeovers[where] += 1
         self.leave(room, car, now)
         car.close(reason)
 

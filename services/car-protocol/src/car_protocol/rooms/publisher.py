@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Room
 from ovms.bus.channels import messages_channel
+from ovms.metrics import Histogram
 
 PAUSE_A_PUBLICATION: Final = 0.0002
 """Seconds of pause for each that went out, up to the tick: at 5000 a second and more it is the tick."""
@@ -61,18 +62,29 @@ class Publisher:
         client: gives the connection.
         tick: the most seconds between one write and the next, and so the most that a publication waits.
         limit: bytes that may wait.
+        monotonic: the clock that what waits is timed with.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, *, tick: float, limit: int) -> None:
+    def __init__(self, client: redis.asyncio.Redis, *, tick: float, limit: int, monotonic: Callable[[], float]) -> None:
         self._client = client
         self._tick = tick
         self._limit = limit
+        self._monotonic = monotonic
         self._waiting: list[bytes] = []
+        self._since = 0.0
+        """When the first came of what waits."""
         self._bytes = 0
         self._work = asyncio.Event()
         self._log = structlog.get_logger("publisher")
         self.published = 0
         self.dropped = 0
+        self.age = Histogram()
+        """Of what has waited longest of each write."""
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """What waits."""
+        return self._bytes
 
     def publish(self, room: Room, message: bytes) -> None:
         """Publish a message on its vehicle's channel, soon."""
@@ -86,9 +98,11 @@ class Publisher:
         if self._bytes > self._limit:
             self.dropped += 1
             return
+        if not self._waiting:
+            self._since = self._monotonic()
+            self._work.set()
         self._waiting.append(b"%b%d\r\n%b\r\n" % (head, len(body), body))
         self._bytes += len(body) + 64
-        self._work.set()
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -117,7 +131,7 @@ class Publisher:
             await pool.release(connection)
 
     async def _flush(self, send: Callable[..., Any]) -> None:
-        waiting = self._take()
+        since, waiting = self._since, self._take()
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 await send(b"".join(waiting), check_health=False)
@@ -125,6 +139,7 @@ class Publisher:
             self.dropped += len(waiting)
             raise
         self.published += len(waiting)
+        self.age.observe(self._monotonic() - since)
 
     def _take(self) -> list[bytes]:
         waiting, self._waiting, self._bytes = self._waiting, [], 0

@@ -119,7 +119,7 @@ class Replicas:
                 if room is not None and room.epoch == session and message:
                     self._say(room, FarPeer(self, sender), message, self._monotonic())
             case ToPeer(number, message):
-                if peer := self._peers.get(number):
+                if message and (peer := self._peers.get(number)):
                     peer.send(message, self._monotonic())
             case Unwritten(vehicle, replica, question):
                 self._tell(replica, self._written(question, vehicle))

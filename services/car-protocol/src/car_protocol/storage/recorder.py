@@ -22,6 +22,7 @@ from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
 from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateValues, TokenRow
+from ovms.metrics import ROWS, Histogram
 
 BATCH_ROWS: Final = 5000
 RETRY_AFTER: Final = 0.5
@@ -29,7 +30,8 @@ MOST_SAMPLES: Final = 50_000
 """Samples that wait; further ones are lost, since no car is held up for its track."""
 
 _DATA: Final = 2
-"""The place of the data among the values of a state's row."""
+_RECEIVED_AT: Final = 3
+"""The places of the data and of its Unix time among the values of a state's row."""
 
 _ROW_COST: Final = 200
 """What a waiting row takes besides its data, roughly."""
@@ -122,10 +124,20 @@ class Recorder:
         self.rows_written = 0
         self.samples_written = 0
         self.samples_lost = 0
-        self.batches_written = 0
+        self.batch_rows = Histogram(ROWS)
+        self.batch_seconds = Histogram()
+        self.age = Histogram()
+        """From the coming of a state to its commit, of one of each statement."""
+        self.acknowledgements = 0
+        """That wait for a commit."""
         self.rows_refused = 0
         self.failures = 0
         self.is_full = False
+
+    @property
+    def unwritten_bytes(self) -> int:
+        """What waits, samples and keys apart."""
+        return self._bytes
 
     # ---- called for every message
 
@@ -154,6 +166,7 @@ class Recorder:
             waiting.row = row
         if acknowledge is not None:
             waiting.acknowledge.append(acknowledge)
+            self.acknowledgements += 1
 
     def put_notification(self, row: NotificationRow) -> None:
         """Keep a notification."""
@@ -172,6 +185,7 @@ class Recorder:
         """Send a message after the acknowledgements of all that waits now."""
         if self._history:
             self._history[next(reversed(self._history))].acknowledge.append((peer, message))
+            self.acknowledgements += 1
         else:
             peer.send(message, now)
 
@@ -263,6 +277,7 @@ class Recorder:
             rows = [self._writing[key] for key in batch]
             await self._write(self._store.write_states, rows)
             self._bytes -= sum([len(row[_DATA]) for row in rows]) + len(rows) * _ROW_COST
+            self.age.observe(self.wall(self._monotonic()) - rows[0][_RECEIVED_AT])
             for key in batch:
                 del self._writing[key]
 
@@ -282,6 +297,7 @@ class Recorder:
                 await self._write_records(batch)
                 for waiting in (record for records in batch for record in records):
                     del writing[_identity(waiting.row)]
+                    self.acknowledgements -= len(waiting.acknowledge)
                     self._bytes -= len(waiting.row.data) + _ROW_COST
         finally:
             self._give_back(writing)
@@ -327,12 +343,14 @@ class Recorder:
 
     async def _write(self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
         """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""
+        began = self._monotonic()
         try:
             await write(rows)
         except _REFUSED as error:
             return await self._write_halves(write, rows, error)
+        self.batch_seconds.observe(self._monotonic() - began)
+        self.batch_rows.observe(len(rows))
         self.rows_written += len(rows)
-        self.batches_written += 1
         return []
 
     async def _write_halves(
