@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images requirements browser mariadb clean
+.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images requirements browser mariadb promtool rules clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +24,7 @@ run: $(VENV)/run.stamp ## install, then run everything on this machine until Ctr
 # Most tests wait most of the time, and run beside each other; those that start and fail whole stacks, and measure, by themselves.
 BY_THEMSELVES := tests/e2e tests/chaos
 JOBS ?= 3
-test: $(VENV)/test.stamp browser mariadb lint ## install what tests need, lint, run all tests (ARGS="tests/unit -x": some)
+test: $(VENV)/test.stamp browser mariadb promtool lint ## install what tests need, lint, run all tests (ARGS="tests/unit -x": some)
 ifdef ARGS
 	$(WITH_TESTS) $(BIN)/pytest $(ARGS)
 else
@@ -46,6 +46,13 @@ documents: $(VENV)/test.stamp ## write the references in docs/ anew that are mad
 	$(BIN)/python -m api_gateway.documentation.document docs/openapi.json
 	$(BIN)/python -m ovms.bus.document docs/asyncapi.yaml
 	$(BIN)/python -m ovms.records.document docs/records.md
+	{ printf '%s\n' '# Made from rules.yaml by `make documents`.' 'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' \
+		'metadata:' '  name: ovms' 'spec:'; sed '/^#/d; /./s/^/  /' $(ALERTS)/rules.yaml; } >$(ALERTS)/prometheus-rule.yaml
+
+ALERTS := deploy/observability
+rules: $(VENV)/test.stamp promtool ## check the alert rules, and try some on series that are made up
+	$(PROMTOOL) check rules $(ALERTS)/rules.yaml
+	$(PROMTOOL) test rules $(ALERTS)/rules-test.yaml
 
 conformance: $(VENV)/test.stamp ## compare a fresh server with the reference (ARGS="--replicas --only groups")
 	@exec $(WITH_TESTS) $(BIN)/python tests/conformance/run_stack.py $(ARGS)
@@ -96,6 +103,16 @@ mariadb: # for the tests of what comes from a reference server
 	@if ! command -v mariadbd >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq --yes --no-install-recommends mariadb-server-core mariadb-client || true; fi
 	@command -v mariadbd >/dev/null || echo "*** No MariaDB here: what comes from a reference server will NOT BE TESTED. ***" >&2
+
+# Prometheus' own tool, out of Debian's package: the server that comes with it is not installed.
+PROMTOOL = $(shell command -v $(CURDIR)/$(BIN)/promtool || command -v promtool)
+promtool: | $(BIN)/python # for the tests of alert rules and of metrics' names
+	@if [ -z "$(PROMTOOL)" ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq; fi; \
+		away=$$(mktemp -d) && ( cd "$$away" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb . \
+			&& mv usr/bin/promtool "$(CURDIR)/$(BIN)/" ) 2>/dev/null || true; rm -rf "$$away"; fi
+	@[ -x $(BIN)/promtool ] || command -v promtool >/dev/null \
+		|| echo "*** No promtool here: the alert rules will NOT BE TESTED. ***" >&2
 
 clean: ## remove what these commands have made, except the data directory
 	find deploy/images/wheels -name '*.whl' -delete

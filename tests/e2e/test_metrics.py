@@ -1,6 +1,7 @@
 """What both services tell Prometheus, after all kinds of traffic: it is what has happened."""
 
 import asyncio
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from fixtures.cars import Peer
+from fixtures.observability import expressions, metrics_of
 from fixtures.replicas import OWNER_PASSWORD, Gateway, Replica, Rig
 from fixtures.scraping import Scrape, promtool
 from fixtures.streams import reading
@@ -119,6 +121,40 @@ def test_names_and_units_are_those_of_the_field_and_no_label_is_a_vehicle(rig: R
         checked = subprocess.run([tool, "check", "metrics"], input=told.text, capture_output=True, text=True, check=False)
         ours = [line for line in (checked.stdout + checked.stderr).splitlines() if line.startswith("ovms")]
         assert ours == []
+
+
+async def test_alerts_panels_and_pages_ask_for_what_there_is(rig: Rig, replica: Replica, gateway: Gateway) -> None:
+    # What has never been is told without its labels.
+    car = await joined(replica, Role.CAR)
+    car.send(b"S75,K,230", b"A")
+    await until(lambda: b"a" in car.heard)
+    stranger = Peer(Role.APP, "DEMO")
+    await stranger.connect(replica.port, introduce=False)
+    stranger.transport.write(b"nonsense\r\n")
+    await stranger.closed()
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        await client.get("/livez")
+    car.close()
+    told = [await scrape(rig, port) for port in (replica.health_port, gateway.metrics_port)]
+    known = told[0].names | told[1].names
+    # Prometheus adds these.
+    labels = {name: {"job", "instance"}.union(*(each.labels(name) for each in told)) for name in known}
+    wrong = {
+        (where, name, *sorted(chosen_by - labels.get(name, set())))
+        for where, asked in expressions().items()
+        for name, chosen_by in metrics_of(asked)
+        if name not in known or not chosen_by <= labels[name]
+    }
+    assert wrong == set()
+
+
+def test_the_dashboard_shows_all_that_is_told(rig: Rig) -> None:
+    shown = {name for where, asked in expressions().items() if where.startswith("panel ") for name, _ in metrics_of(asked)}
+    for port in (rig.replicas[0].health_port, rig.gateways[0].metrics_port):
+        families = {
+            re.sub("_(bucket|count|sum|total)$", "", name) for name in Scrape.of(port).names if name.startswith("ovms_")
+        }
+        assert families <= {re.sub("_(bucket|count|sum|total)$", "", name) for name in shown}
 
 
 async def test_who_drains_says_so(rig: Rig) -> None:

@@ -15,7 +15,7 @@ from unit.deploy.policy import faults
 OLDEST = "1.30"
 """The first with `preStop.sleep` unless it is switched on."""
 NEWEST = "1.37"
-CUSTOM = {"Certificate", "Cluster", "ServiceMonitor"}
+CUSTOM = {"Certificate", "Cluster", "PrometheusRule", "ServiceMonitor"}
 """Kinds of operators, which no schema at hand describes."""
 
 
