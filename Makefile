@@ -91,6 +91,7 @@ requirements: $(VENV)/test.stamp ## pin requirements/*.txt anew (ARGS=--upgrade 
 	$(COMPILE) $(ARGS) requirements/run.in --output-file requirements/run.txt
 	$(COMPILE) $(ARGS) requirements/car-protocol.in --output-file requirements/car-protocol.txt
 	$(COMPILE) $(ARGS) requirements/api-gateway.in --output-file requirements/api-gateway.txt
+	$(COMPILE) $(ARGS) requirements/traces.in --output-file requirements/traces.txt
 	$(COMPILE) $(ARGS) requirements/test.in --output-file requirements/test.txt
 	$(COMPILE) $(ARGS) requirements/bench.in --output-file requirements/bench.txt
 

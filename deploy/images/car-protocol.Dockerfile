@@ -12,9 +12,11 @@ ARG PIP_NO_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python3 -m venv /opt/ovms
-COPY requirements/car-protocol.txt ./
+# Not empty: with what sends traces (docs/observability.md).
+ARG TRACES=
+COPY requirements/car-protocol.txt requirements/traces.txt ./
 RUN --mount=type=bind,source=deploy/images/wheels,target=/wheels \
-    /opt/ovms/bin/pip install --find-links /wheels --require-hashes --no-deps -r car-protocol.txt
+    /opt/ovms/bin/pip install --find-links /wheels --require-hashes --no-deps -r car-protocol.txt ${TRACES:+-r traces.txt}
 COPY shared shared
 COPY services/car-protocol services/car-protocol
 RUN /opt/ovms/bin/pip install --no-deps --no-build-isolation ./shared ./services/car-protocol \

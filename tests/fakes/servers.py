@@ -160,5 +160,6 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         trail=cast("Any", FakeTrail()),
         gate=Gate(chosen.logins_per_address),
         wheel=Wheel(cast("Any", loop)),
+        routes=ROUTES,
     )
     return server

@@ -58,14 +58,24 @@ def test_it_is_told_what_it_knows_and_shows_its_ports(name: str) -> None:
     assert {int(port) for port in exposed[1].split()} == ports
 
 
+def pins(path: str) -> set[str]:
+    return set(re.findall(r"^(\S+==\S+)", (ROOT / path).read_text(), re.MULTILINE))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_list_is_pinned_as_for_make_run(name: str) -> None:
-    def pins(path: str) -> set[str]:
-        return set(re.findall(r"^(\S+==\S+)", (ROOT / path).read_text(), re.MULTILINE))
-
     listed = pins(f"requirements/{name}.txt")
     assert "redis" in {pin.partition("==")[0] for pin in listed}
     assert listed <= pins("requirements/run.txt")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_traces_need_can_be_installed_with_it(name: str) -> None:
+    """A package that is in both lists has one version."""
+    together = pins(f"requirements/{name}.txt") | pins("requirements/traces.txt")
+    assert len({pin.partition("==")[0] for pin in together}) == len(together)
+    assert "opentelemetry-sdk" in {pin.partition("==")[0] for pin in pins("requirements/traces.txt")}
+    assert pins("requirements/traces.txt") <= pins("requirements/test.txt") | pins("requirements/run.txt")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -21,6 +21,7 @@ from ovms.db.sealing import Sealer, SealingError
 from ovms.errors import OvmsError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
+from ovms.telemetry import TracesUnavailable, open_traces
 from ovms.tls import TlsError, open_tls
 from ovms.workers import run_workers
 
@@ -51,15 +52,18 @@ def _work(settings: Settings, log: Any, number: int, has_started: Callable[[], N
         listener = _listen(settings, settings.http_port)
         https = Https(_listen(settings, settings.https_port), tls) if tls is not None else None
         metrics = _metrics(settings)
-    except (SealingError, TlsError, CannotListen) as error:
+        traces = open_traces("api-gateway", version(DISTRIBUTION), settings.otlp_endpoint, settings.trace_ratio)
+    except (SealingError, TlsError, CannotListen, TracesUnavailable) as error:
         return _fail(str(error))
     logging.getLogger().addHandler(ToStructlog(log))
-    server = make_server(create_app(settings, sealer, log, metrics), https=https, has_started=has_started)
+    server = make_server(create_app(settings, sealer, log, metrics, traces), https=https, has_started=has_started)
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
     if https is not None:
         log.info("listening with TLS", host=settings.host, port=https.listener.getsockname()[1])
     collect_garbage_seldom()
     uvloop.run(server.serve(sockets=[listener]))
+    if traces is not None:
+        traces.close()
     log.info("stopped")
     return 0
 

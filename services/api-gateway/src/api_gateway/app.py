@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Final, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +35,7 @@ from api_gateway.refusals import is_typed, refusal
 from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
+from api_gateway.tracing import TracedRequests
 from api_gateway.v1.account import audit, leaving, links, profile, registration, shares, sign_up, subscriptions
 from api_gateway.v1.account import tokens as account_tokens
 from api_gateway.v1.commands import routes as typed_commands
@@ -46,6 +47,9 @@ from api_gateway.v1.vehicle import presence, subjects
 from api_gateway.v1.vehicle import state as typed_state
 from ovms.auth.passwords import Overloaded
 from ovms.db.sealing import Sealer
+
+if TYPE_CHECKING:
+    from ovms.tracing import Traces
 
 DISTRIBUTION: Final = "ovms-api-gateway"
 UNREAD: Final = {"pointer": "#", "detail": "The body cannot be read"}
@@ -62,11 +66,14 @@ class State(TypedDict):
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
-def create_app(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None = None, traces: "Traces | None" = None
+) -> ASGIApp:
     """The whole service as one ASGI application."""
-    app = make_api(_lifespan(settings, sealer, log, metrics))
+    app = make_api(_lifespan(settings, sealer, log, metrics, traces))
     _add_error_handlers(app, log)
-    return Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
+    served = Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
+    return served if traces is None else TracedRequests(served, traces)
 
 
 def make_api(lifespan: Lifespan | None = None) -> FastAPI:
@@ -90,10 +97,10 @@ def _operation_id(route: APIRoute) -> str:
     return f"{subject}_{route.name}"
 
 
-def _lifespan(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None) -> Lifespan:
+def _lifespan(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | None, traces: "Traces | None") -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with open_resources(settings, sealer, log) as resources:
+        async with open_resources(settings, sealer, log, traces) as resources:
             if metrics is not None:
                 metrics.watch(resources)
             yield State(resources=resources, drain=resources.streams.drain)

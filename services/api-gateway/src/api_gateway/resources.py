@@ -6,7 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -23,9 +24,12 @@ from api_gateway.edge.addresses import Proxies, read_networks
 from api_gateway.edge.cors import Origins
 from api_gateway.edge.limits import Buckets, Limits
 from api_gateway.live.attendance import Attendances
+from api_gateway.live.feed import Feed
 from api_gateway.live.hub import Hub
+from api_gateway.live.inbox import Inbox
 from api_gateway.live.streams import Streams
 from api_gateway.settings import Settings
+from api_gateway.tracing import Hearing, TracedFeed, TracedInbox
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
@@ -42,6 +46,9 @@ from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
 from ovms.db.state import OwnedStates
 from ovms.metrics import LoopLag
+
+if TYPE_CHECKING:
+    from ovms.tracing import Traces
 
 DATABASE_CONNECTIONS: Final = 8
 ACQUIRE_WITHIN: Final = 2.0
@@ -104,7 +111,9 @@ def connect_redis(url: str) -> redis.asyncio.Redis:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, sealer: Sealer, log: Any, traces: "Traces | None" = None
+) -> AsyncIterator[Resources]:
     """Make the parts; neither PostgreSQL nor Redis need answer yet."""
     pool = await open_pool(
         settings.database_url.get_secret_value(),
@@ -140,7 +149,12 @@ async def open_resources(settings: Settings, sealer: Sealer, log: Any) -> AsyncI
             log=log,
         )
         commands = CommandDesk(pool, presence, sealer, dispatcher, wakers, settings.timeout_answer)
-        hub = Hub(pool, presence, cars, subscriptions.party(), time.time, log)
+        # Decided once, so that without traces nothing asks whether there are some.
+        hearing = Hearing()
+        make_feed: Callable[..., Feed] = Feed if traces is None else partial(TracedFeed, traces, hearing)
+        make_inbox: Callable[..., Inbox] = Inbox if traces is None else partial(TracedInbox, traces, hearing)
+        party = subscriptions.party()
+        hub = Hub(pool, presence, cars, party, time.time, log, make_feed=make_feed, make_inbox=make_inbox)
         lag = LoopLag()
         working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher, hub, lag)]
         try:

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     gateway_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Prometheus metrics; worker k (from 0) has this plus k; unset: none"
     )
+    otlp_endpoint: str = Field(
+        "", description="An OpenTelemetry collector, http://host:4318, for traces; none are made without"
+    )
+    trace_ratio: float = Field(0.01, ge=0, le=1, description="Of calls, how many are traced where there are traces")
     workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Processes on the same ports, each with connections of its own")
 
     @field_validator("trusted_proxies")

@@ -19,6 +19,7 @@ from car_protocol.settings import Settings
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
 from ovms.logs import configure_logging
+from ovms.telemetry import TracesUnavailable
 from ovms.tls import TlsError
 from ovms.workers import run_workers
 
@@ -66,7 +67,7 @@ def main() -> int:
 def _work(settings: Settings, number: int, has_started: Callable[[], None]) -> int:
     try:
         uvloop.run(serve(settings.of_worker(number), has_started))
-    except (TlsError, ErrorCodesUnreadable, CredentialsUnreadable) as error:
+    except (TlsError, TracesUnavailable, ErrorCodesUnreadable, CredentialsUnreadable) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(error.strerror or str(error))

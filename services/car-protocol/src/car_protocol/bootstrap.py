@@ -4,11 +4,12 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import redis.asyncio
@@ -39,7 +40,7 @@ from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.rooms.replicas import Replicas
-from car_protocol.routing import ROUTES
+from car_protocol.routing import ROUTES, Action
 from car_protocol.server import Server
 from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
@@ -50,6 +51,7 @@ from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.storage.trail import Trail
+from car_protocol.tracing import TracedPublisher, traced_routes
 from car_protocol.wheel import Wheel
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
@@ -61,11 +63,17 @@ from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
+from ovms.identity import Role
 from ovms.metrics import LoopLag, make_registry
+from ovms.telemetry import open_traces
 from ovms.tls import Tls, open_tls
+
+if TYPE_CHECKING:
+    from ovms.tracing import Traces
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
+DISTRIBUTION: Final = "ovms-car-protocol"
 CHECK_TIMEOUT: Final = 2.0
 REDIS_TIMEOUT: Final = 5.0
 
@@ -91,10 +99,14 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
     Raises:
         TlsError: the certificate or its key cannot be used.
+        TracesUnavailable: traces are asked for, and cannot be made.
         OSError: a port cannot be had.
     """
     tls = open_tls(settings.tls_certificate, settings.tls_key)
+    traces = open_traces("car-protocol", version(DISTRIBUTION), settings.otlp_endpoint, settings.trace_ratio)
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.push_async_callback(asyncio.to_thread, traces.close)
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_connections)
         stack.push_async_callback(_close_pool, pool)
         login_pool = await open_pool(
@@ -112,7 +124,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(login_pool, passwords, Remembered(time.monotonic), nobody)
-        running, keeper, tasks = _make(settings, pool, login_pool, nodes, sign_in, tls)
+        running, keeper, tasks = _make(settings, pool, login_pool, nodes, sign_in, tls, traces)
         server = running.server
         lag = LoopLag()
         collector = ServerCollector(server, running.listener, {"rows": pool, "logins": login_pool}, lag)
@@ -127,7 +139,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 
 def _make(
-    settings: Settings, pool: Pool, login_pool: Pool, nodes: Nodes, sign_in: SignIn, tls: Tls | None
+    settings: Settings, pool: Pool, login_pool: Pool, nodes: Nodes, sign_in: SignIn, tls: Tls | None, traces: "Traces | None"
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     wall_offset = time.time() - loop.time()
@@ -142,7 +154,7 @@ def _make(
         limit=settings.pending_bytes,
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
-    publisher = Publisher(nodes.home, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
+    publisher, routes = _publishing(settings, nodes, loop, traces)
     subscriptions = Subscriptions(nodes.home)
 
     def changed(room: Room) -> None:
@@ -180,7 +192,7 @@ def _make(
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
-        version=version("ovms-car-protocol").encode(),
+        version=version(DISTRIBUTION).encode(),
         loop=loop,
         hub=hub,
         replicas=replicas,
@@ -198,6 +210,7 @@ def _make(
         trail=Trail(pool),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
+        routes=routes,
     )
     listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
     server.connections_changed = listener.connections_changed
@@ -214,6 +227,17 @@ def _make(
         Removals(pool, hub).run,
     ]
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *([tls.watch] if tls is not None else [])]
+
+
+def _publishing(
+    settings: Settings, nodes: Nodes, loop: asyncio.AbstractEventLoop, traces: "Traces | None"
+) -> tuple[Publisher, Mapping[Role, tuple[Action, ...]]]:
+    """What publishes, and what messages cause: decided once, so that without traces nothing asks whether there are some."""
+    make = Publisher if traces is None else partial(TracedPublisher, traces)
+    publisher = make(nodes.home, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
+    if traces is None or not isinstance(publisher, TracedPublisher):
+        return publisher, ROUTES
+    return publisher, traced_routes(ROUTES, publisher, traces)
 
 
 def _doors(settings: Settings, server: Server, tls: Tls | None) -> list[Door]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakSet
@@ -24,6 +24,7 @@ from car_protocol.storage.sampler import Sampler
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.storage.trail import Trail
 from car_protocol.wheel import Wheel
+from ovms.identity import Role
 from ovms.metrics import Histogram
 from ovms.protocol import Timeouts
 
@@ -92,6 +93,8 @@ class Server:
     trail: Trail
     gate: Gate
     wheel: Wheel
+    routes: Mapping[Role, tuple[Callable[..., None], ...]]
+    """What messages cause (`routing`)."""
     counters: Counters = field(default_factory=Counters)
     connections: set[Closable] = field(default_factory=set)
     connections_changed: Callable[[], None] = lambda: None

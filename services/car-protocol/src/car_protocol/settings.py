@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=MOST_WORKERS, description="processes on the same ports, each with limits of its own")
     log_level: str = Field("info", description="debug, info, warning or error")
 
+    otlp_endpoint: str = Field(
+        "", description="an OpenTelemetry collector, http://host:4318, for traces; none are made without"
+    )
+    trace_ratio: float = Field(0.01, ge=0, le=1, description="of what cars say, how much is traced where there are traces")
+
     user_login_in_clear: bool = Field(True, description="let users log in with name and password without TLS (scheme 1)")
 
     timeout_welcome: float = Field(30.0, description="for a peer to log in after connecting")

@@ -34,6 +34,11 @@ def commands_channel(vehicle_id: str) -> str:
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:commands"
 
 
+def traces_channel(vehicle_id: str) -> str:
+    """Where goes of which trace a message is, where somebody wants traces."""
+    return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:traces"
+
+
 def connections_key(vehicle_id: str) -> str:
     """The hash of what each replica of car-protocol has connected."""
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:connections"

@@ -60,6 +60,8 @@ _UNWRITTEN: Final = json_object(
 )
 _UNWRITTEN_EXAMPLE: Final = '{"at": 1785747907.5, "token": "", "messages": [["S75.5,K", 1785747907.25, null, 1785747907123]]}'
 
+_TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 # ---- channels
 
 _VEHICLE: Final = Parameter("vehicle", "The vehicle's id in upper case.", "DEMO")
@@ -249,4 +251,23 @@ GROUP: Final = Channel(
     subscribers=(_CAR,),
 )
 
-CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP)
+TRACES: Final = Channel(
+    "traces",
+    "ovms:{{vehicle}}:traces",
+    "Of which trace a message is, right before it; published only where traces are wanted.",
+    _VEHICLE,
+    (
+        Words(
+            "trace",
+            "The next message of the vehicle is traced.",
+            (
+                Field("code", COUNT, "the code of that message, as the number of its byte", 83),
+                Field("traceparent", BYTES, "the span that has published it (W3C Trace Context)", _TRACEPARENT),
+            ),
+        ),
+    ),
+    publishers=(_CAR,),
+    subscribers=(_GATEWAY,),
+)
+
+CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP, TRACES)

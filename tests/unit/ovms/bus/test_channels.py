@@ -24,6 +24,7 @@ NAMES: dict[str, Callable[[str], str]] = {
     "messages": channels.messages_channel,
     "peers": channels.peers_channel,
     "commands": channels.commands_channel,
+    "traces": channels.traces_channel,
     "replica": channels.replica_channel,
     "group": lambda name: channels.group_channel(name.encode("latin-1")).decode("latin-1"),
 }
@@ -31,6 +32,7 @@ OF_A_VEHICLE = (
     channels.messages_channel,
     channels.peers_channel,
     channels.commands_channel,
+    channels.traces_channel,
     channels.connections_key,
     channels.http_key,
     channels.session_key,
@@ -48,7 +50,7 @@ def test_a_name_is_the_declared_address_filled_in(channel: Channel, data: st.Dat
 def test_the_examples_are_what_one_types_at_a_command_line() -> None:
     names = [channel.filled_in(channel.parameter.example) for channel in CHANNELS]
     of_a_vehicle = ["ovms:{DEMO}:messages", "ovms:{DEMO}:peers", "ovms:{DEMO}:commands"]
-    assert names == [*of_a_vehicle, "ovms:replica:5f2c8e0a91b3d764", "ovms:group:FRIENDS"]
+    assert names == [*of_a_vehicle, "ovms:replica:5f2c8e0a91b3d764", "ovms:group:FRIENDS", "ovms:{DEMO}:traces"]
 
 
 @settings(max_examples=50, deadline=None)

@@ -60,7 +60,7 @@ class Requests:
             if not status:
                 await refusal(scope, ServiceUnavailable)(scope, receive, watch)
         except Exception as error:  # noqa: BLE001  the edge: nothing that fails behind it may reach the server
-            self._log.error("request failed", route=_route(scope), exc_info=error)
+            self._log.error("request failed", route=route_of(scope), exc_info=error)
             if not status:
                 await refusal(scope, InternalError)(scope, receive, watch)
         finally:
@@ -80,19 +80,20 @@ class Requests:
         try:
             await self._app(scope, receive, watch)
         except Exception as error:  # noqa: BLE001  the edge, as above
-            self._log.error("request failed", route=_route(scope), exc_info=error)
+            self._log.error("request failed", route=route_of(scope), exc_info=error)
             await send({"type": "websocket.close", "code": CLOSED_BY_A_FAULT})
         finally:
             self._note(scope, status, began, answered)
 
     def _note(self, scope: Scope, status: int, began: float, answered: float | None) -> None:
-        method, route, now = scope.get("method", "GET"), _route(scope), time.perf_counter()
+        method, route, now = scope.get("method", "GET"), route_of(scope), time.perf_counter()
         self._log.info("request", method=method, route=route, status=status, ms=round((now - began) * 1000, 2))
         if self._metrics is not None:
             # A stream of events ends when its reader goes: that says nothing of how fast it was answered.
             self._metrics.count(method, route, status, (answered or now) - began)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
+    """The template of the path of a request that has been routed."""
     route = scope.get("route")
     return getattr(route, "path_format", None) or getattr(route, "path", None) or UNKNOWN_ROUTE

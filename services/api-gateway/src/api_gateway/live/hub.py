@@ -17,10 +17,20 @@ class Hub:
     """Feeds, by vehicle."""
 
     def __init__(
-        self, pool: Pool, presence: Presence, cars: Cars, channels: Channels, clock: Callable[[], float], log: Any
+        self,
+        pool: Pool,
+        presence: Presence,
+        cars: Cars,
+        channels: Channels,
+        clock: Callable[[], float],
+        log: Any,
+        *,
+        make_feed: Callable[..., Feed] = Feed,
+        make_inbox: Callable[..., Inbox] = Inbox,
     ) -> None:
         self._channels = channels
         self._clock = clock
+        self._make_feed, self._make_inbox = make_feed, make_inbox
         self._feeds: dict[int, Feed] = {}
         self.tally = Tally(clock)
         self._loader = Loader(pool, presence, cars, lambda: list(self._feeds.values()), clock, log)
@@ -32,14 +42,14 @@ class Hub:
 
     def inbox(self, known_until: float | None) -> Inbox:
         """For a reader who knows all until a Unix time, if he knows anything."""
-        return Inbox(known_until, self._loader.told_until, self.tally)
+        return self._make_inbox(known_until, self._loader.told_until, self.tally)
 
     def join(self, vehicle: Reached, inbox: Inbox, rights: Rights, known_until: float | None) -> None:
         """Tell a reader of a vehicle, what he may know and does not know until a Unix time."""
         if (feed := self._feeds.get(vehicle.key)) is not None:
             feed.join(inbox, rights, known_until)
             return
-        feed = self._feeds[vehicle.key] = Feed(vehicle.key, vehicle.vehicle_id, self._loader.ask, self._clock)
+        feed = self._feeds[vehicle.key] = self._make_feed(vehicle.key, vehicle.vehicle_id, self._loader.ask, self._clock)
         feed.join(inbox, rights, known_until)
         feed.listen(self._channels)
 

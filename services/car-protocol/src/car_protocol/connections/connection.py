@@ -8,7 +8,7 @@ import structlog
 
 from car_protocol.connections.websocket import WebSocket
 from car_protocol.rooms.hub import Room
-from car_protocol.routing import ROUTES, Action
+from car_protocol.routing import Action
 from car_protocol.server import Server
 from ovms.errors import ProtocolError
 from ovms.identity import Role
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
         if self._websocket is not None:
             self._websocket.limit = LINE_LIMITS[self.role]
         self._room = room
-        self._actions = ROUTES[self.role]
+        self._actions = self._server.routes[self.role]
         self._leave_gate()
         self._flush()
         self._count_login("accepted")
