@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     _command(subjects, "run", "run everything on this machine until Ctrl-C", None)
     migrate = _command(subjects, "migrate", "bring the database to this version's form", commands.migrate)
     migrate.add_argument("--check", action="store_true", help="change nothing, only say whether it has that form")
+    rotates = _command(subjects, "rotate-key", "seal all secrets anew under the first of OVMS_SECRET_KEYS", commands.rotate_key)
+    rotates.add_argument("--check", action="store_true", help="change nothing, only say which keys are needed")
     provision = _command(subjects, "provision", "make the database hold what a JSON file lists", commands.provision)
     provision.add_argument("file", metavar="FILE")
     _import_command(subjects)

@@ -14,6 +14,7 @@ from ovms.admin.errors import AdminError, InputError
 from ovms.admin.passwords import ask_hidden, ask_password
 from ovms.admin.provision import provision as provision_document
 from ovms.admin.reference.command import bring
+from ovms.admin.rotation import rotate
 from ovms.admin.target import Target
 from ovms.db.engine import Connection, open_pool
 from ovms.db.migrate import is_behind, upgrade
@@ -49,6 +50,10 @@ def provision(asked: argparse.Namespace) -> Work:
 
 def import_reference(asked: argparse.Namespace) -> Work:
     return lambda target: bring(target, has_plain_passwords=asked.plain_passwords, is_trial=asked.dry_run)
+
+
+def rotate_key(asked: argparse.Namespace) -> Work:
+    return lambda target: rotate(target, is_trial=asked.check)
 
 
 def owner_add(asked: argparse.Namespace) -> Work:

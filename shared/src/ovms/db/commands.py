@@ -222,6 +222,11 @@ class End:
     means: str | None = None
 
 
+def message_context(command_id: UUID) -> str:
+    """What a command's message is sealed for."""
+    return f"command {command_id}"
+
+
 async def add(db: Pool, new: New) -> Command | Keyed:
     """Take a command; what its idempotency key stands for already, where that is so.
 

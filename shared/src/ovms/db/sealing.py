@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -56,6 +56,16 @@ class Sealer:
                 raise SealingError(f"secret keys, entry {number}: not `id:base64 of 32 bytes` with an id of its own")
             keys[key_id] = key
         return cls(keys, next(iter(keys)))
+
+    @property
+    def current(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
+    @property
+    def key_ids(self) -> Collection[str]:
+        """The ids of all keys, the one that seals first."""
+        return self._ciphers.keys()
 
     def seal(self, secret: bytes, *, context: str) -> tuple[str, bytes]:
         """Seal a secret for a context, without which it does not open: (key id, nonce + ciphertext + tag)."""

@@ -10,7 +10,7 @@ import orjson
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.commands.arguments import Fields
-from api_gateway.commands.dispatcher import Asker, Dispatcher, context_of, ending
+from api_gateway.commands.dispatcher import Asker, Dispatcher, ending
 from api_gateway.commands.errors import CommandNotQueued, CommandQueueFull, IdempotencyKeyReused, VehicleBusy
 from api_gateway.commands.kinds import Kind
 from api_gateway.commands.states import OPEN, CommandState, Input
@@ -20,7 +20,7 @@ from ovms.bus.cars import NoAnswer, NotConnected
 from ovms.bus.channels import commands_channel
 from ovms.bus.presence import Presence
 from ovms.db import commands as rows
-from ovms.db.commands import Command, Keyed, New, TooManyOpen
+from ovms.db.commands import Command, Keyed, New, TooManyOpen, message_context
 from ovms.db.engine import Pool
 from ovms.db.sealing import Sealer, SealingError
 from ovms.db.state import read_newest
@@ -168,7 +168,7 @@ class CommandDesk:
 
     def _new(self, caller: Caller, vehicle: Target, order: Order) -> New:
         command_id = uuid.uuid4()
-        key_id, message = self._sealer.seal(order.kind.write(order.fields), context=context_of(command_id))
+        key_id, message = self._sealer.seal(order.kind.write(order.fields), context=message_context(command_id))
         return New(
             command_id,
             vehicle.key,

@@ -27,7 +27,7 @@ from ovms.bus.cars import Cars, NoAnswer, NotConnected, TooManyQuestions
 from ovms.bus.channels import commands_channel, peers_channel
 from ovms.bus.presence import Presence
 from ovms.db import commands as rows
-from ovms.db.commands import Command, End, Taken
+from ovms.db.commands import Command, End, Taken, message_context
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.sealing import Sealer, SealingError
 
@@ -52,11 +52,6 @@ _INPUTS: Final[Mapping[int, Input]] = {
     Result.UNSUPPORTED: Input.LACK,
     Result.UNIMPLEMENTED: Input.LACK,
 }
-
-
-def context_of(command_id: UUID) -> str:
-    """What a command's message is sealed for."""
-    return f"command {command_id}"
 
 
 def ending(given: Input, result: int | None = None, words: str | None = None) -> End:
@@ -272,7 +267,7 @@ class Dispatcher:
         command = taken.command
         announced = asyncio.create_task(self.announce(command))
         try:
-            message = self._sealer.open(taken.message_key_id, taken.message, context=context_of(command.id))
+            message = self._sealer.open(taken.message_key_id, taken.message, context=message_context(command.id))
             async with asyncio.timeout(START_WITHIN + self._answer_within):
                 return await self._cars.ask(
                     command.vehicle,
