@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from api_gateway.app import DISTRIBUTION, create_app
 from api_gateway.edge.server import Https, listen, make_server
-from api_gateway.logs import ToStructlog, make_log
 from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
 from ovms.db.sealing import Sealer, SealingError
 from ovms.errors import OvmsError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
+from ovms.logs import ToStructlog, make_log
+from ovms.redaction import Redactor
 from ovms.telemetry import TracesUnavailable, open_traces
 from ovms.tls import TlsError, open_tls
 from ovms.workers import run_workers
@@ -30,9 +31,12 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status."""
     try:
         settings = Settings()
+        sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     except ValidationError as error:
         return _fail(_missing(error))
-    log = make_log(settings.log_level)
+    except SealingError as error:
+        return _fail(str(error))
+    log = make_log("api-gateway", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
     with ExitStack() as held:
         try:
             shared = {
@@ -40,20 +44,19 @@ def main() -> int:
             }
         except OSError as error:
             return _fail(error.strerror or str(error))
-        work = partial(_work, settings.model_copy(update=shared), log)
+        work = partial(_work, settings.model_copy(update=shared), sealer, log)
         return run_workers(settings.workers, work, log)
 
 
-def _work(settings: Settings, log: Any, number: int, has_started: Callable[[], None]) -> int:
+def _work(settings: Settings, sealer: Sealer, log: Any, number: int, has_started: Callable[[], None]) -> int:
     settings = settings.of_worker(number)
     try:
-        sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
         tls = open_tls(settings.tls_certificate, settings.tls_key, log)
         listener = _listen(settings, settings.http_port)
         https = Https(_listen(settings, settings.https_port), tls) if tls is not None else None
         metrics = _metrics(settings)
         traces = open_traces("api-gateway", version(DISTRIBUTION), settings.otlp_endpoint, settings.trace_ratio)
-    except (SealingError, TlsError, CannotListen, TracesUnavailable) as error:
+    except (TlsError, CannotListen, TracesUnavailable) as error:
         return _fail(str(error))
     logging.getLogger().addHandler(ToStructlog(log))
     server = make_server(create_app(settings, sealer, log, metrics, traces), https=https, has_started=has_started)

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     event_streams: int = Field(5000, ge=1, description="Streams of events that may be open in one process")
     event_streams_of_caller: int = Field(50, ge=1, description="Of those, with one password or API token")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_vehicle_ids: bool = Field(False, description="Whether the log has the ids of vehicles, apps and users as they are")
     gateway_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Prometheus metrics; worker k (from 0) has this plus k; unset: none"
     )

@@ -1,6 +1,7 @@
 """`python -m car_protocol`: serve until SIGTERM or SIGINT."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from car_protocol.bootstrap import serving
 from car_protocol.notifications.error_codes import ErrorCodesUnreadable
 from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
+from ovms.db.sealing import Sealer, SealingError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
-from ovms.logs import configure_logging
+from ovms.logs import ToStructlog, configure_logging
+from ovms.redaction import Redactor
 from ovms.telemetry import TracesUnavailable
 from ovms.tls import TlsError
 from ovms.workers import run_workers
@@ -48,11 +51,15 @@ def main() -> int:
     """Exit status 0 after a signal, 1 where a port or the certificate cannot be had, 2 where a setting is wrong."""
     try:
         settings = Settings()  # the environment gives them
+        sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             print(f"OVMS_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         return 2
-    configure_logging(settings.log_level)
+    except SealingError as error:
+        return _fail(str(error))
+    configure_logging("car-protocol", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
+    logging.getLogger().addHandler(ToStructlog(structlog.get_logger()))
     with ExitStack() as held:
         try:
             shared = {

@@ -28,7 +28,8 @@ class Settings(BaseSettings):
     health_host: str = Field("127.0.0.1", description="the address that /livez, /readyz and /metrics bind to")
     health_port: int = Field(6880, description="the port of /livez, /readyz and /metrics; worker k (from 0) has this plus k")
     workers: int = Field(1, ge=1, le=MOST_WORKERS, description="processes on the same ports, each with limits of its own")
-    log_level: str = Field("info", description="debug, info, warning or error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    log_vehicle_ids: bool = Field(False, description="whether the log has the ids of vehicles, apps and users as they are")
 
     otlp_endpoint: str = Field(
         "", description="an OpenTelemetry collector, http://host:4318, for traces; none are made without"

@@ -64,6 +64,7 @@ def _vehicle_commands(verbs: _Subparsers) -> None:
     _command(verbs, "list", "list vehicles", commands.vehicle_list).add_argument("--owner")
     _command(verbs, "remove", "remove a vehicle and all that it sent", commands.vehicle_remove).add_argument("id")
     _command(verbs, "password", "change a vehicle's password", commands.vehicle_password).add_argument("id")
+    _command(verbs, "alias", "print what the services' logs call a vehicle", commands.vehicle_alias).add_argument("id")
 
 
 def _token_commands(verbs: _Subparsers) -> None:

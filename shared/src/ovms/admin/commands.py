@@ -92,6 +92,13 @@ def vehicle_password(asked: argparse.Namespace) -> Work:
     return _transaction(lambda db, target: vehicle.change_password(db, asked.id, password, target.sealer()))
 
 
+def vehicle_alias(asked: argparse.Namespace) -> Work:
+    async def work(target: Target) -> None:
+        print(target.sealer().pseudonym(asked.id))
+
+    return work
+
+
 def autoprovision_add(asked: argparse.Namespace) -> Work:
     key = check_key(asked.key)
     secret = check_secret(ask_hidden(f"secret of {key}"))

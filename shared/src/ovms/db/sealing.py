@@ -14,6 +14,7 @@ from ovms.errors import OvmsError
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D, 8.2.2: a random nonce has 96 bits
+_PSEUDONYM_BYTES: Final = 5
 
 
 class SealingError(OvmsError):
@@ -85,6 +86,11 @@ class Sealer:
         if (key := self._marks.get(used)) is None:
             raise SealingError(f"a secret was marked under the key {used!r}, which is not among the secret keys")
         return used, hmac.digest(key, context.encode() + b"\0" + secret, "sha256")
+
+    def pseudonym(self, name: str) -> str:
+        """What logs call a vehicle or a user: the same for all spellings, and as long as the current key is."""
+        _, mark = self.mark(name.upper().encode(), context="name in a log")
+        return mark[:_PSEUDONYM_BYTES].hex()
 
     def open(self, key_id: str, sealed: bytes, *, context: str) -> bytes:
         """Open what `seal` returned.

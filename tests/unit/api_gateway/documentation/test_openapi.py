@@ -10,10 +10,11 @@ import pytest
 
 from api_gateway.app import create_app
 from api_gateway.documentation.openapi import SCHEMES, TAGS
-from api_gateway.logs import make_log
 from api_gateway.settings import Settings
 from ovms.db.sealing import Sealer
+from ovms.logs import make_log
 from ovms.records.views import CHARGE, LOCATION, STATUS, TPMS
+from ovms.redaction import Redactor
 
 METHODS = ("get", "put", "post", "patch", "delete")
 
@@ -21,7 +22,7 @@ METHODS = ("get", "put", "post", "patch", "delete")
 @pytest.fixture
 async def document(secret_keys: str) -> dict[str, Any]:
     """The document as it is served; it needs neither PostgreSQL nor Redis."""
-    log = make_log("error", io.BytesIO())
+    log = make_log("api-gateway", "error", Redactor(None), io.BytesIO())
     settings = Settings(database_url="postgresql://", redis_url="redis://", secret_keys=secret_keys)
     app = create_app(settings, Sealer.from_setting(secret_keys), log)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:

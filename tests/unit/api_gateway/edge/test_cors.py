@@ -5,16 +5,17 @@ import pytest
 from api_gateway.edge.cors import Origins
 
 ANY = (b"access-control-allow-origin", b"*")
+EXPOSED = (b"access-control-expose-headers", b"X-Request-ID")
 VARY = (b"vary", b"Origin")
 
 
 @pytest.mark.parametrize(
     ("setting", "origin", "headers", "allowed"),
     [
-        ("*", None, [ANY], False),
-        ("*", "https://a", [ANY], True),
+        ("*", None, [ANY, EXPOSED], False),
+        ("*", "https://a", [ANY, EXPOSED], True),
         ("", "https://a", [], False),
-        ("https://a, https://b/", "https://b", [(b"access-control-allow-origin", b"https://b"), VARY], True),
+        ("https://a, https://b/", "https://b", [(b"access-control-allow-origin", b"https://b"), EXPOSED, VARY], True),
         ("https://a", "https://c", [VARY], False),
         ("https://a", None, [VARY], False),
     ],

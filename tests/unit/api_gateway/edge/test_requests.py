@@ -9,10 +9,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api_gateway.edge.deadlines import allow_any_time
 from api_gateway.edge.requests import Requests
-from api_gateway.logs import make_log
 from api_gateway.metrics import Metrics
+from ovms.logs import make_log
+from ovms.redaction import Redactor
 
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/x", "query_string": b"password=hush", "headers": []}
+
+
+def make(stream: io.BytesIO) -> Any:
+    return make_log("api-gateway", "info", Redactor(None), stream)
 
 
 async def nothing() -> Message:
@@ -26,7 +31,7 @@ async def answers(app: Any, metrics: Metrics | None = None, **options: float) ->
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await Requests(app, make_log("info", log), metrics, **options)(dict(SCOPE), nothing, send)
+    await Requests(app, make(log), metrics, **options)(dict(SCOPE), nothing, send)
     return sent, [json.loads(line) for line in log.getvalue().splitlines()]
 
 
@@ -41,6 +46,8 @@ async def test_a_fault_is_logged_and_not_shown() -> None:
     assert [line["event"] for line in lines] == ["request failed", "request"]
     assert "a fault" in lines[0]["exception"]
     assert "hush" not in str(lines)
+    [given] = [value for name, value in sent[0]["headers"] if name == b"x-request-id"]
+    assert [line["request_id"] for line in lines] == [given.decode()] * 2
 
 
 async def test_a_fault_behind_the_head_of_an_answer_adds_nothing_to_it() -> None:
@@ -90,7 +97,9 @@ async def test_a_fault_of_a_websocket_is_logged_and_closes_it() -> None:
         await send({"type": "websocket.accept"})
         raise RuntimeError("a fault")
 
-    await Requests(faulty, make_log("info", log), None)({"type": "websocket", "path": "/x"}, nothing, send)
-    assert sent == [{"type": "websocket.accept"}, {"type": "websocket.close", "code": 1011}]
+    await Requests(faulty, make(log), None)({"type": "websocket", "path": "/x", "headers": []}, nothing, send)
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert sent[1]["code"] == 1011
+    assert [name for name, _ in sent[0]["headers"]] == [b"x-request-id"]
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [(line["event"], line.get("status")) for line in lines] == [("request failed", None), ("request", 101)]

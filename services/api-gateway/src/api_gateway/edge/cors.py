@@ -9,8 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api_gateway.answers import Plain
 
 METHODS: Final = b"GET, PUT, POST, PATCH, DELETE"
-_HEADERS: Final = b"Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer"
-_ANY: Final = ((b"access-control-allow-origin", b"*"),)
+_HEADERS: Final = b"Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, X-Request-ID"
+_EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-ID")
+_ANY: Final = ((b"access-control-allow-origin", b"*"), _EXPOSED)
 
 Header = tuple[bytes, bytes]
 
@@ -31,7 +32,7 @@ class Origins:
         vary = (b"vary", b"Origin")
         if origin is None or origin not in self._listed:
             return (vary,)
-        return ((b"access-control-allow-origin", origin.encode("latin-1")), vary)
+        return ((b"access-control-allow-origin", origin.encode("latin-1")), _EXPOSED, vary)
 
     def allow_cookie(self, origin: str | None, host: str | None) -> bool:
         """Whether a session cookie counts that comes with this origin, where the browser does not keep the answer from it.

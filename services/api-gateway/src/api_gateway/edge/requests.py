@@ -1,7 +1,7 @@
-"""One line in the log and one count in the metrics for each request, and an end to those that take too long.
+"""One line in the log and one count in the metrics for each request, an id for it, and an end to those that take too long.
 
-A line holds the method, the route's template, the status and the milliseconds: no query, cookie, credential, vehicle or
-position can be in it.
+A line holds the id, the method, the route's template, the status and the milliseconds: no query, cookie, credential, vehicle
+or position can be in it.
 """
 
 import time
@@ -10,8 +10,10 @@ from typing import Any, Final, Protocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.edge.deadlines import Deadlines
+from api_gateway.edge.request_ids import HEADER, request_id
 from api_gateway.errors import InternalError, ServiceUnavailable
 from api_gateway.refusals import refusal
+from ovms.logs import REQUEST_ID
 
 DEADLINE: Final = 25.0
 UNKNOWN_ROUTE: Final = "-"
@@ -38,12 +40,18 @@ class Requests:
         self._deadlines = Deadlines(deadline)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._serve_websocket(scope, receive, send)
-            return
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        given = request_id(scope["headers"])
+        serve = self._serve if scope["type"] == "http" else self._serve_websocket
+        outer = REQUEST_ID.set(given)
+        try:
+            await serve(scope, receive, send, (HEADER, given.encode()))
+        finally:
+            REQUEST_ID.reset(outer)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, told: tuple[bytes, bytes]) -> None:
         status, answered = 0, None
         began = time.perf_counter()
 
@@ -51,6 +59,7 @@ class Requests:
             nonlocal status, answered
             if message["type"] == "http.response.start":
                 status, answered = message["status"], time.perf_counter()
+                message["headers"] = [*message["headers"], told]
             await send(message)
 
         try:
@@ -66,7 +75,7 @@ class Requests:
         finally:
             self._note(scope, status, began, answered)
 
-    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send, told: tuple[bytes, bytes]) -> None:
         status, answered = 0, None
         began = time.perf_counter()
 
@@ -75,6 +84,7 @@ class Requests:
             if not status:
                 answered = time.perf_counter()
                 status = _STATUSES.get(message["type"]) or message["status"]
+                message["headers"] = [*message.get("headers", ()), told]
             await send(message)
 
         try:

@@ -1,6 +1,7 @@
 """One socket around one ServerSession; everything else is told what happened."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
         "_sent",
         "_server",
         "_session",
+        "_session_id",
         "_slow_since",
         "_transport",
         "_unread",
@@ -69,6 +71,13 @@ class Connection(asyncio.Protocol):
         self._unread = b""
         self._websocket: WebSocket | None = None
         self._is_read = True
+        self._session_id = 0
+
+    @property
+    def session_id(self) -> str:
+        """What lines of the log about this connection have in common; most connections have few, and need none before."""
+        self._session_id = self._session_id or 1 + secrets.randbelow(2**40 - 1)
+        return f"{self._session_id:010x}"
 
     @property
     def address(self) -> str:
@@ -230,7 +239,8 @@ class Connection(asyncio.Protocol):
             self.close("users may not log in without TLS")
             return
         if is_in_clear:
-            structlog.get_logger("connection").warning("a user logs in without TLS: his password can be read on its way")
+            words = "a user logs in without TLS: his password can be read on its way"
+            structlog.get_logger("connection").warning(words, session=self.session_id)
         self._server.users.ask(self, login)
 
     def enter(self, room: Room, secret: bytes, server_token: bytes) -> None:
@@ -253,6 +263,8 @@ class Connection(asyncio.Protocol):
         self._leave_gate()
         self._flush()
         self._count_login("accepted")
+        log = structlog.get_logger("connection")
+        log.debug("logged in", session=self.session_id, role=self.role.name, vehicle=room.vehicle_id)
         # Once it has its place in the room, what it sent too early is read.
         self._server.loop.call_soon(self._handle_events, self._server.loop.time())
         self._server.wheel.remove(self)
@@ -399,4 +411,4 @@ class Connection(asyncio.Protocol):
 
     def _log(self, reason: str) -> None:
         vehicle = self._room.vehicle_id if self._room is not None else None
-        structlog.get_logger("connection").info("closed", reason=reason, vehicle=vehicle)
+        structlog.get_logger("connection").info("closed", session=self.session_id, reason=reason, vehicle=vehicle)

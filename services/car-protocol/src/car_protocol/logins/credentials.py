@@ -154,7 +154,7 @@ class Credentials:
         try:
             return self._sealer.open(vehicle.password_key_id, vehicle.password, context=fold_vehicle_id(vehicle.vehicle_id))
         except SealingError as error:
-            self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.key, reason=str(error))
+            self._log.error("a vehicle's password cannot be opened", vehicle=vehicle.vehicle_id, reason=str(error))
             return None
 
     # ---- while PostgreSQL is away

@@ -114,7 +114,7 @@ class SubscriptionDesk:
             if vehicle is None:
                 self._log.info("a push subscription is refused", vehicle=room.vehicle_id, app=asked.app_id)
             else:
-                await self._keep(vehicle, asked)
+                await self._keep(room, vehicle, asked)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             self._log.warning("a push subscription is lost", vehicle=room.vehicle_id, reason=type(error).__name__)
 
@@ -128,15 +128,21 @@ class SubscriptionDesk:
         try:
             password = self._sealer.open(found.password_key_id, found.password, context=fold_vehicle_id(found.vehicle_id))
         except SealingError as error:
-            self._log.error("a vehicle's password cannot be opened", vehicle=found.key, reason=str(error))
+            self._log.error("a vehicle's password cannot be opened", vehicle=found.vehicle_id, reason=str(error))
             return None
         return found.key if hmac.compare_digest(password, asked.password) else None
 
-    async def _keep(self, vehicle: int, asked: Subscription) -> None:
+    async def _keep(self, room: Room, vehicle: int, asked: Subscription) -> None:
         if asked.is_ended:
             await unsubscribe(self._pool, vehicle, asked.app_id)
             return
         gone = await subscribe(
             self._pool, vehicle, asked.app_id, push_type=asked.push_type, key_type=asked.key_type, key=asked.key
         )
-        self._log.info("subscribed", vehicle=vehicle, app=asked.app_id, type=asked.push_type, made_room=gone)
+        self._log.info(
+            "subscribed",
+            vehicle=asked.vehicle_id or room.vehicle_id,
+            app=asked.app_id,
+            type=asked.push_type,
+            made_room=gone,
+        )
