@@ -20,6 +20,7 @@ from api_gateway.edge.cors import CrossOrigin, Origins
 from api_gateway.edge.limits import RateFields
 from api_gateway.edge.paths import LegacyPaths
 from api_gateway.edge.requests import Requests
+from api_gateway.edge.security import SecurityHeaders
 from api_gateway.errors import (
     ApiError,
     MethodNotAllowed,
@@ -72,7 +73,8 @@ def create_app(
     """The whole service as one ASGI application."""
     app = make_api(_lifespan(settings, sealer, log, metrics, traces))
     _add_error_handlers(app, log)
-    served = Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
+    requests = Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
+    served = SecurityHeaders(requests, settings.hsts)
     return served if traces is None else TracedRequests(served, traces)
 
 

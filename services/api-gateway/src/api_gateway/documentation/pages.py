@@ -115,8 +115,6 @@ def _fixed(body: bytes, content_type: bytes) -> Callable[..., Any]:
     headers = (
         (b"content-type", content_type),
         (b"content-security-policy", POLICY.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
     )
 
     async def serve() -> Response:
@@ -132,7 +130,6 @@ def _assets(assets: Mapping[str, Asset]) -> Callable[..., Any]:
         caching = ((b"etag", asset.tag), (b"cache-control", b"public, max-age=3600"))
         if request.headers.get("if-none-match", "").encode("latin-1") == asset.tag:
             return Plain(b"", 304, *caching)
-        nosniff = (b"x-content-type-options", b"nosniff")
-        return Plain(asset.body, 200, (b"content-type", asset.content_type), nosniff, *caching)
+        return Plain(asset.body, 200, (b"content-type", asset.content_type), *caching)
 
     return serve

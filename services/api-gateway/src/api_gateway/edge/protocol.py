@@ -12,6 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api_gateway.edge.heads import end_of_head, mend
+from api_gateway.edge.security import raw_fields
 from api_gateway.edge.websocket import ABORT
 
 MAX_HEAD: Final = 16 * 1024
@@ -50,7 +51,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     head_timeout: ClassVar[float] = 20.0
     body_timeout: ClassVar[float] = 30.0
-    refusal_headers: ClassVar[bytes] = b"access-control-allow-origin: *\r\n"
+    refusal_headers: ClassVar[bytes] = b"access-control-allow-origin: *\r\n" + raw_fields()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -41,8 +41,6 @@ def _file(body: bytes, content_type: bytes) -> Callable[..., Any]:
     headers = (
         (b"content-type", content_type),
         (b"content-security-policy", POLICY.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
         (b"cache-control", b"no-cache"),
         (b"etag", tag),
     )
