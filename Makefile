@@ -1,7 +1,8 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images requirements browser mariadb promtool rules clean
+.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images audit secrets sbom \
+	requirements browser mariadb promtool rules clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -78,6 +79,18 @@ client: $(VENV)/test.stamp ## generate a typed Python client from docs/openapi.j
 	@$(WITH_TESTS) $(BIN)/python -m client.build $(CLIENT)
 	cd $(CLIENT) && $(CURDIR)/$(BIN)/mypy --strict ovms_api_client
 
+# The tools have an environment of their own: tests need none of them.
+AUDIT := $(VENV)/audit
+audit: $(VENV)/audit.stamp ## ask for known vulnerabilities of all that requirements/ pins; fails where it cannot
+	@env PYTHONPATH="$(CURDIR)/tests" $(AUDIT)/bin/python -m audit vulnerabilities
+
+secrets: $(VENV)/audit.stamp ## look for secrets in what git has, beside those of tests that .secrets.baseline knows
+	@git ls-files -z | xargs -0 $(AUDIT)/bin/detect-secrets-hook --baseline .secrets.baseline
+
+SBOM := dist/sbom
+sbom: $(VENV)/audit.stamp ## write what each service is made of into dist/sbom/, as CycloneDX
+	@env PYTHONPATH="$(CURDIR)/tests" $(AUDIT)/bin/python -m audit sbom $(SBOM)
+
 # On Debian, as root. Elsewhere `docker build` does it, on the base that the Dockerfiles name (deploy/README.md).
 images: $(VENV)/test.stamp ## build the container images on a base made here, and run what is in them
 	deploy/images/build.sh
@@ -94,6 +107,7 @@ requirements: $(VENV)/test.stamp ## pin requirements/*.txt anew (ARGS=--upgrade 
 	$(COMPILE) $(ARGS) requirements/traces.in --output-file requirements/traces.txt
 	$(COMPILE) $(ARGS) requirements/test.in --output-file requirements/test.txt
 	$(COMPILE) $(ARGS) requirements/bench.in --output-file requirements/bench.txt
+	$(COMPILE) $(ARGS) requirements/audit.in --output-file requirements/audit.txt
 
 browser: # for the test of the manual in a real browser
 	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -141,4 +155,9 @@ $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 
 $(VENV)/bench.stamp: requirements/bench.txt $(VENV)/test.stamp
 	$(LISTED) requirements/bench.txt
+	@touch $@
+
+$(VENV)/audit.stamp: requirements/audit.txt | $(BIN)/python
+	$(BIN)/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/audit.txt
 	@touch $@
