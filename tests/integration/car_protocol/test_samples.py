@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fixtures.cars import CarService
-from fixtures.waiting import until
+from fixtures.waiting import until_told
 from ovms.db.engine import Pool
 
 INTERVAL = 0.02
@@ -50,12 +50,12 @@ async def test_nothing_sealed_and_nothing_without_a_fix_is_kept(car_service: Car
     sealed = base64.b64encode(b"nobody knows where")
     car.send(b"ETkey", b"EML" + sealed, b"EMS" + sealed, b"L0,0,0,0,0,0,0")
     car.send(b"S80,K")
-    await until(lambda: car_service.running.server.recorder.samples_written > 0)
+    await until_told(pool, "SELECT count(*) > 0 FROM samples")
     assert await samples(pool) == [("S", b"80,K")]
 
 
 async def test_a_doubled_comma_is_mended_first(car_service: CarService, pool: Pool) -> None:
     car = await car_service.car()
     car.send(b"S75,K,0,0,charging,performance,,280,251")
-    await until(lambda: car_service.running.server.recorder.samples_written > 0)
+    await until_told(pool, "SELECT count(*) > 0 FROM samples")
     assert await samples(pool) == [("S", b"75,K,0,0,charging,performance,280,251")]
