@@ -118,14 +118,14 @@ async def test_a_failure_between_two_statements_gives_back_what_is_not_written(
 ) -> None:
     monkeypatch.setattr(module, "BATCH_ROWS", 1)
     writes = recorder(store)
-    for key in (1, 2, 3):
+    for key in range(6):
         writes.put_state(room(key), b"S", NOW)
-    store.failures += [None, OSError("gone")]
+    store.failures += [None, OSError("gone"), OSError("gone too")]  # two are on their way at once: these end both
     with pytest.raises(OSError, match="gone"):
         await writes.flush()
     assert len(store.states) == 1
     await writes.flush()
-    assert len(store.states) == 3
+    assert len(store.states) == 6
     assert writes._bytes == 0
 
 

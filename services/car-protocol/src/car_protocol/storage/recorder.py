@@ -11,7 +11,7 @@ come back. A key of paranoid mode is named after all that came before it was wri
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -24,7 +24,9 @@ from ovms.db.logins import StoredMessage
 from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateValues, TokenRow
 from ovms.metrics import ROWS, Histogram
 
-BATCH_ROWS: Final = 5000
+BATCH_ROWS: Final = 2000
+BATCHES_AT_ONCE: Final = 2
+"""Of states: while PostgreSQL writes one, the rows of the next are made and sent."""
 RETRY_AFTER: Final = 0.5
 MOST_SAMPLES: Final = 50_000
 """Samples that wait; further ones are lost, since no car is held up for its track."""
@@ -272,8 +274,13 @@ class Recorder:
     async def _flush_states(self) -> None:
         # Sorted, so that two replicas never lock the same rows in different orders.
         keys = sorted(self._writing)
-        for start in range(0, len(keys), BATCH_ROWS):
-            batch = keys[start : start + BATCH_ROWS]
+        batches = iter([keys[start : start + BATCH_ROWS] for start in range(0, len(keys), BATCH_ROWS)])
+        failures = await asyncio.gather(*(self._write_states(batches) for _ in range(BATCHES_AT_ONCE)), return_exceptions=True)
+        for failure in filter(None, failures):
+            raise failure
+
+    async def _write_states(self, batches: Iterator[Sequence[int]]) -> None:
+        for batch in batches:
             rows = [self._writing[key] for key in batch]
             await self._write(self._store.write_states, rows)
             self._bytes -= sum([len(row[_DATA]) for row in rows]) + len(rows) * _ROW_COST
