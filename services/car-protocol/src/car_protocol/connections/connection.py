@@ -263,8 +263,9 @@ class Connection(asyncio.Protocol):
         self._leave_gate()
         self._flush()
         self._count_login("accepted")
-        log = structlog.get_logger("connection")
-        log.debug("logged in", session=self.session_id, role=self.role.name, vehicle=room.vehicle_id)
+        if self._server.settings.log_level == "debug":  # else even to be told that nobody wants it takes a tenth of a login
+            log = structlog.get_logger("connection")
+            log.debug("logged in", session=self.session_id, role=self.role.name, vehicle=room.vehicle_id)
         # Once it has its place in the room, what it sent too early is read.
         self._server.loop.call_soon(self._handle_events, self._server.loop.time())
         self._server.wheel.remove(self)
