@@ -274,9 +274,15 @@ class Recorder:
     async def _flush_states(self) -> None:
         # Sorted, so that two replicas never lock the same rows in different orders.
         keys = sorted(self._writing)
-        batches = iter([keys[start : start + BATCH_ROWS] for start in range(0, len(keys), BATCH_ROWS)])
-        failures = await asyncio.gather(*(self._write_states(batches) for _ in range(BATCHES_AT_ONCE)), return_exceptions=True)
-        for failure in filter(None, failures):
+        batches = [keys[start : start + BATCH_ROWS] for start in range(0, len(keys), BATCH_ROWS)]
+        if len(batches) > 1:
+            await self._write_at_once(iter(batches))
+        else:
+            await self._write_states(iter(batches))
+
+    async def _write_at_once(self, batches: Iterator[Sequence[int]]) -> None:
+        ends = await asyncio.gather(*(self._write_states(batches) for _ in range(BATCHES_AT_ONCE)), return_exceptions=True)
+        for failure in filter(None, ends):
             raise failure
 
     async def _write_states(self, batches: Iterator[Sequence[int]]) -> None:
