@@ -1,7 +1,7 @@
 """Too many calls, and too many wrong passwords."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import httpx
 import pytest
@@ -18,6 +18,11 @@ VEHICLES = "/api/v1/vehicles"
 @pytest.fixture
 def gateway_settings(gateway_settings: Settings) -> Settings:
     return gateway_settings.model_copy(update={"trusted_proxies": "127.0.0.0/8", "rate_limit": 20, "rate_limit_legacy": 40})
+
+
+def limited(answers: Iterable[httpx.Response]) -> httpx.Response:
+    """The first that was one too many; of those after it, time may have made room for one."""
+    return next(answer for answer in answers if answer.status_code == 429)
 
 
 async def guess(client: httpx.AsyncClient, password: str, path: str = "/api/status/DEMO", user: str = "demo") -> httpx.Response:
@@ -78,9 +83,10 @@ async def test_calls_are_counted_and_told(gateway: Gateway) -> None:
         assert first.headers["ratelimit"] == '"credential";r=19;t=3'
         answers = [await client.get(VEHICLES) for _ in range(25)]
         assert answers[0].status_code == 200
-        assert refused(answers[-1]) == (429, "too-many-requests")
-        assert 1 <= int(answers[-1].headers["retry-after"]) <= 3
-        assert answers[-1].headers["ratelimit"].startswith('"credential";r=0;')
+        refusal = limited(answers)
+        assert refused(refusal) == (429, "too-many-requests")
+        assert 1 <= int(refusal.headers["retry-after"]) <= 3
+        assert refusal.headers["ratelimit"].startswith('"credential";r=0;')
         unknown = await other.get(f"{VEHICLES}/nothing")
         assert (unknown.status_code, unknown.headers["ratelimit"]) == (404, '"credential";r=19;t=3')
         legacy = await client.get("/api/vehicles")
@@ -90,13 +96,14 @@ async def test_calls_are_counted_and_told(gateway: Gateway) -> None:
 async def test_the_legacy_api_has_a_limit_too(gateway: Gateway) -> None:
     async with await gateway.signed_in() as client:
         answers = [await client.get("/api/vehicles") for _ in range(50)]
-    limited = answers[-1]
-    assert (limited.status_code, limited.headers["content-type"], limited.text) == (429, "text/plain", "Too many requests\n")
-    assert int(limited.headers["retry-after"]) >= 1
+    refusal = limited(answers)
+    assert (refusal.headers["content-type"], refusal.text) == ("text/plain", "Too many requests\n")
+    assert int(refusal.headers["retry-after"]) >= 1
 
 
 async def test_wrong_tokens_are_counted_by_network(gateway: Gateway) -> None:
     async with gateway.client(headers={"Authorization": "Bearer wrong"}) as client:
         answers = [await client.get(VEHICLES, headers=HERE) for _ in range(25)]
-        assert (answers[0].status_code, answers[-1].status_code) == (401, 429)
+        assert answers[0].status_code == 401
+        assert limited(answers)
         assert (await client.get(VEHICLES, headers=ELSEWHERE)).status_code == 401
