@@ -97,6 +97,7 @@ class Listener:
         self._connections = connections
         self._limit = limit
         self._is_open = False
+        self._opening = asyncio.Lock()
         self._changing = asyncio.Event()
         self._is_ending = False
         self._log = structlog.get_logger("listener")
@@ -107,11 +108,13 @@ class Listener:
         Raises:
             OSError: an address cannot be had.
         """
-        for door in self._doors:
-            await door.open()
-        self._is_open = True
-        if self._is_ending:
-            self._close()
+        # Who comes through the first door while the second is opened makes `run` think that all are to be opened.
+        async with self._opening:
+            for door in self._doors:
+                await door.open()
+            self._is_open = True
+            if self._is_ending:
+                self._close()
 
     @property
     def is_open(self) -> bool:
