@@ -8,16 +8,13 @@ comes as one array a column, in one round trip.
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from ovms.db.engine import Pool
+from ovms.db.engine import Connection, Pool
 
-# Made where it is not there yet: whoever pools connections between this and PostgreSQL may give one that has never had it.
-_INCOMING: Final = "CREATE TEMPORARY TABLE IF NOT EXISTS %s (%s) ON COMMIT DELETE ROWS"
-
-_INCOMING_STATES: Final = _INCOMING % (
+_INCOMING_STATES: Final = (
     "incoming_states",
     "vehicle bigint, code text, data bytea, received_at float8, epoch bigint, paranoid_token text",
 )
-_INCOMING_HISTORY: Final = _INCOMING % (
+_INCOMING_HISTORY: Final = (
     "incoming_history",
     "vehicle bigint, record_type text, record_number bigint, recorded_at float8, data bytea, expires_at float8, ack_code text",
 )
@@ -179,8 +176,7 @@ class NotificationRow(NamedTuple):
 async def write_states(pool: Pool, rows: Sequence[StateValues]) -> None:
     """Write newest messages, at most one a (vehicle, code), all or none."""
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(_INCOMING_STATES)
-        await connection.copy_records_to_table("incoming_states", schema_name="pg_temp", records=rows)
+        await _copy(connection, *_INCOMING_STATES, rows)
         await connection.execute(_STATES)
 
 
@@ -195,8 +191,7 @@ async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:
         locks = {row.vehicle % HISTORY_LOCKS for row in rows if row.ack_code is not None}
         if locks:
             await connection.execute(_LOCK_HISTORY, sorted(locks))
-        await connection.execute(_INCOMING_HISTORY)
-        await connection.copy_records_to_table("incoming_history", schema_name="pg_temp", records=rows)
+        await _copy(connection, *_INCOMING_HISTORY, rows)
         await connection.execute(_HISTORY)
 
 
@@ -209,3 +204,10 @@ async def write_notifications(pool: Pool, rows: Sequence[NotificationRow]) -> in
     """Write notifications, all or none; return how many pushes are due now."""
     status = await pool.execute(_NOTIFICATIONS, *zip(*rows, strict=True), MOST_PUSHES)
     return int(status.removeprefix("INSERT 0 "))
+
+
+async def _copy(connection: Connection, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Copy rows into a table of the connection's own, which ends up empty with the transaction."""
+    # Made where it is not there yet: whoever pools connections between this and PostgreSQL may give one that never had it.
+    await connection.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS")
+    await connection.copy_records_to_table(table, schema_name="pg_temp", records=rows)

@@ -225,15 +225,16 @@ class Connection(asyncio.Protocol):
     # ---- login
 
     def _ask(self, login: Login) -> None:
-        self.role = login.role
-        self._asked_at = self._server.loop.time()
-        self._arm()
+        self._note_login(login.role)
         self._server.desk.ask(self, login)
 
-    def _ask_as_user(self, login: UserLogin) -> None:
-        self.role = login.role
+    def _note_login(self, role: Role) -> None:
+        self.role = role
         self._asked_at = self._server.loop.time()
         self._arm()
+
+    def _ask_as_user(self, login: UserLogin) -> None:
+        self._note_login(login.role)
         is_in_clear = self._transport.get_extra_info("ssl_object") is None
         if is_in_clear and not self._server.settings.user_login_in_clear:
             self.close("users may not log in without TLS")
