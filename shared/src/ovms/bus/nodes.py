@@ -21,7 +21,8 @@ Client = redis.asyncio.Redis
 
 _SCANNED: Final = 1000
 """Keys that a node looks at in one go."""
-_ELSEWHERE: Final = (MovedError, AskError)
+_REDIRECTIONS: Final = 5
+"""How often something is done again because a key is elsewhere; each time at least one key more is found."""
 _AWAY: Final = (LostConnection, TooLate, ClusterDownError, TryAgainError, OSError)
 
 
@@ -88,19 +89,25 @@ class Nodes:
         """Do something at nodes, and all of it again where one of them has a key no more."""
         if self._is_stale:
             await self._look()
-        try:
+        for _ in range(_REDIRECTIONS):
             try:
                 return await work()
-            except _ELSEWHERE:
-                await self._look()
-                return await work()
-        except _ELSEWHERE as error:
-            self._is_stale = True
-            raise LostConnection("a slot of the cluster is on its way to another node") from error
-        except _AWAY:
-            # Another may have taken the place of the node.
-            self._is_stale = bool(self._slots)
-            raise
+            except MovedError as moved:
+                await self._follow(moved)
+            except AskError:
+                break
+            except _AWAY:
+                # Another may have taken the place of the node.
+                self._is_stale = bool(self._slots)
+                raise
+        self._is_stale = True
+        raise LostConnection("a slot of the cluster is on its way to another node")
+
+    async def _follow(self, moved: MovedError) -> None:
+        """Look anew; of this slot, its former node knows best: news reaches the others by gossip, in any order."""
+        await self._look()
+        if moved.host:
+            self._slots[moved.slot_id] = self._client(moved.host, moved.port)
 
     async def _look(self) -> None:
         """Ask who has which slots."""
@@ -125,13 +132,13 @@ class Nodes:
         """Of lists of the first and the last slot, and of the node that has them, before its replicas."""
         slots: dict[int, Client] = {}
         for first, last, (host, port, *_), *_ in ranges:
-            slots |= dict.fromkeys(range(first, last + 1), self._client(host, port))
+            slots |= dict.fromkeys(range(first, last + 1), self._client(host.decode(), port))
         return slots
 
-    def _client(self, host: bytes, port: int) -> Client:
+    def _client(self, host: str, port: int) -> Client:
         if not host:  # a node that does not know its own address
             return self.home
-        address = host.decode(), port
+        address = host, port
         if address not in self._others:
             pool = self.home.connection_pool
             options = {**pool.connection_kwargs, "host": address[0], "port": port}

@@ -1,10 +1,15 @@
 """TCP ports of this machine."""
 
 import errno
+import secrets
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from typing import Final
 
 from ovms.local.errors import LocalError, PortBusy
+
+_FOR_SERVERS: Final = range(16_384, 32_768)
+"""Below those that the kernel gives to who connects: one of them could be gone again before its server opens it."""
 
 
 def check_port(host: str, port: int, setting: str) -> None:
@@ -29,16 +34,18 @@ def check_port(host: str, port: int, setting: str) -> None:
 def free_ports(count: int, host: str = "127.0.0.1") -> int:
     """The first of so many ports in a row that nothing listens on at the moment."""
     while True:
-        with ExitStack() as probes, suppress(OSError, OverflowError):
-            first = free_port(host)
-            for port in range(first, first + count):
-                probes.enter_context(socket.socket()).bind((host, port))
+        first = secrets.choice(_FOR_SERVERS)
+        try:
+            with ExitStack() as probes:
+                for port in range(first, first + count):
+                    probes.enter_context(socket.socket()).bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
             return first
 
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1, host)

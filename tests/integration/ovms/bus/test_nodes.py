@@ -100,6 +100,19 @@ async def test_a_slot_that_is_given_to_another_node_is_followed(cluster: Cluster
         assert await presence.counts(VEHICLES) == [Peers(1, 1, 0, 0)] * len(VEHICLES)
 
 
+async def test_the_former_node_of_a_slot_knows_better_than_the_one_that_we_are_told(
+    cluster: Cluster, presence: Presence
+) -> None:
+    former, newer = 1, 2
+    name = next(name for name in VEHICLES if cluster.holder(channels.connections_key(name)) == former)
+    key = channels.connections_key(name)
+    await presence.connect(name, "session", 60)
+    cluster.move(key, former, newer)
+    cluster.mislead(0, key, former)
+    assert await presence.counts([name]) == [Peers(0, 1, 0, 1)]
+    cluster.move(key, newer, former)
+
+
 async def test_a_slot_on_its_way_is_away_until_it_has_come(cluster: Cluster, presence: Presence) -> None:
     key = channels.connections_key("CAR1")
     await presence.connect("CAR1", "session", 60)
