@@ -7,23 +7,21 @@ Every outage lasts 4 s; `OVMS_TEST_OUTAGE` (seconds) makes it another. Past 30 s
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
 from fixtures.cars import Peer
+from fixtures.drivers import Driver, acknowledged, newest_of, stored_records, stored_states, told_of
 from fixtures.replicas import Rig, Store
 from fixtures.waiting import until
-from ovms.db.engine import Pool, open_pool
+from ovms.db.engine import open_pool
 from ovms.identity import Role
 
 OUTAGE = float(os.environ.get("OVMS_TEST_OUTAGE", "4"))
 RESEND_AFTER = min(10.0, OUTAGE / 2)
 """The firmware sends again after 10 s what was not acknowledged."""
 CARS = 20
-ROUND = 0.05
 PATIENCE = 60.0
 RETURNED = 5.0
 """Seconds after its return until all that waited is written."""
@@ -33,70 +31,6 @@ OUTAGES: dict[str, tuple[Callable[[Store], None], Callable[[Store], None]]] = {
     "ended": (Store.stop, Store.start),
     "paused": (Store.pause, Store.resume),
 }
-
-
-@dataclass
-class Record:
-    """A history record of a car, until it is acknowledged."""
-
-    number: int
-    made_at: float
-    sent_at: float = 0.0
-    times_sent: int = 0
-
-
-@dataclass
-class Driver:
-    """A car that sends state all the time, and history as the firmware does."""
-
-    vehicle_id: str
-    peer: Peer
-    newest: dict[str, bytes] = field(default_factory=dict)
-    waiting: dict[int, Record] = field(default_factory=dict)
-    acknowledged: Counter[int] = field(default_factory=Counter)
-    times_sent: Counter[int] = field(default_factory=Counter)
-    pongs: int = 0
-    is_parking: bool = False
-    rounds: int = 0
-
-    async def drive(self) -> None:
-        """Send and listen until it parks and everything is acknowledged."""
-        while not (self.is_parking and not self.waiting):
-            if not self.is_parking:
-                self._send_state()
-                if self.rounds % 10 == 0:
-                    self.waiting[self.rounds] = Record(self.rounds, time.monotonic())
-            self._send_records()
-            self.peer.send(b"A")
-            await asyncio.sleep(ROUND)
-            self._listen()
-
-    def _send_state(self) -> None:
-        self.rounds += 1
-        for code in "SDL":
-            data = f"{self.rounds},{code},{self.vehicle_id}".encode()
-            self.newest[code] = data
-            self.peer.send(code.encode() + data)
-
-    def _send_records(self) -> None:
-        now = time.monotonic()
-        for record in self.waiting.values():
-            if not record.times_sent or now - record.sent_at > RESEND_AFTER:
-                record.sent_at = now
-                record.times_sent += 1
-                self.times_sent[record.number] += 1
-                age = int(now - record.made_at)
-                self.peer.send(b"h%d,-%d,*-LOG-Test,%d,86400,%d" % (record.number, age, record.number, record.number))
-
-    def _listen(self) -> None:
-        heard, self.peer.heard = self.peer.heard, []
-        for message in heard:
-            if message[:1] == b"h":
-                number = int(message[1:])
-                self.acknowledged[number] += 1
-                self.waiting.pop(number, None)
-            elif message == b"a":
-                self.pongs += 1
 
 
 @pytest.fixture(scope="module")
@@ -120,28 +54,7 @@ async def car(rig: Rig, vehicle_id: str) -> Peer:
 async def driver(rig: Rig, vehicle_id: str) -> Driver:
     peer = await car(rig, vehicle_id)
     await peer.welcomed()
-    return Driver(vehicle_id, peer)
-
-
-async def stored_states(pool: Pool, how: str) -> dict[tuple[str, str], bytes]:
-    rows = await pool.fetch(
-        "SELECT vehicle_id, code, data FROM messages JOIN vehicles ON vehicles.id = vehicle WHERE vehicle_id LIKE $1",
-        f"{how}-%",
-    )
-    return {(row["vehicle_id"], row["code"]): row["data"] for row in rows}
-
-
-async def stored_records(pool: Pool, how: str) -> Counter[tuple[str, int]]:
-    rows = await pool.fetch(
-        "SELECT vehicle_id, record_number FROM history JOIN vehicles ON vehicles.id = vehicle "
-        "WHERE vehicle_id LIKE $1 AND record_type = '*-LOG-Test'",
-        f"{how}-%",
-    )
-    return Counter((row["vehicle_id"], row["record_number"]) for row in rows)
-
-
-def acknowledged(drivers: list[Driver]) -> int:
-    return sum(len(driver.acknowledged) for driver in drivers)
+    return Driver(vehicle_id, peer, RESEND_AFTER)
 
 
 async def stay_away(rig: Rig, how: str, drivers: list[Driver]) -> Peer:
@@ -172,7 +85,7 @@ async def come_back(rig: Rig, how: str, drivers: list[Driver], late: Peer) -> No
     await late.welcomed()
     async with await open_pool(rig.postgres.url, size=1) as pool, asyncio.timeout(PATIENCE):
         while True:
-            stored = await stored_states(pool, how)
+            stored = await stored_states(pool, f"{how}-")
             if all(int(stored[driver.vehicle_id, "S"].split(b",")[0]) >= count for driver, count in rounds):
                 break
     took = time.monotonic() - began
@@ -206,10 +119,8 @@ async def test_nothing_is_lost_and_nobody_is_let_go(rig: Rig, how: str) -> None:
 
 async def all_is_there(rig: Rig, how: str, drivers: list[Driver]) -> None:
     """The tables hold what the cars sent last, and what was acknowledged to them, once."""
-    newest = {(driven.vehicle_id, code): data for driven in drivers for code, data in driven.newest.items()}
     async with await open_pool(rig.postgres.url, size=1) as pool:
         async with asyncio.timeout(PATIENCE):
-            while await stored_states(pool, how) != newest:
+            while await stored_states(pool, f"{how}-") != newest_of(drivers):
                 pass
-        told = Counter((driven.vehicle_id, number) for driven in drivers for number in driven.acknowledged)
-        assert await stored_records(pool, how) == told
+        assert await stored_records(pool, f"{how}-") == told_of(drivers)
