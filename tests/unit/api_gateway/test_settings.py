@@ -35,3 +35,11 @@ def test_what_is_no_network_of_proxies_is_refused(secret_keys: str) -> None:
     assert Settings(**stores, trusted_proxies="10.0.0.0/8, 2001:db8::1").trusted_proxies
     with pytest.raises(ValidationError, match="trusted_proxies"):
         Settings(**stores, trusted_proxies="proxy.example.org")
+
+
+def test_what_is_no_address_of_postgresql_is_refused_and_not_shown(secret_keys: str) -> None:
+    stores = {"redis_url": "redis://", "secret_keys": secret_keys}
+    assert Settings(**stores, database_url="postgresql://u:p@a:5432,b:5432/d").database_url
+    with pytest.raises(ValidationError, match=r"database_url\n.*not of the form postgresql://") as refusal:
+        Settings(**stores, database_url="postgresql://u:hu/sh@h/d")
+    assert "hu/sh" not in str(refusal.value)

@@ -19,6 +19,8 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
 }
 # Of the `ovms` command, which has no such class.
 ADMINISTRATION: Final = {"OVMS_DATABASE_URL", "OVMS_SECRET_KEYS"}
+SECRET: Final = {"OVMS_DATABASE_URL": "postgresql://"}
+"""What stands for a secret, where any text will not do."""
 PUBLIC: Final = {"v2", "v2-tls", "http", "https"}
 STORES: Final = {"OVMS_DATABASE_URL": 5432, "OVMS_REDIS_URL": 6379}
 MARGIN: Final = 10
@@ -108,9 +110,10 @@ def wrong_settings(where: str, settings: type[BaseSettings], told: dict[str, str
     known = {f"OVMS_{name.upper()}": field for name, field in settings.model_fields.items()}
     yield from (f"{where}: there is no setting {name}" for name in sorted(set(told) - set(known)))
     yield from (f"{where}: {name} is missing" for name, field in known.items() if field.is_required() and name not in told)
-    values = {name.removeprefix("OVMS_").lower(): value or "-" for name, value in told.items() if name in known}
+    values = {name: value or SECRET.get(name, "-") for name, value in told.items() if name in known}
+    missing = {name: SecretStr(SECRET.get(name, "-")) for name, field in known.items() if field.is_required()}
     try:
-        settings(**{name: SecretStr("-") for name, field in settings.model_fields.items() if field.is_required()} | values)
+        settings(**{name.removeprefix("OVMS_").lower(): value for name, value in (missing | values).items()})
     except ValidationError as error:
         yield from (f"{where}: {fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
 

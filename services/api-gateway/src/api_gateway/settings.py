@@ -6,15 +6,16 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_gateway.edge.addresses import read_networks
+from ovms.db.address import read_address
 from ovms.workers import MOST_WORKERS
 
 
 class Settings(BaseSettings):
     """All settings of this service; built once, in `__main__`, and handed on in parts."""
 
-    model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(description="PostgreSQL, postgresql://…")
+    database_url: SecretStr = Field(description="PostgreSQL, postgresql://…; commas between several hosts")
     redis_url: SecretStr = Field(description="Redis or Valkey: redis://…, rediss://… or unix://…")
     secret_keys: SecretStr = Field(
         description="Keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
     )
     trace_ratio: float = Field(0.01, ge=0, le=1, description="Of calls, how many are traced where there are traces")
     workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Processes on the same ports, each with connections of its own")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_an_address(cls, setting: SecretStr) -> SecretStr:
+        read_address(setting.get_secret_value())
+        return setting
 
     @field_validator("trusted_proxies")
     @classmethod

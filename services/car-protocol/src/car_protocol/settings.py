@@ -2,9 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import DirectoryPath, Field, FilePath, SecretStr
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ovms.db.address import read_address
 from ovms.protocol import Timeouts
 from ovms.workers import MOST_WORKERS
 
@@ -12,9 +13,11 @@ from ovms.workers import MOST_WORKERS
 class Settings(BaseSettings):
     """Read once, in the composition root. Times are seconds, sizes bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(description="PostgreSQL, as postgresql://user:password@host/database")
+    database_url: SecretStr = Field(
+        description="PostgreSQL, as postgresql://user:password@host/database; commas between several hosts"
+    )
     redis_url: SecretStr = Field(description="Redis or Valkey, as redis://, rediss:// or unix://; any node of a cluster")
     secret_keys: SecretStr = Field(
         description="keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
@@ -91,6 +94,12 @@ class Settings(BaseSettings):
     connections: int = Field(20_000, description="connections after which the port is closed until some have gone")
     drain_rate: float = Field(500.0, gt=0, description="sessions closed a second when it stops, more where time is short")
     drain_timeout: float = Field(60.0, gt=0, description="the most that stopping may take")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_an_address(cls, setting: SecretStr) -> SecretStr:
+        read_address(setting.get_secret_value())
+        return setting
 
     def shared_ports(self) -> dict[str, int]:
         """The settings of the ports that several workers listen on, and their values."""

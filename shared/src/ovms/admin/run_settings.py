@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from ovms.admin.errors import InputError
-from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS
+from ovms.admin.target import REDIS_URL, SECRET_KEYS, database_url
 from ovms.local.ports import free_ports
 from ovms.tls import CERTIFICATE, KEY
 from ovms.workers import MOST_WORKERS
@@ -65,7 +65,7 @@ class RunSettings:
             demo=_flag(environment, "OVMS_DEMO"),
             certificate=environment.get(CERTIFICATE) or "",
             key=environment.get(KEY) or "",
-            database_url=environment.get(DATABASE_URL) or None,
+            database_url=database_url(environment),
             redis_url=environment.get(REDIS_URL) or None,
             secret_keys=environment.get(SECRET_KEYS) or None,
         )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ovms.admin.errors import AdminError
+from ovms.admin.errors import AdminError, InputError
+from ovms.db.address import AddressError, read_address
 from ovms.db.migrate import upgrade
 from ovms.db.sealing import Sealer
 from ovms.local.datadir import DEFAULT, DataDirectory
@@ -50,15 +51,31 @@ def data_directory(environment: Mapping[str, str]) -> DataDirectory:
     return DataDirectory(Path(environment.get(DATA_DIR) or DEFAULT))
 
 
+def database_url(environment: Mapping[str, str]) -> str | None:
+    """The address of the database that the environment names, where it names one.
+
+    Raises:
+        InputError: it is none.
+    """
+    url = environment.get(DATABASE_URL) or None
+    try:
+        if url is not None:
+            read_address(url)
+    except AddressError as error:
+        raise InputError(f"{DATABASE_URL}: {error}") from None
+    return url
+
+
 @contextmanager
 def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
     """Find the database, or run it for the time of the block.
 
     Raises:
+        InputError: the environment names something else than a database.
         LocalError: the database of the data directory cannot be reached or started.
     """
     directory, reference = data_directory(environment), environment.get(REFERENCE_URL)
-    if url := environment.get(DATABASE_URL):
+    if url := database_url(environment):
         yield Target(url, environment.get(SECRET_KEYS) or directory.known_secret_keys(), reference)
         return
     server = Postgres(directory.postgres)

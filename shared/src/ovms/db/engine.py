@@ -1,8 +1,9 @@
 """The way into PostgreSQL: a pool of asyncpg connections.
 
 It is made from an address of the form `postgresql://user:password@host:port/database` (libpq's; a socket directory is given as
-`?host=/directory`). Reads and writes that cars and API clients cause run as prepared statements straight on asyncpg:
-the same statement through SQLAlchemy costs more than PostgreSQL needs to answer it (docs/decisions/0003).
+`?host=/directory`, several hosts with commas between). Reads and writes that cars and API clients cause run as prepared
+statements straight on asyncpg: the same statement through SQLAlchemy costs more than PostgreSQL needs to answer it
+(docs/decisions/0003).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
+
+from ovms.db.dialing import Dialer
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
@@ -56,6 +59,9 @@ async def open_pool(
     Args:
         acquire_within: the most seconds to wait for a connection, be it a new one or one that others use; None: no limit.
         answer_within: the most seconds to wait for the answer to a statement.
+
+    Raises:
+        AddressError: the address is none.
     """
     return await _BoundedPool(url, size, acquire_within, answer_within)
 
@@ -73,6 +79,7 @@ class _BoundedPool(_Pool):
             max_size=size,
             max_queries=50_000,
             max_inactive_connection_lifetime=300.0,
+            connect=Dialer(url).connect,
             reset=_keep,
             loop=None,
             connection_class=asyncpg.Connection,

@@ -3,6 +3,7 @@
 No service imports this: SQLAlchemy takes longer to import than all else that they need.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,16 +12,23 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ovms.db.dialing import Dialer
+from ovms.db.engine import CONNECT_TIMEOUT
 
 # Whoever migrates holds this advisory lock; the number only has to be ours.
 _LOCK: Final = 0x4F564D53
 
 
 def create_engine(url: str, **options: Any) -> AsyncEngine:
-    """An SQLAlchemy engine, for the address that `engine` takes."""
-    return create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)
+    """An SQLAlchemy engine, for the address that `engine` takes.
+
+    Raises:
+        AddressError: it is none.
+    """
+    connect = partial(Dialer(url).connect, timeout=CONNECT_TIMEOUT)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)
 
 
 async def upgrade(url: str) -> None:

@@ -31,6 +31,7 @@ def test_without_variables_it_listens_on_this_machine_only() -> None:
         ({"OVMS_WORKERS": "2", "OVMS_HEALTH_PORT": "6866"}, "OVMS_HEALTH_PORT must be ports of their own"),
         ({"OVMS_DRAIN_TIMEOUT": "long"}, "OVMS_DRAIN_TIMEOUT=long: not a number of seconds"),
         ({"OVMS_DRAIN_TIMEOUT": "0"}, "OVMS_DRAIN_TIMEOUT=0: not a number of seconds"),
+        ({"OVMS_DATABASE_URL": "mysql://h/d"}, "OVMS_DATABASE_URL: not of the form postgresql://"),
         ({"OVMS_DRAIN_TIMEOUT": "inf"}, "OVMS_DRAIN_TIMEOUT=inf: not a number of seconds"),
     ],
 )
@@ -49,8 +50,8 @@ def test_the_address_to_show_is_one_that_answers(host: str, shown: str) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    environment = {"OVMS_DATABASE_URL": "secret", "OVMS_REDIS_URL": "secret", "OVMS_SECRET_KEYS": "secret"}
-    assert "secret'" not in repr(RunSettings.from_environment(environment))
+    environment = {"OVMS_DATABASE_URL": "postgresql://u:secret@h/d", "OVMS_REDIS_URL": "secret", "OVMS_SECRET_KEYS": "secret"}
+    assert "secret" not in repr(RunSettings.from_environment(environment))
 
 
 def test_every_worker_has_an_internal_port() -> None:
