@@ -107,6 +107,12 @@ class _BoundedAcquire(_Acquire):
         async with asyncio.timeout(self.pool.acquire_within):
             return await super().__aenter__()
 
+    async def __aexit__(self, *raised: object) -> None:
+        if any(isinstance(part, asyncpg.ReadOnlySQLTransactionError) for part in raised):
+            # This server is the primary no more: what is open to it ends with its use, and what is opened finds the new one.
+            await self.pool.expire_connections()
+        await super().__aexit__(*raised)
+
 
 async def _keep(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Spare the round trip that resets a connection: no statement of this project leaves session state behind."""

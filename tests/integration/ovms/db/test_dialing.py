@@ -145,3 +145,19 @@ async def test_migrations_find_it_too(database_url: str, dead: Path) -> None:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM owners")).scalar() == 0
     await engine.dispose()
     assert not await is_behind(beside(database_url, dead))
+
+
+async def test_a_pool_drops_what_is_open_to_a_server_that_takes_no_writes_any_more(pool: Pool, database_url: str) -> None:
+    async with await open_pool(database_url, size=2) as two:
+        async with two.acquire() as one, two.acquire() as other:
+            for connection in (one, other):
+                await connection.execute("SET default_transaction_read_only = on")
+        before = {await two.fetchval("SELECT pg_backend_pid()")}
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refusal:
+            await two.execute("INSERT INTO owners (name, password_hash) VALUES ('demo', 'none')")
+        assert isinstance(refusal.value, UNAVAILABLE)
+        async with two.acquire() as one, two.acquire() as other:
+            for connection in (one, other):
+                assert await connection.fetchval("SHOW default_transaction_read_only") == "off"
+                assert await connection.fetchval("SELECT pg_backend_pid()") not in before
+    assert await pool.fetchval("SELECT count(*) FROM owners") == 0
