@@ -16,6 +16,7 @@ import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 from ovms.db.dialing import Dialer
+from ovms.db.keepalive import KeptAlive
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
@@ -82,7 +83,7 @@ class _BoundedPool(_Pool):
             connect=Dialer(url).connect,
             reset=_keep,
             loop=None,
-            connection_class=asyncpg.Connection,
+            connection_class=KeptAlive,
             record_class=asyncpg.Record,
             timeout=CONNECT_TIMEOUT,
             command_timeout=answer_within,

@@ -14,7 +14,8 @@ from fixtures.relay import HOST, Relay
 from fixtures.waiting import until
 from ovms.db.address import AddressError
 from ovms.db.dialing import HEAD_START, Dialer, NoServer
-from ovms.db.engine import UNAVAILABLE, Connection, Pool, open_pool
+from ovms.db.engine import COMMAND_TIMEOUT, UNAVAILABLE, Connection, Pool, open_pool
+from ovms.db.keepalive import GONE_AFTER, IDLE
 from ovms.db.migrate import create_engine, is_behind
 from ovms.local.ports import free_port
 
@@ -161,3 +162,13 @@ async def test_a_pool_drops_what_is_open_to_a_server_that_takes_no_writes_any_mo
                 assert await connection.fetchval("SHOW default_transaction_read_only") == "off"
                 assert await connection.fetchval("SELECT pg_backend_pid()") not in before
     assert await pool.fetchval("SELECT count(*) FROM owners") == 0
+
+
+async def test_a_machine_that_is_gone_is_noticed_before_a_statement_is_given_up(database_url: str, port: int) -> None:
+    """No test can take a machine away; the kernel can be asked what it will do."""
+    options = {"SO_KEEPALIVE": socket.SOL_SOCKET, "TCP_USER_TIMEOUT": socket.IPPROTO_TCP, "TCP_KEEPIDLE": socket.IPPROTO_TCP}
+    async with await open_pool(over_tcp(database_url, port), size=1) as connections, connections.acquire() as connection:
+        plug = connection._transport.get_extra_info("socket")
+        told = {name: plug.getsockopt(level, getattr(socket, name)) for name, level in options.items()}
+    assert told == {"SO_KEEPALIVE": 1, "TCP_USER_TIMEOUT": GONE_AFTER * 1000, "TCP_KEEPIDLE": IDLE}
+    assert GONE_AFTER < COMMAND_TIMEOUT
