@@ -52,6 +52,12 @@ def test_cars_keep_their_address(overlay: str) -> None:
     assert {service["spec"]["externalTrafficPolicy"] for service in balanced} == {"Local"}
 
 
+def test_what_was_acknowledged_is_on_two_servers_of_three() -> None:
+    [cluster] = of_kind(rendered("cloudnative-pg"), "Cluster")
+    assert cluster["spec"]["postgresql"]["synchronous"] == {"method": "any", "number": 1}
+    assert cluster["spec"]["instances"] == 3, "one that is gone holds no commit up"
+
+
 def test_an_autoscaler_alone_says_how_many_there_are() -> None:
     manifests = rendered("production")
     scaled = {each["spec"]["scaleTargetRef"]["name"] for each in of_kind(manifests, "HorizontalPodAutoscaler")}
