@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MovedError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TooLate
 
@@ -38,6 +38,11 @@ class Nodes:
         self._others: dict[tuple[str, int], Client] = {}
         self._slots: dict[int, Client] = {}
         self._is_stale = False
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether there are several, as far as is known; who asks one of them for keys of several slots finds out."""
+        return bool(self._slots)
 
     async def at(self, key: str, ask: Callable[[Client], Awaitable[Answer]]) -> Answer:
         """What the node that has a key answers."""
@@ -94,6 +99,8 @@ class Nodes:
                 return await work()
             except MovedError as moved:
                 await self._follow(moved)
+            except ClusterCrossSlotError:
+                await self._look()
             except AskError:
                 break
             except _AWAY:

@@ -16,112 +16,12 @@ from redis.exceptions import NoScriptError
 
 from ovms.bus import channels
 from ovms.bus.nodes import Client, Nodes
+from ovms.bus.presence_scripts import CHANGE, CLAIM, RENEW
 
 REPLICA_LEASE: Final = 10.0
 CLEAR_AT_ONCE: Final = 500
-
-# What the scripts below begin with. `live_fields` leaves out replicas whose lease has run out; `tell` publishes.
-_COMMON: Final = """
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1000000
-local at = string.format('%d.%06d', clock[1], clock[2])
-local function live_fields(key, names)
-  local live, fields = {}, {}
-  for replica in string.gmatch(names, '%S+') do live[replica] = true end
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    if live[all[i]] then fields[#fields + 1], fields[#fields + 2] = all[i], all[i + 1] end
-  end
-  return fields
-end
-local function tell(fields, http, http_until)
-  local session, apps, batch, replicas = 0, http, 0, {}
-  for i = 1, #fields, 2 do
-    local s, a, b = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
-    s, a, b = tonumber(s), tonumber(a), tonumber(b)
-    session, apps, batch, replicas[fields[i]] = math.max(session, s), apps + a, batch + b, {s, a, b}
-  end
-  local channel = string.gsub(KEYS[1], ':connections$', ':peers')
-  redis.call('PUBLISH', channel, cjson.encode({vehicle = ARGV[1], at = at, car = session > 0 and 1 or 0, apps = apps,
-    batch = batch, http = http, http_until = tonumber(http_until), session = session, replicas = replicas}))
-end
-"""
-
-# KEYS: connections, http, session. ARGV: vehicle id, replicas whose lease runs, what to do with which member. One
-# script, so that a change, the counts after it and their publication are one step: two that come at once are told 1 and 2,
-# never 2 and 2.
-_CHANGE: Final = f"""{_COMMON}
-local ended = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local verb, member, value = ARGV[3], ARGV[4], ARGV[5]
-local before = redis.call('ZCARD', KEYS[2])
-local has_changed = ended > 0
-if verb == 'connect' then
-  redis.call('ZADD', KEYS[2], now + tonumber(value), member)
-elseif verb == 'disconnect' then
-  redis.call('ZREM', KEYS[2], member)
-elseif verb == 'announce' then
-  if value == '0 0 0' then redis.call('HDEL', KEYS[1], member) else redis.call('HSET', KEYS[1], member, value) end
-  has_changed = true
-elseif verb == 'clear' then
-  has_changed = redis.call('HDEL', KEYS[1], member) > 0
-end
-local http = redis.call('ZCARD', KEYS[2])
-local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
-if last[2] then redis.call('EXPIREAT', KEYS[2], math.ceil(last[2]) + 1) end
-local fields = live_fields(KEYS[1], ARGV[2])
-if has_changed or http ~= before then tell(fields, http, first[2] or '0') end
-return {{at, http, first[2] or '0', fields, redis.call('HGET', KEYS[3], 'replica') or '', before}}
-"""
-
-# KEYS: connections, http, session. ARGV: vehicle id, replicas whose lease runs, the one that claims (none: it is
-# announced later), since when the car has waited (0: it has not). An epoch never falls, even where Redis has lost its
-# memory: it is at least the time in milliseconds. A car that throws another session of itself out, again and again, is told
-# to wait before it may: two modules with one id would otherwise keep each other and us busy without an end.
-_CLAIM: Final = f"""{_COMMON}
-local ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local known = redis.call('HMGET', KEYS[3], 'epoch', 'thrown', 'thrown_at')
-local mine = ARGV[3]
-local is_taken, delay, epoch = false, 0, 0
-for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
-  if string.sub(value, 1, 2) ~= '0 ' then is_taken = true end
-end
-if is_taken then
-  local thrown = ms - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
-  local has_waited = tonumber(known[1] or '0') <= tonumber(ARGV[4])
-  if thrown >= 3 and not has_waited then
-    delay = math.min(30, 2 ^ (thrown - 3))
-  else
-    redis.call('HSET', KEYS[3], 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', ms))
-  end
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local http = redis.call('ZCARD', KEYS[2])
-local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-if delay == 0 then
-  epoch = string.format('%.0f', math.max(ms, tonumber(known[1] or '0') + 1))
-  redis.call('HSET', KEYS[3], 'epoch', epoch, 'replica', mine)
-  redis.call('EXPIRE', KEYS[3], 2592000)
-  if mine ~= '' then
-    local others = string.match(redis.call('HGET', KEYS[1], mine) or '0 0 0', ' .*')
-    redis.call('HSET', KEYS[1], mine, epoch .. others)
-  end
-end
-local fields = live_fields(KEYS[1], ARGV[2])
-if delay == 0 and mine ~= '' then tell(fields, http, first[2] or '0') end
-return {{at, http, first[2] or '0', fields, mine, epoch, delay}}
-"""
-
-# KEYS: replicas. ARGV: replica, seconds. A lease that has run out is never renewed: others may be clearing what it stood for.
-_RENEW: Final = """
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1000000
-local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not ends or tonumber(ends) < now then return 0 end
-redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
-return 1
-"""
-
+CHANGED_AT_ONCE: Final = 50
+"""Vehicles that one call of a script changes; meanwhile Redis answers nobody else, a millisecond at most."""
 
 class Connected(NamedTuple):
     """What one replica has connected of a vehicle."""
@@ -152,6 +52,9 @@ class HttpWatchers:
 
 
 NO_SESSIONS: Final = HttpWatchers()
+
+_KEYS: Final = (channels.connections_key, channels.http_key, channels.session_key)
+"""Of a vehicle, as the scripts are given them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +107,9 @@ class Presence:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._change = nodes.home.register_script(_CHANGE)
-        self._claim = nodes.home.register_script(_CLAIM)
-        self._renew = nodes.home.register_script(_RENEW)
+        self._change = nodes.home.register_script(CHANGE)
+        self._claim = nodes.home.register_script(CLAIM)
+        self._renew = nodes.home.register_script(RENEW)
 
     # ---- HTTP sessions
 
@@ -321,12 +224,15 @@ class Presence:
 
         async def evaluate(node: Client, indices: Sequence[int]) -> list[Any]:
             there = [changes[index] for index in indices]
+            # A node of a cluster takes no keys of several slots at once.
+            size = 1 if self._nodes.is_cluster else CHANGED_AT_ONCE
+            calls = [there[start : start + size] for start in range(0, len(there), size)]
             # Not by calling the script: redis-py would ask first, every time, whether the node knows it.
             try:
-                return await _evaluate_at(node, script.sha, names, there)
+                return await _evaluate_at(node, script.sha, names, calls)
             except NoScriptError:
                 await node.script_load(script.script)
-                return await _evaluate_at(node, script.sha, names, there)
+                return await _evaluate_at(node, script.sha, names, calls)
 
         answers = await self._nodes.each([channels.connections_key(vehicle_id) for vehicle_id, _ in changes], evaluate)
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
@@ -345,12 +251,15 @@ class Presence:
         return [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
 
 
-async def _evaluate_at(node: Client, sha: str, names: bytes, changes: Sequence[tuple[str, Sequence[str]]]) -> list[Any]:
+async def _evaluate_at(
+    node: Client, sha: str, names: bytes, calls: Sequence[Sequence[tuple[str, Sequence[str]]]]
+) -> list[Any]:
     async with node.pipeline(transaction=False) as pipe:
-        for vehicle_id, arguments in changes:
-            keys = [make(vehicle_id) for make in (channels.connections_key, channels.http_key, channels.session_key)]
-            pipe.evalsha(sha, len(keys), *keys, vehicle_id, names, *arguments)
-        return await pipe.execute()
+        for changes in calls:
+            keys = [make(vehicle_id) for vehicle_id, _ in changes for make in _KEYS]
+            arguments = [argument for vehicle_id, change in changes for argument in (vehicle_id, *change)]
+            pipe.evalsha(sha, len(keys), *keys, names, *arguments)
+        return [answer for answers in await pipe.execute() for answer in answers]
 
 
 def present_of(body: bytes) -> Present:
@@ -373,7 +282,8 @@ def _present(answer: Sequence[Any]) -> Present:
     replicas = {
         name.decode(): Connected(*map(int, counts.split())) for name, counts in zip(fields[::2], fields[1::2], strict=True)
     }
-    return Present(replicas, HttpWatchers(int(http), float(until)), owner.decode(), _micros(at.decode()))
+    watchers = HttpWatchers(http, float(until)) if http else NO_SESSIONS
+    return Present(replicas, watchers, owner.decode(), _micros(at.decode()))
 
 
 def _micros(at: str) -> int:

@@ -24,4 +24,6 @@ class Timeouts:
 
     def silence(self, role: Role) -> float:
         """How long a peer that has logged in may be silent."""
-        return {Role.CAR: self.car, Role.APP: self.app, Role.BATCH: self.batch}[role]
+        if role is Role.CAR:
+            return self.car
+        return self.app if role is Role.APP else self.batch

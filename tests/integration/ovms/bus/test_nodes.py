@@ -23,8 +23,8 @@ VEHICLES = [f"CAR{number}" for number in range(30)]
 
 
 @asynccontextmanager
-async def nodes_of(cluster: Cluster) -> AsyncIterator[Nodes]:
-    client = open_redis(cluster.url)
+async def nodes_of(cluster: Cluster, told: int = 0) -> AsyncIterator[Nodes]:
+    client = open_redis(cluster.url_of(told))
     nodes = Nodes(client)
     yield nodes
     await nodes.aclose()
@@ -57,6 +57,13 @@ async def test_vehicles_are_wherever_their_slot_is(cluster: Cluster, presence: P
     for name in VEHICLES:
         await presence.connect(name, "session", 60)
         assert await presence.disconnect(name, "session") == Peers(0, 0, 0, 0)
+
+
+async def test_who_asks_for_keys_of_many_slots_first_finds_out_that_it_is_a_cluster(cluster: Cluster) -> None:
+    async with nodes_of(cluster, cluster.holder(channels.REPLICAS)) as nodes:
+        assert not nodes.is_cluster
+        assert await Presence(nodes).counts(VEHICLES) == [NOBODY] * len(VEHICLES)
+        assert nodes.is_cluster
 
 
 async def test_what_changes_at_any_node_is_heard_at_the_one_that_we_are_told(

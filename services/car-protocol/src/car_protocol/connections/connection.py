@@ -262,15 +262,18 @@ class Connection(asyncio.Protocol):
         self._room = room
         self._actions = self._server.routes[self.role]
         self._leave_gate()
-        self._flush()
         self._count_login("accepted")
         if self._server.settings.log_level == "debug":  # else even to be told that nobody wants it takes a tenth of a login
             log = structlog.get_logger("connection")
             log.debug("logged in", session=self.session_id, role=self.role.name, vehicle=room.vehicle_id)
-        # Once it has its place in the room, what it sent too early is read.
-        self._server.loop.call_soon(self._handle_events, self._server.loop.time())
+        # Once it has its place in the room: the answer goes with what the room had to tell at once, and what came early is read.
+        self._server.loop.call_soon(self._begin)
         self._server.wheel.remove(self)
         self._arm()
+
+    def _begin(self) -> None:
+        if not self._transport.is_closing():
+            self._go_on()
 
     def provision(self, record: bytes, secret: bytes, token: bytes) -> None:
         """Send its configuration to a module."""
@@ -388,6 +391,8 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def _end(self) -> None:
+        if not self._transport.is_closing():
+            self._flush()
         if self._websocket is not None and (farewell := self._websocket.close()):
             self._transport.write(farewell)
         self._transport.close()

@@ -141,6 +141,8 @@ class Follower:
     def elsewhere(self, present: Present) -> Elsewhere:
         """Who of those who are connected is not connected here."""
         others = {name: connected for name, connected in present.replicas.items() if name != self._replicas.name}
+        if not others:  # nearly always, so it costs little
+            return Elsewhere(http=present.http, at=present.at)
         replica = max(others, key=lambda name: others[name].session, default="")
         session = others.get(replica, NOBODY).session
         return Elsewhere(session, replica, sum(connected.apps for connected in others.values()), present.http, present.at)
