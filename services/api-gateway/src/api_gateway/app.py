@@ -111,8 +111,8 @@ def _lifespan(settings: Settings, sealer: Sealer, log: Any, metrics: Metrics | N
 
 
 def _add_routes(app: FastAPI) -> None:
-    # What is polled most comes first: routes are tried in order.
-    app.include_router(state.make_router())
+    # What is polled most comes first: routes are tried in order. And not as a router of its own, which is a tenth of a call.
+    app.router.routes.extend(state.make_router().routes)
     app.include_router(vehicles.router)
     app.include_router(cookie.router)
     app.include_router(history.router)

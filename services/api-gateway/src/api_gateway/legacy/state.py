@@ -128,6 +128,7 @@ def make_router() -> APIRouter:
         f"/protocol/{TO_THE_END}",
         read_protocol,
         methods=["GET"],
+        operation_id="state_read_protocol",
         summary="Messages as they came",
         response_class=Response,
         responses=answer("The newest message of each code", [_PROTOCOL], list_of(_PROTOCOL_SCHEMA))
