@@ -17,7 +17,7 @@ EXAMPLE = Path(__file__).parents[2] / ".env.example"
 VARIABLE = re.compile(r"#(OVMS_[A-Z0-9_]+)=(.*)")
 
 SERVICES: tuple[type[BaseSettings], ...] = (CarProtocolSettings, GatewaySettings)
-GIVEN = {"OVMS_DATABASE_URL": "postgresql://given"}
+GIVEN = {"OVMS_DATABASE_URL": "postgresql://given", "OVMS_REDIS_URL": "redis://given"}
 """What stands for a value that has none by itself, where any text will not do."""
 MAKE_RUN = {"OVMS_DATA_DIR", "OVMS_DEMO", "OVMS_REFERENCE_URL"}
 

@@ -30,6 +30,12 @@ def test_settings_do_not_change(secret_keys: str) -> None:
         settings.http_port = 1
 
 
+def test_where_redis_cannot_be_is_refused_and_not_repeated(secret_keys: str) -> None:
+    with pytest.raises(ValidationError, match=r"redis_url\n.* ends in the name of a primary") as refused:
+        Settings(database_url="postgresql://", redis_url="redis+sentinel://:hush@h", secret_keys=secret_keys)
+    assert "hush" not in str(refused.value)
+
+
 def test_what_is_no_network_of_proxies_is_refused(secret_keys: str) -> None:
     stores = {"database_url": "postgresql://", "redis_url": "redis://", "secret_keys": secret_keys}
     assert Settings(**stores, trusted_proxies="10.0.0.0/8, 2001:db8::1").trusted_proxies

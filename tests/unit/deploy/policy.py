@@ -19,7 +19,7 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
 }
 # Of the `ovms` command, which has no such class.
 ADMINISTRATION: Final = {"OVMS_DATABASE_URL", "OVMS_SECRET_KEYS"}
-SECRET: Final = {"OVMS_DATABASE_URL": "postgresql://"}
+SECRET: Final = {"OVMS_DATABASE_URL": "postgresql://", "OVMS_REDIS_URL": "redis://"}
 """What stands for a secret, where any text will not do."""
 PUBLIC: Final = {"v2", "v2-tls", "http", "https"}
 STORES: Final = {"OVMS_DATABASE_URL": 5432, "OVMS_REDIS_URL": 6379}

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_gateway.edge.addresses import read_networks
+from ovms.bus.client import check_redis_url
 from ovms.db.address import read_address
 from ovms.workers import MOST_WORKERS
 
@@ -16,7 +17,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: SecretStr = Field(description="PostgreSQL, postgresql://…; commas between several hosts")
-    redis_url: SecretStr = Field(description="Redis or Valkey: redis://…, rediss://… or unix://…")
+    redis_url: SecretStr = Field(
+        description="Redis or Valkey: redis://…, rediss://… or unix://…, redis+sentinel://… or redis+cluster://…"
+    )
     secret_keys: SecretStr = Field(
         description="Keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
     )
@@ -60,6 +63,12 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, setting: SecretStr) -> SecretStr:
         read_address(setting.get_secret_value())
+        return setting
+
+    @field_validator("redis_url")
+    @classmethod
+    def _leads_to_redis(cls, setting: SecretStr) -> SecretStr:
+        check_redis_url(setting.get_secret_value())
         return setting
 
     @field_validator("trusted_proxies")

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ovms.bus.client import check_redis_url
 from ovms.db.address import read_address
 from ovms.protocol import Timeouts
 from ovms.workers import MOST_WORKERS
@@ -18,7 +19,9 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         description="PostgreSQL, as postgresql://user:password@host/database; commas between several hosts"
     )
-    redis_url: SecretStr = Field(description="Redis or Valkey, as redis://, rediss:// or unix://; any node of a cluster")
+    redis_url: SecretStr = Field(
+        description="Redis or Valkey: redis://, rediss:// or unix://, redis+sentinel:// or redis+cluster://"
+    )
     secret_keys: SecretStr = Field(
         description="keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
     )
@@ -99,6 +102,12 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, setting: SecretStr) -> SecretStr:
         read_address(setting.get_secret_value())
+        return setting
+
+    @field_validator("redis_url")
+    @classmethod
+    def _leads_to_redis(cls, setting: SecretStr) -> SecretStr:
+        check_redis_url(setting.get_secret_value())
         return setting
 
     def shared_ports(self) -> dict[str, int]:

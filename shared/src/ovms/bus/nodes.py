@@ -16,6 +16,8 @@ from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, 
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TooLate
 
+from ovms.bus.client import followed, open_node
+
 Answer = TypeVar("Answer")
 Client = redis.asyncio.Redis
 
@@ -23,7 +25,10 @@ _SCANNED: Final = 1000
 """Keys that a node looks at in one go."""
 _REDIRECTIONS: Final = 5
 """How often something is done again because a key is elsewhere; each time at least one key more is found."""
-_AWAY: Final = (LostConnection, TooLate, ClusterDownError, TryAgainError, OSError)
+_LOOK_WITHIN: Final = 1.0
+"""Seconds for one node to tell who has which slots, before the next is asked: it may hang."""
+_AWAY: Final = (LostConnection, TooLate, OSError)
+_NOT_NOW: Final = (ClusterDownError, TryAgainError)
 
 
 class Nodes:
@@ -67,6 +72,15 @@ class Nodes:
                 if keys:
                     yield [key.decode() for key in keys]
 
+    async def primaries(self) -> frozenset[tuple[str, int]]:
+        """Who has keys: where they are others than before, what was written before may be lost, if only the last of it.
+
+        Of a server whose address always is the same there are none.
+        """
+        if self._slots:
+            await self._look()
+        return frozenset((*self._others, *followed(self.home)))
+
     async def aclose(self) -> None:
         """Close the connections, but those of `home`."""
         await asyncio.gather(*(client.aclose() for client in self._others.values()))
@@ -103,8 +117,11 @@ class Nodes:
                 await self._look()
             except AskError:
                 break
-            except _AWAY:
-                # Another may have taken the place of the node.
+            except _NOT_NOW as error:
+                self._is_stale = True
+                raise LostConnection(str(error)) from error
+            except (*_AWAY, asyncio.CancelledError):
+                # Another may have taken the place of the node; who waited no longer may have waited for one that hangs.
                 self._is_stale = bool(self._slots)
                 raise
         self._is_stale = True
@@ -120,7 +137,8 @@ class Nodes:
         """Ask who has which slots."""
         for client in (self.home, *self._others.values()):
             try:
-                ranges: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+                async with asyncio.timeout(_LOOK_WITHIN):
+                    ranges: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
             except _AWAY as error:
                 lost = error
             else:
@@ -147,8 +165,5 @@ class Nodes:
             return self.home
         address = host, port
         if address not in self._others:
-            pool = self.home.connection_pool
-            options = {**pool.connection_kwargs, "host": address[0], "port": port}
-            made = redis.asyncio.ConnectionPool(connection_class=pool.connection_class, **options)
-            self._others[address] = Client.from_pool(made)
+            self._others[address] = open_node(self.home, host, port)
         return self._others[address]

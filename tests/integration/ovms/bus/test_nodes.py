@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as LostConnection
 
-from fixtures.cluster import NODES, Cluster, running_cluster
+from fixtures.cluster import HOST, NODES, Cluster, running_cluster
 from fixtures.waiting import until
 from ovms.bus import channels
-from ovms.bus.client import open_redis
+from ovms.bus.client import followed, look_for_primary, open_redis
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, Peers, Presence
 from ovms.bus.sessions import Login, Sessions, session_key
 from ovms.bus.subscriptions import Listener, Subscriptions
+from ovms.local.ports import free_port
 
 LOGIN = Login(7, "demo", "*", "proof")
 NOBODY = Peers(0, 0, 0, 0)
@@ -148,3 +149,39 @@ async def test_a_node_that_has_died_is_left_for_who_has_its_slots(tmp_path: Path
             with pytest.raises(LostConnection):
                 await presence.counts([name])
             assert await presence.counts([name]) == [NOBODY]
+
+
+async def test_of_several_addresses_one_that_answers_will_do_and_all_lead_to_one_node(cluster: Cluster) -> None:
+    holder = cluster.ports[cluster.holder(channels.REPLICAS)]
+    for port in cluster.ports:
+        client = open_redis(f"redis+cluster://{HOST}:{free_port()},{HOST}:{port}")
+        nodes = Nodes(client)
+        assert await Presence(nodes).counts(VEHICLES) == [NOBODY] * len(VEHICLES)
+        assert await client.ping()
+        assert followed(client) == ((HOST, holder),)
+        assert await nodes.primaries() == {(HOST, port) for port in cluster.ports}
+        await nodes.aclose()
+        await client.aclose()
+
+
+async def test_where_no_address_answers_redis_is_away(cluster: Cluster) -> None:
+    client = open_redis(f"redis+cluster://{HOST}:{free_port()}")
+    with pytest.raises(LostConnection):
+        await client.ping()
+    await client.aclose()
+
+
+async def test_who_publishes_and_who_listens_move_together(cluster: Cluster) -> None:
+    client = open_redis(cluster.url_of_all)
+    subscriptions, heard, confirmed = Subscriptions(client), list[bytes](), list[bool]()
+    subscriptions.hear(b"channel", Listener(heard.append, lambda: confirmed.append(True)))
+    task = asyncio.create_task(subscriptions.run())
+    await until(lambda: len(confirmed) == 1)
+    with cluster.moved(channels.REPLICAS):
+        await look_for_primary(client)
+        await until(lambda: len(confirmed) == 2)
+        assert await client.publish("channel", b"moved") == 1, "how many hear it is known of this node alone"
+        await until(lambda: heard == [b"moved"])
+    task.cancel()
+    await asyncio.wait([task])
+    await client.aclose()
