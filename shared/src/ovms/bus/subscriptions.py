@@ -7,16 +7,25 @@ connection broken at once would both subscribe anew.
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 import redis.asyncio
 import structlog
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
+
+from ovms.bus.client import look_for_primary
 
 TICK: Final = 0.005
 RETRY_AFTER: Final = 0.5
 MOST_AT_ONCE: Final = 1000
 """Channels in one command."""
+CONNECT_WITHIN: Final = 5.0
+SILENCE: Final = 5.0
+"""Seconds for Redis to answer whether it is there, which it is asked as often."""
+_MESSAGE: Final = 3
+"""Parts; what answers a PING has one or two, of which one could have any length but this."""
 
 
 class Hears(Protocol):
@@ -44,7 +53,7 @@ class Subscriptions:
     """
 
     def __init__(self, client: redis.asyncio.Redis, log: Any = None) -> None:
-        self._pool = client.connection_pool
+        self._client = client
         self._listeners: dict[bytes, tuple[tuple[object, Hears], ...]] = {}
         """By channel, each with the party that it is of; tuples, since there are as many as vehicles."""
         self._untold: dict[bytes, set[object]] = {}
@@ -52,6 +61,8 @@ class Subscriptions:
         self._changed: set[bytes] = set()
         self._asked: dict[bytes, int] = {}
         """How many subscriptions to a channel Redis has not answered yet."""
+        self._is_there = False
+        """Whether Redis has said anything since it was asked last."""
         self._work = asyncio.Event()
         self._log = log or structlog.get_logger("subscriptions")
 
@@ -93,7 +104,9 @@ class Subscriptions:
             await asyncio.sleep(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
-        connection: Any = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        pool: Any = self._client.connection_pool
+        async with asyncio.timeout(CONNECT_WITHIN):
+            connection: Any = await pool.get_connection()
         self._changed = set(self._listeners)
         self._untold = {channel: {party for party, _ in listeners} for channel, listeners in self._listeners.items()}
         self._asked = {}
@@ -102,10 +115,11 @@ class Subscriptions:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._subscribe(connection))
                 tasks.create_task(self._listen(connection))
+                tasks.create_task(self._stay(connection))
         finally:
             # It is subscribed to channels, so nobody else may use it.
             await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+            await pool.release(connection)
 
     async def _subscribe(self, connection: Any) -> None:
         while True:
@@ -116,18 +130,33 @@ class Subscriptions:
             heard = [channel for channel in changed if channel in self._listeners]
             for channel in heard:
                 self._asked[channel] = self._asked.get(channel, 0) + 1
-            await _send(connection, "SUBSCRIBE", heard)
-            await _send(connection, "UNSUBSCRIBE", [channel for channel in changed if channel not in self._listeners])
+            await _send_all(connection, "SUBSCRIBE", heard)
+            await _send_all(connection, "UNSUBSCRIBE", [channel for channel in changed if channel not in self._listeners])
 
     async def _listen(self, connection: Any) -> None:
         while True:
             # math.inf: without an end; None would be the client's time limit.
-            kind, channel, body = await connection.read_response(timeout=math.inf, push_request=True)
+            answer = await connection.read_response(timeout=math.inf, push_request=True)
+            self._is_there = True
+            if len(answer) != _MESSAGE:
+                continue  # that it is there
+            kind, channel, body = answer
             if kind == b"message":
                 for _, listener in self._listeners.get(channel, ()):  # none, where it has just been left
                     self._tell(listener, channel, body)
             elif kind == b"subscribe":
                 self._answered(channel)
+
+    async def _stay(self, connection: Any) -> None:
+        """Leave a server that hangs, and one that is the primary no more: neither says so."""
+        while True:
+            self._is_there = False
+            await _send(connection, "PING")
+            await asyncio.sleep(SILENCE)
+            if not self._is_there:
+                raise LostConnection("Redis says nothing")
+            with suppress(RedisError, OSError):  # nobody may know for a while, and this one serves
+                await look_for_primary(self._client)
 
     def _answered(self, channel: bytes) -> None:
         asked = self._asked.pop(channel) - 1
@@ -162,6 +191,12 @@ class Party:
         self._subscriptions.leave(channel, self)
 
 
-async def _send(connection: Any, command: str, channels: Sequence[bytes]) -> None:
+async def _send_all(connection: Any, command: str, channels: Sequence[bytes]) -> None:
     for start in range(0, len(channels), MOST_AT_ONCE):
-        await connection.send_command(command, *channels[start : start + MOST_AT_ONCE], check_health=False)
+        await _send(connection, command, *channels[start : start + MOST_AT_ONCE])
+
+
+async def _send(connection: Any, *words: str | bytes) -> None:
+    if not connection.is_connected:
+        raise LostConnection("it has been closed")  # redis-py would open it again, with no subscription
+    await connection.send_command(*words, check_health=False)

@@ -4,7 +4,8 @@ A write costs as much for one publication as for a hundred, so after each there 
 A replica with little to say says it at once; one with much to say spends its time on other things.
 
 The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
-Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted.
+Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted. Every few seconds of
+publishing the connection is told to send one reply: a server that hangs, or a machine that has gone, shows in nothing else.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import redis.asyncio
 import structlog
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Room
@@ -23,6 +25,11 @@ PAUSE_A_PUBLICATION: Final = 0.0002
 """Seconds of pause for each that went out, up to the tick: at 5000 a second and more it is the tick."""
 RETRY_AFTER: Final = 0.5
 SEND_TIMEOUT: Final = 5.0
+CHECK_EVERY: Final = 5.0
+"""Seconds."""
+
+_CLIENT_REPLY: Final = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n"
+_REPLY_ONCE: Final = _CLIENT_REPLY + b"$2\r\nON\r\n" + _CLIENT_REPLY + b"$3\r\nOFF\r\n"
 
 
 def publish_head(vehicle_id: str) -> bytes:
@@ -115,16 +122,23 @@ class Publisher:
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
-        pool, loop = self._client.connection_pool, asyncio.get_running_loop()
-        connection: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
+        pool: Any = self._client.connection_pool
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(SEND_TIMEOUT):
+            connection: Any = await pool.get_connection()
         try:
             await connection.send_command("CLIENT", "REPLY", "OFF")
-            pause = Pause(self._tick)
+            pause, check_at = Pause(self._tick), loop.time()
             while True:
                 await self._work.wait()
                 await asyncio.sleep(pause.left(loop.time()))
                 pause.begin(loop.time(), len(self._waiting))
+                if not connection.is_connected:
+                    raise LostConnection("it has been closed")  # redis-py would open it again, with replies that nobody reads
                 await self._flush(connection.send_packed_command)
+                if loop.time() >= check_at:
+                    await _check(connection)
+                    check_at = loop.time() + CHECK_EVERY
         finally:
             # It answers nothing any more, so nobody else may use it.
             await connection.disconnect(nowait=True)
@@ -145,3 +159,9 @@ class Publisher:
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         self._work.clear()
         return waiting
+
+
+async def _check(connection: Any) -> None:
+    async with asyncio.timeout(SEND_TIMEOUT):
+        await connection.send_packed_command(_REPLY_ONCE, check_health=False)
+        await connection.read_response()

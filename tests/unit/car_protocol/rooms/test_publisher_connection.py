@@ -1,0 +1,94 @@
+"""When the publisher leaves its connection, which answers nothing unless it is told to."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from car_protocol.rooms import publisher as module
+from car_protocol.rooms.publisher import Publisher
+from fixtures.waiting import until
+
+
+class MuteRedis:
+    """A client, its pool and its only connection."""
+
+    def __init__(self) -> None:
+        self.connection_pool = self
+        self.connections = 0
+        self.is_connected = True
+        self.sent: list[bytes] = []
+        self.replies: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def get_connection(self) -> "MuteRedis":
+        self.connections += 1
+        return self
+
+    async def release(self, connection: "MuteRedis") -> None:
+        """Nobody else wants it."""
+
+    async def disconnect(self, *, nowait: bool) -> None:
+        """It is gone."""
+
+    async def send_command(self, *words: str) -> None:
+        """That it is to be mute."""
+
+    async def send_packed_command(self, command: bytes, check_health: bool) -> None:
+        self.sent.append(command)
+
+    async def read_response(self) -> bytes:
+        return await self.replies.get()
+
+    @property
+    def questions(self) -> int:
+        return sum(b"CLIENT" in command for command in self.sent)
+
+
+@pytest.fixture
+async def redis(monkeypatch: pytest.MonkeyPatch) -> MuteRedis:
+    monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
+    return MuteRedis()
+
+
+@pytest.fixture
+async def publisher(redis: MuteRedis) -> AsyncIterator[Publisher]:
+    made = Publisher(cast("Any", redis), tick=0.0, limit=1 << 20, monotonic=time.monotonic)
+    task = asyncio.create_task(made.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_redis_that_replies_when_it_is_told_to_goes_on(
+    redis: MuteRedis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_EVERY", 0.0)
+    for number in range(1, 4):
+        publisher.publish_on(b"channel", b"body")
+        redis.replies.put_nowait(b"OK")
+        await until(lambda number=number: redis.questions == number and redis.replies.empty())
+    assert (redis.connections, publisher.published, publisher.dropped) == (1, 3, 0)
+
+
+async def test_it_is_not_told_to_at_every_write(redis: MuteRedis, publisher: Publisher) -> None:
+    redis.replies.put_nowait(b"OK")
+    for number in range(1, 4):
+        publisher.publish_on(b"channel", b"body")
+        await until(lambda number=number: publisher.published == number)
+    assert redis.questions == 1
+
+
+async def test_a_redis_that_hangs_is_left(redis: MuteRedis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEND_TIMEOUT", 0.01)
+    publisher.publish_on(b"channel", b"body")
+    await until(lambda: redis.connections == 2)
+
+
+async def test_nothing_is_sent_where_redis_py_would_connect_again(redis: MuteRedis, publisher: Publisher) -> None:
+    await until(lambda: redis.connections == 1)
+    redis.is_connected = False
+    publisher.publish_on(b"channel", b"body")
+    await until(lambda: redis.connections == 2)
+    assert (redis.sent, publisher.dropped) == ([], 1)
