@@ -181,6 +181,12 @@ class Presence:
         live, leases = await self._leases()
         return [replica.decode() for replica in leases if replica not in live]
 
+    async def vehicles_of(self, replica: str) -> list[str]:
+        """The vehicles that a replica has announced, and not taken back."""
+        key = channels.replica_vehicles_key(replica)
+        names: Any = await self._nodes.at(key, lambda node: node.smembers(key))
+        return [name.decode() for name in names]
+
     async def clear_replica(self, replica: str) -> int:
         """End a replica: its lease, and all that it had connected, which is published; returns how many vehicles that were.
 

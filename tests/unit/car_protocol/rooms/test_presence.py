@@ -19,6 +19,8 @@ from ovms.bus.presence import Connected
 class FakeRedis:
     """Runs no script."""
 
+    connection_pool = None
+
     def register_script(self, script: str) -> None:
         return None
 
@@ -28,12 +30,19 @@ class QuickPresence:
 
     def __init__(self) -> None:
         self.announced: list[Mapping[str, Connected]] = []
+        self.noted: list[str] = []
 
     async def begin_replica(self, replica: str) -> None:
         """It has a lease."""
 
+    async def renew_replica(self, replica: str) -> bool:
+        return True
+
     async def ended_replicas(self) -> list[str]:
         return []
+
+    async def vehicles_of(self, replica: str) -> list[str]:
+        return self.noted
 
     async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
         self.announced.append(connected)
@@ -50,6 +59,9 @@ class FakePresence:
         """It has a lease."""
 
     async def ended_replicas(self) -> list[str]:
+        return []
+
+    async def vehicles_of(self, replica: str) -> list[str]:
         return []
 
     async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
@@ -90,5 +102,37 @@ async def test_of_many_vehicles_some_are_announced_at_a_time(monkeypatch: pytest
     task = asyncio.create_task(keeper.run())
     await until(lambda: sum(map(len, presence.announced)) == 5)
     assert [len(connected) for connected in presence.announced] == [2, 2, 1]
+    task.cancel()
+    await asyncio.wait([task])
+
+
+class Primaries:
+    """Who has keys."""
+
+    def __init__(self) -> None:
+        self.now: frozenset[tuple[str, int]] = frozenset()
+
+    async def primaries(self) -> frozenset[tuple[str, int]]:
+        return self.now
+
+
+async def test_where_another_primary_is_everything_is_announced_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(module, "TICK", 0.0)
+    hub = Hub(publish_head, lambda room: None)
+    keeper = PresenceKeeper(Nodes(cast("Any", FakeRedis())), hub, new_name=lambda: "replica", renamed=lambda name: None)
+    presence = keeper._presence = cast("Any", QuickPresence())
+    primaries = keeper._nodes = cast("Any", Primaries())
+    room = hub.room(vehicle(1, "CAR1"))
+    hub.join_car(room, car(), 0, epoch=1)
+    task = asyncio.create_task(keeper.run())
+    here = {"CAR1": Connected(1, 0, 0)}
+    await until(lambda: presence.announced == [here])
+    presence.noted = ["CAR1", "GONE"]
+    for number in range(2):
+        presence.announced.clear()
+        primaries.now = frozenset({("host", number)})
+        await until(lambda: len(presence.announced) == 2)
+        assert sorted(presence.announced, key=str) == [here, {"GONE": Connected(0, 0, 0)}]
     task.cancel()
     await asyncio.wait([task])

@@ -34,6 +34,7 @@ class PresenceKeeper:
     """
 
     def __init__(self, nodes: Nodes, hub: Hub, *, new_name: Callable[[], str], renamed: Callable[[str], None]) -> None:
+        self._nodes = nodes
         self._presence = Presence(nodes)
         self._hub = hub
         self._new_name = new_name
@@ -46,6 +47,7 @@ class PresenceKeeper:
         self._naming = asyncio.Lock()
         self._is_in_step = False
         """Whether Redis knows all that was announced: it may have lost some while it was away."""
+        self._primaries: frozenset[tuple[str, int]] = frozenset()
         self._log = structlog.get_logger("presence")
 
     def changed(self, room: Room) -> None:
@@ -134,20 +136,36 @@ class PresenceKeeper:
 
     async def _keep_lease(self) -> None:
         async with asyncio.timeout(REDIS_TIMEOUT):
-            if self._replica is None or not await self._presence.renew_replica(self._replica):
-                await self._begin()
+            await self._look_for_others()
+            replica = self._replica
+            if replica is None or not await self._presence.renew_replica(replica):
+                replica = await self._begin()
             if not self._is_in_step:
                 self._is_in_step = True
                 for room in self._hub:
                     self._told[room.vehicle_id] = None
                     self.changed(room)
-            for replica in await self._presence.ended_replicas():
-                cleared = await self._presence.clear_replica(replica)
-                self._log.info("cleared what a replica had left", replica=replica, vehicles=cleared)
+                await self._take_back_who_left(replica)
+            for ended in await self._presence.ended_replicas():
+                cleared = await self._presence.clear_replica(ended)
+                self._log.info("cleared what a replica had left", replica=ended, vehicles=cleared)
         await asyncio.sleep(RENEW_EVERY)
 
-    async def _begin(self) -> None:
-        """Take a name and a lease."""
+    async def _look_for_others(self) -> None:
+        """A replica that took a primary's place has perhaps not got all that this one had said yes to."""
+        primaries = await self._nodes.primaries()
+        if primaries != self._primaries:
+            self._primaries, self._is_in_step = primaries, False
+
+    async def _take_back_who_left(self, replica: str) -> None:
+        """Redis may have forgotten that somebody is here no more."""
+        async with self._naming:
+            left = [name for name in await self._presence.vehicles_of(replica) if name not in self._told]
+            for start in range(0, len(left), ANNOUNCED_AT_ONCE):
+                await self._presence.announce(replica, dict.fromkeys(left[start : start + ANNOUNCED_AT_ONCE], NOBODY))
+
+    async def _begin(self) -> str:
+        """Take a name and a lease; returns the name."""
         async with self._naming:
             name = self._new_name()
             await self._presence.begin_replica(name)
@@ -156,6 +174,7 @@ class PresenceKeeper:
             if former is not None:
                 # What was announced under it after others had cleared it.
                 await self._presence.clear_replica(former)
+            return name
 
 
 def _is_to_stop() -> bool:
