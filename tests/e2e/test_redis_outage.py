@@ -9,13 +9,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from fixtures.cars import Peer
+from fixtures.driving import Driver, beside, call_all_the_time
 from fixtures.replicas import Rig, Store
-from fixtures.visitors import Caller, Visitors, becomes, heard, told
+from fixtures.visitors import Visitors, becomes, heard, told
 
 A, B = range(2)
 RETURNED = 5.0
@@ -23,7 +23,6 @@ RETURNED = 5.0
 SOON = 10.0
 AWAY = 3.0
 PAUSED = float(os.environ.get("OVMS_TEST_PAUSE", "30"))
-ROUND = 0.05
 ANSWERED = 12.0
 """Seconds that an HTTP call may take while Redis is away."""
 
@@ -56,48 +55,6 @@ def rig() -> Iterator[Rig]:
 async def visitors(rig: Rig) -> AsyncIterator[Visitors]:
     async with Visitors(rig) as everybody:
         yield everybody
-
-
-class Driver:
-    """A car that sends its state all the time."""
-
-    def __init__(self, car: Peer) -> None:
-        self.car = car
-        self.sent: list[bytes] = []
-
-    async def drive(self) -> None:
-        """Send until cancelled."""
-        while True:
-            self.sent.append(b"S%d,K" % len(self.sent))
-            self.car.send(self.sent[-1])
-            await asyncio.sleep(ROUND)
-
-
-@asynccontextmanager
-async def beside(*works: object) -> AsyncIterator[None]:
-    """Run coroutines while the block runs."""
-    tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
-    try:
-        yield
-        for task in tasks:
-            assert not task.done(), task
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def call_all_the_time(caller: Caller, vehicle: str, answers: Counter[int], slowest: list[float]) -> None:
-    """Make every kind of call that asks Redis, at both gateways, until cancelled."""
-    calls = [("GET", "/api/vehicles"), ("GET", f"/api/status/{vehicle}"), ("GET", f"/api/vehicle/{vehicle}")]
-    while True:
-        for method, path in calls:
-            for gateway in (0, 1):
-                began = time.monotonic()
-                answer = await caller.call(method, path, gateway)
-                answers[answer.status_code] += 1
-                slowest[0] = max(slowest[0], time.monotonic() - began)
-        await asyncio.sleep(ROUND)
 
 
 @pytest.mark.timeout(PAUSED + 90)
