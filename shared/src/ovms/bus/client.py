@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import redis.asyncio
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
 
@@ -15,14 +16,18 @@ _OWN: Final = ("host", "port", "connection_pool")
 """What a connection is told that is not so of one to another node."""
 
 
-class _Translating:
-    """A connection that says of whatever is no way to the primary that it is lost."""
+class _Connection:
+    """A connection that says of whatever is no way to the primary that it is lost, and packs what it sends in C."""
+
+    def pack_command(self, *words: Any) -> list[bytes]:
+        # In C, as redis-py's synchronous client does it; its asynchronous one takes several times as long.
+        return HiredisRespSerializer().pack(*words)
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         try:
             await super().send_packed_command(command, check_health)  # type: ignore[misc]
         except RuntimeError as error:
-            # uvloop, of a write to a transport that has just been closed; redis-py expects an OSError.
+            # uvloop, of a write to a transport that has just been closed: it is lost like any other, and an OSError to redis-py.
             if "closed" not in str(error):
                 raise
             raise LostConnection(str(error)) from error
@@ -58,7 +63,7 @@ def open_redis(url: str, **options: Any) -> redis.asyncio.Redis:
             credentials = {name: given[name] for name in _CREDENTIALS if name in given}
             asked = ClusterNodes(nodes, **credentials, **_tls(given, over_tls))
             pool = _primary_pool(REPLICAS, asked, over_tls, {**options, **given})
-    pool.connection_class = _translating(pool.connection_class)
+    pool.connection_class = _ours(pool.connection_class)
     return redis.asyncio.Redis.from_pool(pool)
 
 
@@ -71,8 +76,8 @@ def _tls(given: Any, over_tls: bool) -> dict[str, Any]:
     return {"ssl": True, **{name: value for name, value in given.items() if name.startswith("ssl_")}} if over_tls else {}
 
 
-def _translating(kind: type) -> type:
-    return type("Connection", (_Translating, kind), {})
+def _ours(kind: type) -> type:
+    return type("Connection", (_Connection, kind), {})
 
 
 def open_node(home: redis.asyncio.Redis, host: str, port: int) -> redis.asyncio.Redis:
@@ -81,7 +86,7 @@ def open_node(home: redis.asyncio.Redis, host: str, port: int) -> redis.asyncio.
     kind = pool.connection_class
     if isinstance(pool, PrimaryPool):
         is_tls = issubclass(kind, redis.asyncio.SSLConnection)
-        kind = _translating(redis.asyncio.SSLConnection if is_tls else redis.asyncio.Connection)
+        kind = _ours(redis.asyncio.SSLConnection if is_tls else redis.asyncio.Connection)
     options = {name: value for name, value in pool.connection_kwargs.items() if name not in _OWN}
     return redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool(connection_class=kind, host=host, port=port, **options))
 
