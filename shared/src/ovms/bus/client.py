@@ -27,7 +27,7 @@ class _Connection:
         try:
             await super().send_packed_command(command, check_health)  # type: ignore[misc]
         except RuntimeError as error:
-            # uvloop, of a write to a transport that has just been closed: it is lost like any other, and an OSError to redis-py.
+            # uvloop, of a write to a transport that has just been closed; redis-py expects an OSError.
             if "closed" not in str(error):
                 raise
             raise LostConnection(str(error)) from error

@@ -1,7 +1,7 @@
 """The Lua scripts of `presence`.
 
-One script a change, so that the change, the counts after it and their publication are one step: two that come at once are told 1
-and 2, never 2 and 2. A call changes some vehicles, one after the other. Its keys are three a vehicle: connections, http,
+One script a change, so that the change, the counts after it and their publication are one step: two that come at once are told
+1 and 2, never 2 and 2. A call changes some vehicles, one after the other. Its keys are three a vehicle: connections, http,
 session. Its arguments are the replicas whose lease runs, then some a vehicle, the vehicle's id first. It returns an answer a
 vehicle: the time, how many HTTP sessions are connected, when the lease of the first of them ends, name and value of each live
 replica's field in turn, the replica of the car's newest session, and what each script says of itself.
@@ -50,7 +50,7 @@ local function each(size, change)
 end
 """
 
-# A vehicle's arguments: what to do, with which member, and a value. The answer's last: how many HTTP sessions were there before.
+# A vehicle's arguments: what to do, with which member, and a value. The answer's last: the HTTP sessions that were there before.
 CHANGE: Final = f"""{_COMMON}
 return each(4, function(connections, http, session, vehicle, verb, member, value)
   local ended, before, first = look(http)

@@ -266,7 +266,7 @@ class Connection(asyncio.Protocol):
         if self._server.settings.log_level == "debug":  # else even to be told that nobody wants it takes a tenth of a login
             log = structlog.get_logger("connection")
             log.debug("logged in", session=self.session_id, role=self.role.name, vehicle=room.vehicle_id)
-        # Once it has its place in the room: the answer goes with what the room had to tell at once, and what came early is read.
+        # Once it has its place in the room: the answer goes with what the room has to tell, and what came early is read.
         self._server.loop.call_soon(self._begin)
         self._server.wheel.remove(self)
         self._arm()
