@@ -23,6 +23,7 @@ CLEAR_AT_ONCE: Final = 500
 CHANGED_AT_ONCE: Final = 50
 """Vehicles that one call of a script changes; meanwhile Redis answers nobody else, a millisecond at most."""
 
+
 class Connected(NamedTuple):
     """What one replica has connected of a vehicle."""
 
@@ -257,9 +258,7 @@ class Presence:
         return [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
 
 
-async def _evaluate_at(
-    node: Client, sha: str, names: bytes, calls: Sequence[Sequence[tuple[str, Sequence[str]]]]
-) -> list[Any]:
+async def _evaluate_at(node: Client, sha: str, names: bytes, calls: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> list[Any]:
     async with node.pipeline(transaction=False) as pipe:
         for changes in calls:
             keys = [make(vehicle_id) for vehicle_id, _ in changes for make in _KEYS]

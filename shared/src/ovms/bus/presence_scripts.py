@@ -50,7 +50,7 @@ local function each(size, change)
 end
 """
 
-# A vehicle's arguments: what to do, with which member, and a value. The answer's last: the HTTP sessions that were there before.
+# A vehicle's arguments: what to do, with which member, and a value. The answer's last: the HTTP sessions that were there.
 CHANGE: Final = f"""{_COMMON}
 return each(4, function(connections, http, session, vehicle, verb, member, value)
   local ended, before, first = look(http)
