@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="a small run of less than a minute, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     parser.add_argument("--charts", type=Path, metavar="DIRECTORY", help="draw them here, as PNG")
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="profile each measurement: FILE.svg, .json or .txt")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="profile each measurement: FILE.svg, .json, .txt or .md")
     guard = parser.add_mutually_exclusive_group()
     guard.add_argument("--guard", action="store_true", help="fail where much less of a limit is reached than was kept")
     guard.add_argument("--keep", action="store_true", help="keep for that which part of its limit each figure reaches")

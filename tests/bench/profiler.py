@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.errors import BenchError
+from bench.shares import table
 from ovms.local.process import spawn, stop
 
 RATE: Final = 250
@@ -17,7 +18,7 @@ RATE: Final = 250
 STARTS_WITHIN: Final = 1.0
 WRITES_WITHIN: Final = 30.0
 
-_FORMATS: Final = {".svg": "flamegraph", ".json": "speedscope", ".txt": "raw"}
+_FORMATS: Final = {".svg": "flamegraph", ".json": "speedscope", ".txt": "raw", ".md": "raw"}
 
 
 def check(path: Path) -> None:
@@ -35,7 +36,7 @@ def check(path: Path) -> None:
 @contextmanager
 def profiling(pid: int, path: Path) -> Iterator[None]:
     """Write a profile of what a process does while the block runs."""
-    command = [_program() or "py-spy", "record", "--pid", str(pid), "--rate", str(RATE), "--nonblocking"]
+    command = [_program() or "py-spy", "record", "--pid", str(pid), "--rate", str(RATE)]
     process = spawn([*command, "--format", _FORMATS[path.suffix], "--output", str(path)], dies_by=signal.SIGKILL)
     try:
         time.sleep(STARTS_WITHIN)
@@ -44,6 +45,8 @@ def profiling(pid: int, path: Path) -> Iterator[None]:
         yield
     finally:
         stop(process, signal.SIGINT, within=WRITES_WITHIN)
+    if path.suffix == ".md":
+        path.write_text("\n".join([*table(path.read_text().splitlines()), ""]))
 
 
 def _program() -> str | None:

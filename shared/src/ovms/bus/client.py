@@ -21,7 +21,8 @@ class _Connection:
 
     def pack_command(self, *words: Any) -> list[bytes]:
         # In C, as redis-py's synchronous client does it; its asynchronous one takes several times as long.
-        return HiredisRespSerializer().pack(*words)
+        packed: list[bytes] = HiredisRespSerializer().pack(*words)
+        return packed
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         try:
