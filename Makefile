@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images audit secrets sbom \
-	requirements browser mariadb promtool rules clean
+	version requirements browser mariadb promtool rules clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -95,6 +95,15 @@ sbom: $(VENV)/audit.stamp ## write what each service is made of into dist/sbom/,
 images: $(VENV)/test.stamp ## build the container images on a base made here, and run what is in them
 	deploy/images/build.sh
 	env OVMS_TEST_IMAGES=1 $(WITH_TESTS) $(BIN)/pytest tests/e2e/test_images.py $(ARGS)
+
+# Where the version stands; tests/unit/deploy/test_version.py knows no other place.
+VERSIONED := $(addsuffix /pyproject.toml,$(PACKAGES)) $(wildcard deploy/images/*.Dockerfile deploy/kubernetes/overlays/*/kustomization.yaml) \
+	deploy/README.md docs/releasing.md docs/openapi.json
+FORMER = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' shared/pyproject.toml)
+version: ## write another version wherever it stands, and its heading into CHANGELOG.md (VERSION=0.2.0)
+	@[ -n "$(VERSION)" ] || { echo "VERSION is the new one; $(FORMER) is the former." >&2; exit 1; }
+	sed -i 's/\(^\|[^0-9.]\)$(subst .,\.,$(FORMER))\b/\1$(VERSION)/g' $(VERSIONED)
+	sed -i "s/^## Unreleased$$/&\n\n## $(VERSION), $$(date -u +%F)/" CHANGELOG.md
 
 # Hashes of every platform, no address of an index.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
