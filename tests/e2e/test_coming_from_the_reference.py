@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -66,3 +68,17 @@ async def test_car_app_owner_and_token_go_on_as_before(
         assert await vehicles("ann", "password") == ["Roadster1"]
         assert (await pool.fetchval("SELECT password_hash FROM owners")).startswith("$argon2id$")
         assert await vehicles("ann", "password") == ["Roadster1"]
+
+
+def test_the_reader_of_the_page_may_read_and_no_more(mariadb: MariaDB) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coming-from-the-reference.md").read_text()
+    [statements] = re.findall(r"^ *```sql\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    try:
+        for statement in statements.strip().removesuffix(";").split(";\n"):
+            mariadb.run(statement.replace("%", "%%"))
+        grants = [grant for (grant,) in mariadb.run("SHOW GRANTS FOR reader@'10.%%'")]
+    finally:
+        mariadb.run("DROP USER IF EXISTS reader@'10.%%'")
+    assert [grant.partition(" ON ")[::2] for grant in grants if not grant.startswith("GRANT USAGE ")] == [
+        ("GRANT SELECT", f"`{DATABASE}`.* TO `reader`@`10.%`")
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,18 @@ def test_rules_do_what_they_are_for() -> None:
     for command in (["check", "rules", "rules.yaml"], ["test", "rules", "rules-test.yaml"]):
         done = subprocess.run([tool, *command], cwd=DIRECTORY, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_what_the_page_says_of_scraping(tmp_path: Path) -> None:
+    if (tool := promtool()) is None:
+        pytest.skip("*** No promtool here: the page's configuration is NOT TESTED. ***")
+    [lines] = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/observability.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "prometheus.yml").write_text(lines)
+    command = [tool, "check", "config", "--syntax-only", tmp_path / "prometheus.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = {job["job_name"] for job in yaml.safe_load(lines)["scrape_configs"]}
+    assert jobs == set(re.findall(r'job="([^"]+)"', (DIRECTORY / "rules.yaml").read_text()))
 
 
 # ---- the dashboard

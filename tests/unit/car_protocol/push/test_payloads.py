@@ -3,6 +3,10 @@
 import hashlib
 import hmac
 import json
+import re
+import time
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +67,13 @@ def test_a_web_hook_is_signed_over_time_and_body() -> None:
     }
     expected = hmac.new(b"secret", b"1785747907." + body, hashlib.sha256).hexdigest()
     assert webhook.sign(b"secret", "1785747907", body) == f"v1={expected}"
+
+
+@pytest.mark.parametrize(("said", "age", "is_right"), [(b"body", 0, True), (b"another", 0, False), (b"body", 400, False)])
+def test_who_checks_a_signature_as_the_page_says_takes_ours_alone(said: bytes, age: int, is_right: bool) -> None:
+    page = (Path(__file__).parents[4] / "docs/push.md").read_text()
+    [checks] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    timestamp = str(int(time.time()) - age)
+    given = {"secret": b"secret", "timestamp": timestamp, "body": b"body", "hmac": hmac, "hashlib": hashlib, "time": time}
+    with nullcontext() if is_right else pytest.raises(AssertionError):
+        exec(checks, given | {"signature": webhook.sign(b"secret", timestamp, said)})
