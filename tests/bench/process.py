@@ -19,6 +19,11 @@ def resident(pid: int) -> int:
     raise ProcessLookupError(pid)
 
 
+def in_memory(pid: int) -> int:
+    """Bytes of memory that a process is in, with what it may share with others."""
+    return int(Path("/proc", str(pid), "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def settled(measure: Callable[[], int], *, within: float = 8.0, every: float = 0.25) -> int:
     """A figure once it has stayed the same for four looks, or at the end of the time."""
     deadline = time.monotonic() + within

@@ -8,6 +8,7 @@ from bench.measurements import bare, fleet, history, idle_memory, latency, limit
 
 # In the order in which they are measured: what is compared stands together.
 MEASUREMENTS: Final = (
+    Measurement("rest", idle_memory.measure_rest, in_new_process=True, is_steady=True, profiled=None),
     Measurement(
         "idle",
         idle_memory.measure_idle_memory,
@@ -15,6 +16,14 @@ MEASUREMENTS: Final = (
         takes_old_cars=True,
         in_new_process=True,
         is_steady=True,
+    ),
+    Measurement(
+        "idle-tls",
+        idle_memory.measure_idle_memory_over_tls,
+        lambda size: min(size.idle // 2, 1000),
+        takes_old_cars=True,
+        is_steady=True,
+        profiled=None,
     ),
     Measurement("idle-bare", idle_memory.measure_bare_idle_memory, is_steady=True, profiled=None),
     Measurement("messages", messages.measure_messages, lambda size: size.cars),
@@ -102,6 +111,10 @@ FIGURES: Final = (
         is_less_better=True,
         is_guarded=True,
     ),
+    Figure("  over TLS", Reading("idle-tls", "bytes"), "bytes", is_less_better=True),
+    Figure("login over TLS, of a core", Reading("idle-tls", "milliseconds"), "ms", is_less_better=True),
+    Figure("memory of car-protocol, no cars", Reading("rest", "car-protocol"), "MB", is_less_better=True),
+    Figure("memory of api-gateway, no callers", Reading("rest", "api-gateway"), "MB", is_less_better=True),
     Figure(
         "/api/status/{id}, cookie",
         Reading("status", "a second"),

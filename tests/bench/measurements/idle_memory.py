@@ -1,16 +1,31 @@
-"""What a connected car that says nothing costs in memory."""
+"""What services that have nothing to do cost in memory, and each connected car that says nothing."""
 
 import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from bench.load.sessions import close, log_in, welcomes
+from bench.load.fleet import Account
+from bench.load.sessions import close, log_in, own_address, welcomes
 from bench.measurement import Readings, Scene, Size
 from bench.measurements.bare import bare_server
-from bench.process import resident, settled
-from bench.stack import HOST
+from bench.process import cpu_seconds, in_memory, resident, settled
+from bench.stack import HOST, with_replicas
+from ovms.local.certificate import development_certificate
+from ovms.local.ports import free_port
 
 WARM_UP: Final = 100
+WARM_UP_OVER_TLS: Final = 20
 PATIENCE: Final = 10.0
+
+
+def measure_rest(scene: Scene, size: Size) -> Readings:
+    """Megabytes of each service, programs and libraries with it, before anybody has come."""
+    services = {"car-protocol": scene.stack.car_protocols[0], "api-gateway": scene.stack.api_gateway}
+    return {name: in_memory(pid) / 1e6 for name, pid in services.items()}
 
 
 def measure_idle_memory(scene: Scene, size: Size) -> Readings:
@@ -25,6 +40,36 @@ def measure_idle_memory(scene: Scene, size: Size) -> Readings:
     grown = settled(lambda: resident(pid)) - before
     close(cars)
     return {"bytes": grown / len(cars)}
+
+
+def measure_idle_memory_over_tls(scene: Scene, size: Size) -> Readings:
+    """The same over TLS, of a replica of its own; and milliseconds of a core for each login."""
+    certificate, key = development_certificate(scene.stack.directory / "tls", datetime.now(UTC))
+    port = free_port()
+    told = {"OVMS_TLS_CERTIFICATE": str(certificate), "OVMS_TLS_KEY": str(key), "OVMS_V2_TLS_PORT": str(port)}
+    with with_replicas(replace(scene.stack, environment={**scene.stack.environment, **told}), 1) as stack:
+        [pid] = stack.car_protocols
+        for car in _log_in_over_tls(port, scene.accounts[:WARM_UP_OVER_TLS], certificate):
+            car.close()
+        before = settled(lambda: resident(pid))
+        began = cpu_seconds(pid)
+        cars = _log_in_over_tls(port, scene.accounts, certificate)
+        taken = cpu_seconds(pid) - began
+        grown = settled(lambda: resident(pid)) - before
+        for car in cars:
+            car.close()
+    return {"bytes": grown / len(cars), "milliseconds": 1000 * taken / len(cars)}
+
+
+def _log_in_over_tls(port: int, accounts: Sequence[Account], certificate: Path) -> list[ssl.SSLSocket]:
+    trusting = ssl.create_default_context(cafile=certificate)
+    cars = []
+    for _, welcome in welcomes(accounts):
+        plain = socket.create_connection((HOST, port), timeout=PATIENCE, source_address=own_address())
+        cars.append(trusting.wrap_socket(plain, server_hostname="localhost"))
+        cars[-1].sendall(welcome)
+        cars[-1].recv(4096)
+    return cars
 
 
 def measure_bare_idle_memory(scene: Scene, size: Size) -> Readings:

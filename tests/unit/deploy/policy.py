@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
@@ -27,6 +28,21 @@ MARGIN: Final = 10
 """Seconds that a node may be slow."""
 GATEWAY_GRACE: Final = 10
 
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a service takes of memory, in bytes, as docs/scaling.md has measured it."""
+
+    rest: float
+    each: dict[str, float]
+    """Of one of what a setting allows so many."""
+
+
+NEEDS: Final = {
+    "car-protocol": Needs(85e6, {"connections": 56e3, "pending_bytes": 1, "publish_bytes": 1}),
+    "api-gateway": Needs(140e6, {"event_streams": 86e3}),
+}
+
 Rule = Callable[[Manifests], Iterator[str]]
 
 
@@ -43,6 +59,28 @@ def _lacks_resources(name: str, resources: dict[str, Any]) -> Iterator[str]:
     for kind in ("requests", "limits"):
         if set(resources.get(kind, {})) != {"cpu", "memory"}:
             yield f"{name}: no {kind} of cpu and memory"
+
+
+def has_memory_for_what_it_may_hold(manifests: Manifests) -> Iterator[str]:
+    """The limit of memory is above what a service takes with all connections that it lets in; its request above that of few."""
+    for pod in pods(manifests):
+        for container in pod.containers:
+            if (needs := NEEDS.get(container["name"])) is None:
+                continue
+            told = dict(variables(container, manifests))
+            fields = SETTINGS[container["name"]].model_fields
+            setting = {name: float(told.get(f"OVMS_{name.upper()}") or fields[name].default) for name in needs.each}
+            most = needs.rest + sum(setting[name] * cost for name, cost in needs.each.items())
+            resources = container.get("resources", {})
+            if _bytes(resources.get("limits", {}).get("memory", "0Mi")) < most:
+                yield f"{pod.name}: may hold {most / 1e6:,.0f} MB, above its limit of memory"
+            if not needs.rest < _bytes(resources.get("requests", {}).get("memory", "0Mi")):
+                yield f"{pod.name}: requests less memory than it takes without anybody"
+
+
+def _bytes(quantity: str) -> float:
+    number, unit = float(quantity[:-2]), quantity[-2:]
+    return number * {"Mi": 2**20, "Gi": 2**30}[unit]
 
 
 def is_restricted(manifests: Manifests) -> Iterator[str]:
@@ -179,6 +217,7 @@ def stays_up(manifests: Manifests) -> Iterator[str]:
 
 RULES: Final[tuple[Rule, ...]] = (
     has_limits,
+    has_memory_for_what_it_may_hold,
     is_restricted,
     is_guarded,
     reaches_its_stores,

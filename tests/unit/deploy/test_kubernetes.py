@@ -104,6 +104,18 @@ SPOILED: list[tuple[str, Callable[[Manifests], object]]] = [
         lambda m: container(m, "schema")["resources"].pop("requests"),
     ),
     (
+        "car-protocol: may hold 3,730 MB, above its limit of memory",
+        lambda m: settings(m).update(OVMS_CONNECTIONS="60000"),
+    ),
+    (
+        "api-gateway: may hold 570 MB, above its limit of memory",
+        lambda m: container(m, "api-gateway")["resources"]["limits"].update(memory="512Mi"),
+    ),
+    (
+        "car-protocol: requests less memory than it takes without anybody",
+        lambda m: container(m, "car-protocol")["resources"]["requests"].update(memory="64Mi"),
+    ),
+    (
         "migration: may run as root",
         lambda m: pod_of(m, "migration").update(securityContext={"seccompProfile": {"type": "RuntimeDefault"}}),
     ),
