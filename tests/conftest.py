@@ -12,6 +12,7 @@ pytest_plugins = (
     "fixtures.cars",
     "fixtures.processes",
     "fixtures.demo",
+    "fixtures.installed",
 )
 
 

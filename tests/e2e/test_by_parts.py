@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,17 +17,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from documented.pages import ROOT, blocks_under, joined
+from fixtures.installed import Installation
 from fixtures.relay import relayed
 from fixtures.servers import fetch
 from ovms.local.ports import free_port
 from ovms.local.postgres import Postgres
 from ovms.local.programs import postgresql_programs
-from ovms.local.valkey import Valkey
 
 PAGE: Final = "deploy/README.md"
 WITHIN: Final = 60.0
 TESTS: Final = ROOT / "tests"
-MADE_BY_TOOLS: Final = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
 NAME: Final = "by_parts"
 """In the place of `ovms`, which is who the tests' PostgreSQL belongs to already."""
 # What commands ask for, by what they are.
@@ -40,19 +38,20 @@ PORTS: Final = {"V2": 6867, "HTTP": 6868, "HEALTH": 6880}
 class Machine:
     """A place for all that the page puts on a machine."""
 
-    def __init__(self, directory: Path, database: str, database_port: int, redis_port: int) -> None:
+    def __init__(self, directory: Path, installed: Path, database: str, database_port: int, redis_port: int) -> None:
         self._directory = directory
         self._database = urlsplit(database)
         self.ports = {name: free_port() for name in PORTS}
         # What a command leaves to those after it.
         self._before = ""
         self._places = {
-            "/opt/ovms": str(directory / "opt"),
+            "/opt/ovms": str(installed),
             "/etc/ovms.env": str(directory / "ovms.env"),
             "ovms:PASSWORD@127.0.0.1/ovms": f"{NAME}:5tranger@127.0.0.1:{database_port}/{NAME}",
             "createuser --pwprompt ovms": f"createuser --pwprompt {NAME}",
             "createdb --owner=ovms ovms": f"createdb --owner={NAME} {NAME}",
             "127.0.0.1:6379": f"127.0.0.1:{redis_port}",
+            "OVMS_HOST=0.0.0.0": "OVMS_HOST=127.0.0.1",
             "alice:PASSWORD": "alice:geheim",
         } | {f"127.0.0.1:{port}": f"127.0.0.1:{self.ports[name]}" for name, port in PORTS.items()}
 
@@ -64,7 +63,7 @@ class Machine:
         typed = next((answer for asks, answer in TYPED.items() if asks in command), "")
         done = subprocess.run(
             ["sh", "-uc", self._before + self._here(command)],
-            cwd=self._directory / "checkout",
+            cwd=self._directory,
             env=self.environment,
             input=typed,
             capture_output=True,
@@ -75,8 +74,6 @@ class Machine:
         )
         if done.returncode != 0 and "telnet:" not in command:  # which ends with the time that it was given
             raise AssertionError(f"{command}: {done.stderr or done.stdout}")
-        if "-m venv" in command:
-            self._lend_packages()
         return done.stdout
 
     @contextmanager
@@ -101,7 +98,7 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of whoever gives the commands: PostgreSQL's superuser, on a machine without an index."""
+        """That of whoever gives the commands: PostgreSQL's superuser."""
         path = f"{Path(sys.executable).parent}:{postgresql_programs()}:{os.environ['PATH']}"
         return {
             "PATH": path,
@@ -109,8 +106,6 @@ class Machine:
             "PGHOST": parse_qs(self._database.query)["host"][0],
             "PGUSER": self._database.username or "",
             "PGPASSWORD": self._database.password or "",
-            "PIP_NO_INDEX": "1",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
 
     def _here(self, command: str) -> str:
@@ -118,23 +113,14 @@ class Machine:
             command = command.replace(there, ours)
         return command
 
-    def _lend_packages(self) -> None:
-        """What the lists name is that of the tests, so that nothing is downloaded: pip finds it installed."""
-        own = Path(sysconfig.get_path("purelib", vars={"base": str(self._directory / "opt")}))
-        for outdated in own.glob("setuptools*"):
-            shutil.rmtree(outdated)
-        (own / "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n")
-
 
 @pytest.fixture
-def machine(postgres: Postgres, valkey: Valkey, redis_url: str, tmp_path: Path) -> Iterator[Machine]:
-    for folder in ("shared", "services", "requirements"):
-        shutil.copytree(ROOT / folder, tmp_path / "checkout" / folder, ignore=MADE_BY_TOOLS)
+def machine(installation: Installation, postgres: Postgres, redis_url: str, tmp_path: Path) -> Iterator[Machine]:
     with ExitStack() as stack:
         host = parse_qs(urlsplit(postgres.url).query)["host"][0]
         database_port = stack.enter_context(relayed(Path(host, ".s.PGSQL.5432")))
         redis_port = stack.enter_context(relayed(Path(urlsplit(redis_url).path)))
-        yield Machine(tmp_path, postgres.url, database_port, redis_port)
+        yield Machine(tmp_path, installation.directory, postgres.url, database_port, redis_port)
     fetch(postgres.url, f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
     fetch(postgres.url, f"DROP ROLE IF EXISTS {NAME}")
 
@@ -150,7 +136,8 @@ def until(machine: Machine, command: str, wanted: str) -> str:
 
 def test_a_stranger_sees_his_car(machine: Machine) -> None:
     text = (ROOT / PAGE).read_text()
-    for block in blocks_under(PAGE, "By parts"):
+    _installed, *later = blocks_under(PAGE, "By parts")
+    for block in later:
         for command in joined(block):
             machine.run(command)
     [ready, vehicles, speaks] = [command for block in blocks_under(PAGE, "See that it works") for command in joined(block)]

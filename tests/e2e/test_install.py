@@ -1,99 +1,41 @@
-"""The three packages without make: built as wheels, installed, and run from there."""
+"""The three packages without make: installed as deploy/README.md says, and run from there."""
 
 import ast
-import os
 import re
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
-import zipfile
-from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from fixtures.installed import Installation
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"ovms": "shared", "car_protocol": "services/car-protocol", "api_gateway": "services/api-gateway"}
-MADE_BY_TOOLS = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
 LIBRARY = "ovms-shared"
 
 
-@dataclass(frozen=True)
-class Installation:
-    """A virtual environment that has the wheels, and all else from the one of the tests."""
-
-    directory: Path
-    wheels: tuple[Path, ...]
-
-    def run(self, program: str, *arguments: str, **environment: str) -> str:
-        """What a program of it prints."""
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("OVMS_", "PYTHON"))}
-        command = [self.directory / "bin" / program, *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.directory,
-            env=ours | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+def test_three_packages_are_installed(installation: Installation) -> None:
+    made = {entry.name.split("-")[0] for entry in installation.packages.glob("ovms*.dist-info")}
+    assert made == {"ovms_api_gateway", "ovms_car_protocol", "ovms_shared"}
 
 
-def pip(*arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """Built from copies: what an earlier build left in the checkout would get into the wheels."""
-    top = tmp_path_factory.mktemp("install")
-    for folder in PACKAGES.values():
-        shutil.copytree(ROOT / folder, top / "source" / folder, ignore=MADE_BY_TOOLS)
-    sources = [top / "source" / folder for folder in PACKAGES.values()]
-    pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", top / "wheels", *sources)
-    wheels = tuple(sorted((top / "wheels").glob("*.whl")))
-
-    directory = top / "venv"
-    venv.create(directory, symlinks=True)
-    own = Path(sysconfig.get_path("purelib", vars={"base": str(directory)}))
-    # A folder that a .pth file adds comes last, and its own .pth files, those of the editable packages, are not read.
-    (own / "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    pip("--python", directory / "bin/python", "install", "--no-index", "--no-deps", *wheels)
-    return Installation(directory, wheels)
-
-
-def test_three_wheels_are_built(installation: Installation) -> None:
-    assert [wheel.name.split("-")[0] for wheel in installation.wheels] == [
-        "ovms_api_gateway",
-        "ovms_car_protocol",
-        "ovms_shared",
-    ]
-
-
-def test_they_hold_every_file_of_the_packages(installation: Installation) -> None:
-    installed = {name for wheel in installation.wheels for name in zipfile.ZipFile(wheel).namelist()}
+def test_they_hold_every_file_of_the_sources(installation: Installation) -> None:
     for folder in PACKAGES.values():
         source = ROOT / folder / "src"
         files = [file.relative_to(source) for file in source.rglob("*") if file.is_file()]
         made = re.compile(r"__pycache__|.*\.egg-info")
-        assert {str(file) for file in files if not any(map(made.fullmatch, file.parts))} <= installed
+        wanted = [file for file in files if not any(map(made.fullmatch, file.parts))]
+        assert wanted
+        assert [file for file in wanted if not (installation.packages / file).exists()] == []
 
 
 def test_the_command_is_there(installation: Installation) -> None:
     assert installation.run("ovms", "--help").startswith("usage: ovms")
 
 
-def test_the_code_is_that_of_the_wheels(installation: Installation) -> None:
+def test_the_code_is_what_was_installed(installation: Installation) -> None:
     program = "import car_protocol.bootstrap as c, api_gateway.app as a, ovms as o; print(c.__file__, a.__file__, o.__file__)"
     files = installation.run("python", "-c", program).split()
     assert len(files) == 3
