@@ -213,6 +213,7 @@ def docker_command(command: Command, place: Place) -> None:
 
 
 CHECKS: Final[Mapping[str, Check]] = {
+    "ALTER": sql,
     "CLIENT": redis_command,
     "SELECT": sql,
     "cp": copies,
