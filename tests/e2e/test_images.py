@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,12 +13,14 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from api_gateway.app import DISTRIBUTION
 from fixtures.relay import relayed
 from ovms.admin.cli import main
 from ovms.local.ports import free_port
@@ -153,6 +156,14 @@ def test_nothing_can_be_run_or_changed_but_the_service(name: str, request: pytes
     ended, output = image.run({}, "python", "-c", write)
     assert (ended, output.splitlines()[0]) == (1, "10001")
     assert "Read-only file system" in output
+
+
+@pytest.mark.parametrize("name", ["car_protocol", "api_gateway"])
+def test_its_labels_say_what_it_is(name: str, request: pytest.FixtureRequest) -> None:
+    image: Image = request.getfixturevalue(name)
+    said = {label.rpartition(".")[2]: value for label, value in image.config["Labels"].items() if ".opencontainers." in label}
+    assert (said["title"], said["version"]) == (name.replace("_", "-"), version(DISTRIBUTION))
+    assert re.fullmatch("[0-9a-f]{7,40}", said["revision"])
 
 
 def test_it_says_what_is_missing(car_protocol: Image, api_gateway: Image) -> None:
