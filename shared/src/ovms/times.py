@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 FORMAT: Final = "%Y-%m-%d %H:%M:%S"
@@ -21,8 +22,9 @@ _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def write_seconds(unix_time: int) -> str:
-    """A Unix time in that form."""
+    """A Unix time in that form; what is polled is written again and again."""
     return write_time(datetime.fromtimestamp(unix_time, UTC))
 
 

@@ -43,6 +43,13 @@ class Closable(Protocol):
         """Give the bytes that were added up to the meter."""
 
 
+class Writable(Protocol):
+    """A connection that something was sent to."""
+
+    def write(self) -> None:
+        """Write what it was sent in this turn of the loop."""
+
+
 class Readable(Protocol):
     """A connection that is not read for a while."""
 
@@ -100,6 +107,7 @@ class Server:
     connections_changed: Callable[[], None] = lambda: None
     _arriving: WeakSet[Closable] = field(default_factory=WeakSet)
     _waiting_for_recorder: list[Readable] = field(default_factory=list)
+    _unwritten: list[Writable] = field(default_factory=list)
 
     def arrives(self, connection: Closable) -> None:
         """A peer has a socket, and talks TLS before it is here. Where that fails nobody is told."""
@@ -126,6 +134,17 @@ class Server:
     def logs_in(self) -> bool:
         """Whether somebody is about to log in; to close him now could keep a car away until its owner comes."""
         return bool(self.gate.inside or self.desk.waiting or self.users.waiting)
+
+    def write_soon(self, connection: Writable) -> None:
+        """Let a connection write before the loop looks at its sockets again."""
+        if not self._unwritten:
+            self.loop.call_soon(self._write_all)
+        self._unwritten.append(connection)
+
+    def _write_all(self) -> None:
+        unwritten, self._unwritten = self._unwritten, []
+        for connection in unwritten:
+            connection.write()
 
     def waits_for_recorder(self, connection: Readable) -> None:
         """A connection is read no more until the recorder has room."""

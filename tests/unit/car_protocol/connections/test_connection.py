@@ -29,6 +29,10 @@ class Line:
         self._read = 0
         self.connection.connection_made(cast("Any", self.transport))
 
+    def turn(self) -> None:
+        """Let the loop go on to its next turn."""
+        cast("FakeLoop", self.server.loop).advance(0)
+
     def say(self, *messages: bytes) -> None:
         for message in messages:
             self.client.send(message)
@@ -36,6 +40,7 @@ class Line:
 
     def hear(self) -> list[object]:
         """What the client has been sent since the last call."""
+        self.turn()
         for written in self.transport.writes[self._read :]:
             assert written.endswith(b"\r\n"), "lines go out whole"
             self.client.receive_data(written)
@@ -208,12 +213,17 @@ def test_messages_of_a_car_reach_its_room(server: Server) -> None:
     assert set(server.recorder.pending(room.vehicle)) == set(b"SL")
 
 
-def test_every_message_goes_out_as_a_whole_line_at_once(server: Server) -> None:
-    line = greeted(server, Role.APP)
+def test_what_is_sent_in_a_turn_of_the_loop_goes_out_in_one_write_of_whole_lines(server: Server) -> None:
+    line, other = greeted(server, Role.APP), greeted(server, Role.BATCH)
     before = len(line.transport.writes)
-    line.connection.send(b"S1", 0)
+    for message in (b"S1", b"T0"):
+        line.connection.send(message, 0)
+        other.connection.send(message, 0)
+    line.turn()
     assert len(line.transport.writes) == before + 1
-    assert line.hear() == [b"S1"]
+    assert (line.hear(), other.hear()) == ([b"S1", b"T0"], [b"S1", b"T0"])
+    line.connection.send(b"S2", 0)
+    assert line.hear() == [b"S2"]
 
 
 def test_what_does_not_decode_ends_the_connection_after_what_came_before_it(server: Server) -> None:
@@ -347,9 +357,11 @@ def test_a_reader_that_is_far_behind_is_let_go_at_once(server: Server) -> None:
     line.connection.pause_writing()
     line.transport.unread = HARD_BUFFER * 1000
     line.connection.send(b"S1", 0)
+    line.turn()
     assert not line.transport.is_closed
     line.transport.unread += 1
     line.connection.send(b"S1", 0)
+    line.turn()
     assert line.transport.is_aborted
     line.connection.send(b"S1", 0)
 

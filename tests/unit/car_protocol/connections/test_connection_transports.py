@@ -118,6 +118,7 @@ def test_a_connection_that_arrives_is_counted_once_and_forgotten_with_its_handsh
 def test_lines_go_out_in_frames(server: Server, transport: FakeTransport, socket: Connection) -> None:
     enter(socket, server)
     socket.data_received(frame(b"A"))
+    cast("FakeLoop", server.loop).advance(0)
     lines = [b"MP-S 1 anna DEMO DEMO", b"Z0", b"T5", b"a"]
     assert b"".join(transport.writes) == b"".join(Frame(Opcode.TEXT, line).serialize(mask=False) for line in lines)
 

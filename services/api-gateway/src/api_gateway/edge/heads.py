@@ -12,7 +12,6 @@ Nothing that could be read as two heads is mended: a CR counts as stray only beh
 import re
 from typing import Final
 
-_END: Final = re.compile(rb"\n\r?\n")
 _STRAY: Final = re.compile(rb"\r\r+\n|(?<!\r)\n|[\x80-\xff]")
 _STRAY_CR: Final = re.compile(rb"(?<=[^\r\n])\r\r+\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
@@ -22,19 +21,24 @@ _UNSAFE: Final = re.compile(rb"[\x00-\x20\x7f-\xff]")
 
 def end_of_head(data: bytes | bytearray) -> int:
     """Where the first head in `data` ends (the index behind its empty line), or -1 where it is not whole yet."""
-    found = _END.search(data)
-    return found.end() if found else -1
+    ends = [at + len(end) for end in (b"\n\r\n", b"\n\n") if (at := data.find(end)) >= 0]
+    return min(ends, default=-1)
 
 
 def mend(head: bytes) -> bytes:
     """The head as a strict parser takes it; one that needs nothing is returned itself."""
     first_line = head[: head.find(b"\n")]
-    if first_line.count(b" ") == 2 and not _STRAY.search(head):
+    if first_line.count(b" ") == 2 and (_is_plain(head) or not _STRAY.search(head)):
         return head
     head = _STRAY_CR.sub(b"\r\n", head)
     head = _BARE_LF.sub(b"\r\n", head)
     line, end, rest = head.partition(b"\r\n")
     return mend_request_line(line) + end + rest
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether there is surely nothing stray in it, in a tenth of the time that it takes to look for that."""
+    return head.isascii() and b"\r\r" not in head and head.count(b"\n") == head.count(b"\r\n")
 
 
 def mend_request_line(line: bytes) -> bytes:

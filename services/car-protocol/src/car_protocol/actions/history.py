@@ -47,25 +47,20 @@ def _row(
     record_type, number, difference, lifetime, data = fields
     wall = int(server.recorder.wall(now))
     recorded_at = _within(wall + _number(difference))
-    return HistoryRow(
-        vehicle=room.vehicle,
-        record_type=_text(record_type),
-        record_number=_number(number),
-        recorded_at=recorded_at,
-        data=data,
-        # The reference counts the lifetime of a delayed record from now plus its delay, longer than the manual asks for
-        # ("timestamp + lifetime"); nobody relies on it.
-        expires_at=_within(recorded_at + _number(lifetime)),
-        ack_code=ack_code,
-    )
+    # The reference counts the lifetime of a delayed record from now plus its delay, longer than the manual asks for
+    # ("timestamp + lifetime"); nobody relies on it.
+    expires_at = _within(recorded_at + _number(lifetime))
+    return HistoryRow(room.vehicle, _text(record_type), _number(number), recorded_at, data, expires_at, ack_code)
 
 
 def _within(seconds: int) -> int:
-    return min(max(seconds, 0), LATEST)
+    return seconds if 0 <= seconds <= LATEST else (0 if seconds < 0 else LATEST)
 
 
 def _number(text: bytes) -> int:
     """The number at the beginning of a text, 0 where there is none: what Perl and MySQL make of it in the reference."""
+    if len(text) < 18 and text.isdigit():  # nearly always
+        return int(text)
     found = _NUMBER.match(text)
     return int(found[1]) if found else 0
 

@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
         "_address",
         "_admitted",
         "_asked_at",
+        "_has_unwritten",
         "_held",
         "_in_this_second",
         "_is_fresh",
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._asked_at = self._second_ends = 0.0
         self._slow_since: float | None = None
         self._is_fresh = True
+        self._has_unwritten = False
         self._unread = b""
         self._websocket: WebSocket | None = None
         self._is_read = True
@@ -158,6 +160,20 @@ class Connection(asyncio.Protocol):
         if websocket.failure is not None and not self.is_gone:
             self._session.close()
             self._fail(websocket.failure)
+
+    def _write_soon(self) -> None:
+        """Write once for all that it is sent in this turn of the loop: a write costs more than all else of a message."""
+        if not self._has_unwritten:
+            self._has_unwritten = True
+            self._server.write_soon(self)
+
+    def write(self) -> None:
+        """Write what it was sent in this turn of the loop."""
+        self._has_unwritten = False
+        if not self._transport.is_closing():
+            self._flush()
+            if self._slow_since is not None:
+                self._check_buffer()
 
     def _flush(self) -> None:
         pending = self._session.data_to_send()
@@ -337,9 +353,7 @@ class Connection(asyncio.Protocol):
         elif self._session.state is State.READY:
             self._server.counters.sent[message[0]] += 1
             self._session.send(message, now)
-            self._flush()
-            if self._slow_since is not None:
-                self._check_buffer()
+            self._write_soon()
 
     async def has_read(self) -> None:
         """Wait until the peer has read most of what was sent, or has gone."""
