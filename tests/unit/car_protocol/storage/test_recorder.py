@@ -1,6 +1,7 @@
 """What cars send, written in batches: nothing is lost, the newest wins, and only what is committed is acknowledged."""
 
 import asyncio
+from collections.abc import Sequence
 
 import asyncpg
 import pytest
@@ -13,7 +14,7 @@ from fakes.stores import FakeStore
 from fixtures.waiting import until
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import StateRow
+from ovms.db.writer import HistoryRow, StateRow
 from unit.car_protocol.storage.recorders import NOW, WALL_OFFSET, recorder, row
 
 DEMO, OTHER = room(1, "DEMO"), room(2, "OTHER")
@@ -488,6 +489,48 @@ async def test_two_flushes_at_once_lose_nothing(store: FakeStore) -> None:
     await asyncio.gather(first, second)
     assert states(store) == {(1, "S"): b"1", (1, "D"): b"2"}
     assert writes._bytes == 0
+
+
+async def test_two_statements_of_records_are_on_their_way_at_once_and_acknowledged_in_order(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 2)
+    writes, peer, is_committed = recorder(store), car(), asyncio.Event()
+    write = store.write_history
+
+    async def first_is_slow(rows: Sequence[HistoryRow]) -> None:
+        if rows[0].record_number == 0:
+            await is_committed.wait()
+        await write(rows)
+
+    store.write_history = first_is_slow  # type: ignore[method-assign]
+    for number in range(7):
+        writes.put_history(row(number, ack=str(number)), (peer, b"h%d" % number))
+    flushing = asyncio.create_task(writes.flush())
+    await until(lambda: len(store.history) == 2)
+    assert peer.sent == []
+    is_committed.set()
+    await flushing
+    assert peer.sent == [b"h%d" % number for number in range(7)]
+    assert len(store.history) == 7
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+async def test_what_was_committed_beside_a_failure_is_written_again_and_acknowledged_once(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    monkeypatch.setattr(module, "BATCH_ROWS", 2)
+    writes, peer = recorder(store), car()
+    for number in range(6):
+        writes.put_history(row(number, ack=str(number)), (peer, b"h%d" % number))
+    store.failures = [None] * fails + [ConnectionResetError()]
+    with pytest.raises(ConnectionResetError):
+        await writes.flush()
+    assert peer.sent == [b"h%d" % number for number in range(2 * fails)]
+    await writes.flush()
+    assert peer.sent == [b"h%d" % number for number in range(6)]
+    assert len(store.history) == 6
+    assert (writes._bytes, writes.acknowledgements) == (0, 0)
 
 
 async def test_a_writer_that_is_stopped_in_a_write_gives_back_what_it_had(store: FakeStore) -> None:

@@ -11,9 +11,10 @@ come back. A key of paranoid mode is named after all that came before it was wri
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
@@ -26,7 +27,7 @@ from ovms.metrics import ROWS, Histogram
 
 BATCH_ROWS: Final = 2000
 BATCHES_AT_ONCE: Final = 2
-"""Of states: while PostgreSQL writes one, the rows of the next are made and sent."""
+"""Of states and of history: while PostgreSQL writes one, the rows of the next are made and sent."""
 RETRY_AFTER: Final = 0.5
 MOST_SAMPLES: Final = 50_000
 """Samples that wait; further ones are lost, since no car is held up for its track."""
@@ -82,6 +83,10 @@ class Waiting:
 
     row: HistoryRow
     acknowledge: list[tuple[Peer, bytes]] = field(default_factory=list)
+
+
+Batch: TypeAlias = list[list[Waiting]]
+"""Of a statement: the records of each primary key, of which the last wins."""
 
 
 class Recorder:
@@ -304,19 +309,36 @@ class Recorder:
 
     async def _flush_history(self) -> None:
         writing, self._history = self._history, {}
-        batches = _batches(writing)
+        on_their_way: deque[tuple[Batch, asyncio.Task[list[HistoryRow]]]] = deque()
         try:
-            for batch in batches:
-                await self._write_records(batch)
-                for waiting in (record for records in batch for record in records):
-                    del writing[_identity(waiting.row)]
-                    self.acknowledgements -= len(waiting.acknowledge)
-                    self._bytes -= len(waiting.row.data) + _ROW_COST
+            for batch in _batches(writing):
+                rows = [records[-1].row for records in batch]
+                on_their_way.append((batch, asyncio.create_task(self._write(self._store.write_history, rows))))
+                if len(on_their_way) == BATCHES_AT_ONCE:
+                    await self._end_batch(on_their_way, writing)
+            while on_their_way:
+                await self._end_batch(on_their_way, writing)
         finally:
+            # One that is committed nevertheless is written again: that makes no row more.
+            for _, task in on_their_way:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in on_their_way), return_exceptions=True)
             self._give_back(writing)
 
-    async def _write_records(self, batch: Sequence[Sequence[Waiting]]) -> None:
-        refused = await self._write(self._store.write_history, [records[-1].row for records in batch])
+    async def _end_batch(
+        self, on_their_way: deque[tuple[Batch, asyncio.Task[list[HistoryRow]]]], writing: dict[tuple[object, ...], Waiting]
+    ) -> None:
+        """Acknowledge the first batch once it is committed: in order, as the reference, which takes records one by one."""
+        batch, task = on_their_way[0]
+        refused = await task
+        del on_their_way[0]
+        self._acknowledge(batch, refused)
+        for waiting in (record for records in batch for record in records):
+            del writing[_identity(waiting.row)]
+            self.acknowledgements -= len(waiting.acknowledge)
+            self._bytes -= len(waiting.row.data) + _ROW_COST
+
+    def _acknowledge(self, batch: Batch, refused: Sequence[HistoryRow]) -> None:
         now = self._monotonic()
         for records in batch:
             if records[-1].row not in refused:
@@ -388,7 +410,7 @@ def _identity(row: HistoryRow) -> tuple[object, ...]:
     return (*row[:3], row.ack_code, row.data, "h")
 
 
-def _batches(history: dict[tuple[object, ...], Waiting]) -> list[list[list[Waiting]]]:
+def _batches(history: dict[tuple[object, ...], Waiting]) -> list[Batch]:
     """Cut records into statements, those of one primary key together: a statement takes a key once, the last wins."""
     by_key: dict[tuple[object, ...], list[Waiting]] = {}
     for waiting in history.values():
