@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.load.fleet import Account
-from bench.load.sessions import close, log_in, own_address, welcomes
+from bench.load.sessions import AT_ONCE, close, log_in, own_address, welcomes
 from bench.measurement import Readings, Scene, Size
 from bench.measurements.bare import bare_server
 from bench.process import cpu_seconds, in_memory, resident, settled
@@ -64,12 +64,21 @@ def measure_idle_memory_over_tls(scene: Scene, size: Size) -> Readings:
 def _log_in_over_tls(port: int, accounts: Sequence[Account], certificate: Path) -> list[ssl.SSLSocket]:
     trusting = ssl.create_default_context(cafile=certificate)
     cars = []
-    for _, welcome in welcomes(accounts):
-        plain = socket.create_connection((HOST, port), timeout=PATIENCE, source_address=own_address())
-        cars.append(trusting.wrap_socket(plain, server_hostname="localhost"))
-        cars[-1].sendall(welcome)
-        cars[-1].recv(4096)
+    for start in range(0, len(accounts), AT_ONCE):
+        prepared = welcomes(accounts[start : start + AT_ONCE])
+        # As many log in at once as in clear: the server finds the vehicles of all of them by one query.
+        connected = [_connect_over_tls(port, trusting) for _ in prepared]
+        for car, (_, welcome) in zip(connected, prepared, strict=True):
+            car.sendall(welcome)
+        for car in connected:
+            car.recv(4096)
+        cars += connected
     return cars
+
+
+def _connect_over_tls(port: int, trusting: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection((HOST, port), timeout=PATIENCE, source_address=own_address())
+    return trusting.wrap_socket(plain, server_hostname="localhost")
 
 
 def measure_bare_idle_memory(scene: Scene, size: Size) -> Readings:

@@ -569,6 +569,32 @@ async def test_of_a_car_that_is_nowhere_nothing_is_told_again_before_it_is_somew
     assert (watcher.take(), scene.follower.put_off) == ([b"Z0", b"S2", b"T0", b"S3", b"T0"], 1)
 
 
+async def test_what_a_replica_that_hung_tells_of_a_session_is_past_where_the_next_has_begun(scene: Scene) -> None:
+    watcher = await greeted(scene, b"S1", b"V1")
+    scene.greeter.greet_again(scene.room)
+    scene.car_is_there(9)
+    scene.car_says(b"V9")
+    scene.follower.teach(scene.written(b"V2", b"D2", epoch=5, ago=-1))
+    scene.follower.teach(scene.written(b"D9", epoch=9, ago=-1))
+    await hears(watcher, b"Z0", b"Z1", b"V9", b"T0", b"D9", b"T0")
+    assert not watcher.is_held_back
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_so_it_is_for_who_was_greeted_without_it(scene: Scene) -> None:
+    await scene.stored(b"V1")
+    scene.car_is_there()
+    watcher = scene.join()
+    await hears(watcher, b"Z1", b"V1", b"T100")
+    scene.car_is_there(9)
+    scene.car_says(b"V9")
+    scene.follower.teach(scene.written(b"V2", epoch=5, ago=-1))
+    scene.follower.teach(scene.written(b"V9", epoch=9, ago=0))
+    await hears(watcher, b"Z0", b"Z1", b"V9", b"T0")
+    scene.car_says(b"V10")
+    await hears(watcher, b"V10", b"T0")
+
+
 async def test_what_is_heard_while_the_database_is_asked_is_told_in_its_order(scene: Scene) -> None:
     watcher = scene.join()
     scene.pool.open.clear()

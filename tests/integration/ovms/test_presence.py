@@ -292,6 +292,16 @@ async def test_two_modules_with_one_id_are_slowed(presence: Presence, client: re
         assert claim.epoch > 0
         await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
     assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 16, 30]
+    # Who comes again and again has waited once the first of his connections would have.
+    [told] = await presence.claim("", [("DEMO", 0)])
+    [sooner] = await presence.claim("", [("DEMO", 0)])
+    assert (told.delay, sooner.epoch) == (30, 0)
+    assert 29 < sooner.delay <= 30
+    await client.hincrby(channels.session_key("DEMO"), "epoch", -31_000)
+    await client.hincrby(channels.session_key("DEMO"), "asked_at", -30_000)
+    [claim] = await presence.claim("", [("DEMO", 0)])
+    assert (claim.epoch > 0, claim.delay) == (True, 0)
+    await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
     # Who has waited while another came in waits again.
     [again] = await presence.claim("", [("DEMO", claim.epoch - 1)])
     assert (again.epoch, again.delay) == (0, 30)

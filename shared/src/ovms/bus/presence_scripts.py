@@ -78,11 +78,13 @@ end)
 # A vehicle's arguments: the replica that claims its car (none: it is announced later), and since when the car has waited (0: it
 # has not). The answer's last: the session's epoch, and how long the car has to wait. An epoch never falls, even where Redis has
 # lost its memory: it is at least the time in milliseconds. A car that throws another session of itself out, again and again, is
-# told to wait before it may: two modules with one id would otherwise keep each other and us busy without an end.
+# told to wait before it may: two modules with one id would otherwise keep each other and us busy without an end. It may wait on
+# one connection or come again and again: the time counts from when it was first told, unless another session has begun since.
 CLAIM: Final = f"""{_COMMON}
 local ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 return each(3, function(connections, http, session, vehicle, mine, waits_since)
-  local known = redis.call('HMGET', session, 'epoch', 'thrown', 'thrown_at')
+  local known = redis.call('HMGET', session, 'epoch', 'thrown', 'thrown_at', 'asked_at')
+  local newest = tonumber(known[1] or '0')
   local all = redis.call('HGETALL', connections)
   local is_taken, delay, epoch, here = false, 0, 0, #all + 1
   for i = 1, #all, 2 do
@@ -91,15 +93,20 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
   end
   if is_taken then
     local thrown = ms - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
-    local has_waited = tonumber(known[1] or '0') <= tonumber(waits_since)
-    if thrown >= 3 and not has_waited then
-      delay = math.min(30, 2 ^ (thrown - 3))
-    else
+    local asked_at = tonumber(known[4] or '0')
+    if thrown >= 3 and newest > tonumber(waits_since) then
+      if asked_at <= newest then
+        asked_at = ms
+        redis.call('HSET', session, 'asked_at', string.format('%.0f', ms))
+      end
+      delay = math.max(0, asked_at - ms + 1000 * math.min(30, 2 ^ (thrown - 3))) / 1000
+    end
+    if delay == 0 then
       redis.call('HSET', session, 'thrown', thrown + 1, 'thrown_at', string.format('%.0f', ms))
     end
   end
   if delay == 0 then
-    epoch = string.format('%.0f', math.max(ms, tonumber(known[1] or '0') + 1))
+    epoch = string.format('%.0f', math.max(ms, newest + 1))
     redis.call('HSET', session, 'epoch', epoch, 'replica', mine)
     redis.call('EXPIRE', session, 2592000)
     if mine ~= '' then
@@ -110,7 +117,7 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
   local _, watching, first = look(http)
   local fields = live_fields(all)
   if delay == 0 and mine ~= '' then tell(connections, vehicle, fields, watching, first) end
-  return {{at, watching, first, fields, mine, epoch, delay}}
+  return {{at, watching, first, fields, mine, epoch, string.format('%.3f', delay)}}
 end)
 """
 

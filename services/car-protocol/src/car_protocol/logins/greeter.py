@@ -139,6 +139,8 @@ class Greeter:
             again = self._newcomer(newcomer.caller, newcomer.room, is_again=True)
             again.unheard = again.unheard or newcomer.unheard
             self._learnt(again, learnt if newcomer.room.car is None else self._until_now(newcomer.room))
+        elif newcomer.is_again and self._is_past(newcomer.room, learnt):
+            self._learn(newcomer)
         elif newcomer.is_again and learnt.written is None and not newcomer.room.has_car:
             # Nowhere: its replica may have lost its lease, and the car goes on there. It is made up for when it is found again.
             newcomer.learnt = learnt
@@ -146,6 +148,10 @@ class Greeter:
         elif self._waits(newcomer):
             self._hold_back(newcomer, learnt)
             self._merge(newcomer, learnt)
+
+    def _is_past(self, room: Room, learnt: Learnt) -> bool:
+        """Whether the car has begun another session since, which is heard: its replica knows what is to be told of that."""
+        return room.car is None and learnt.session < room.elsewhere.session
 
     def _waits(self, newcomer: Newcomer) -> bool:
         """Whether he is to be told, and is not held back for another greeting."""

@@ -319,9 +319,7 @@ class Recorder:
             while on_their_way:
                 await self._end_batch(on_their_way, writing)
         finally:
-            # One that is committed nevertheless is written again: that makes no row more.
-            for _, task in on_their_way:
-                task.cancel()
+            # What is committed beside a failure is written again: that makes no row more.
             await asyncio.gather(*(task for _, task in on_their_way), return_exceptions=True)
             self._give_back(writing)
 
