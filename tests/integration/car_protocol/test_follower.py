@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from car_protocol.rooms import follower
 from car_protocol.rooms.follower import Follower, Learnt
 from car_protocol.rooms.hub import Hub, Room
+from car_protocol.rooms.lease import Lease
 from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.rooms.replicas import Replicas
 from fakes.peers import app, car
@@ -37,7 +38,7 @@ class Here:
         self.redis = client
         self.presence = Presence(Nodes(client))
         self.subscriptions = Subscriptions(client)
-        self.publisher = Publisher(client, tick=0.001, limit=1 << 20, monotonic=time.monotonic)
+        self.publisher = Publisher(client, Lease(), tick=0.001, limit=1 << 20, monotonic=time.monotonic)
         self.hub = Hub(publish_head, lambda room: self.follower.changed(room))
         self.replicas = Replicas(
             self.publisher,
@@ -376,6 +377,20 @@ async def test_what_may_have_been_missed_of_a_car_elsewhere_is_made_up_for(here:
     await until(lambda: here.missed == ["DEMO"])
     await here.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     await until(lambda: here.missed == ["DEMO", "DEMO"])
+
+
+async def test_what_a_replica_that_has_lost_its_lease_has_not_published_is_made_up_for(here: Here) -> None:
+    here.hub.join_watcher(here.room, app(), NOW)
+    await here.known()
+    await here.there(5)
+    await until(lambda: here.missed == ["DEMO"])
+    await here.presence.clear_replica("there")
+    await here.presence.begin_replica("another")
+    await here.presence.announce("another", {"DEMO": Connected(5, 0, 0)})
+    await until(lambda: here.missed == ["DEMO", "DEMO"])
+    await here.presence.announce("another", {"DEMO": Connected(6, 0, 0)})
+    await until(lambda: here.room.elsewhere.session == 6)
+    assert here.missed == ["DEMO", "DEMO"]
 
 
 async def test_of_a_car_that_is_nowhere_nothing_is_missed_until_it_comes(here: Here) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from car_protocol import bootstrap
 from car_protocol.rooms.hub import Room
+from car_protocol.rooms.lease import Lease
 from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.routing import ROUTES
 from car_protocol.tracing import TracedPublisher, traced_routes
@@ -26,7 +27,8 @@ class Traced:
 
     def __init__(self, ratio: float = 1.0) -> None:
         self.traces = KeptTraces(ratio)
-        self.publisher = TracedPublisher(self.traces, cast("Any", None), tick=0.02, limit=1 << 20, monotonic=lambda: 0.0)
+        redis = cast("Any", None)
+        self.publisher = TracedPublisher(self.traces, redis, Lease(), tick=0.02, limit=1 << 20, monotonic=lambda: 0.0)
         self.server = make_server()
         self.server.publisher = self.publisher
         self.routes = traced_routes(ROUTES, self.publisher, self.traces)
@@ -91,7 +93,7 @@ async def test_what_is_not_drawn_is_published_as_ever() -> None:
 
 
 def test_without_traces_publisher_and_routes_are_the_plain_ones() -> None:
-    nodes: Any = type("Nodes", (), {"home": None})
-    publisher, routes = bootstrap._publishing(make_server().settings, nodes, cast("Any", FakeLoop()), None)
+    nodes, loop = cast("Any", type("Nodes", (), {"home": None})), cast("Any", FakeLoop())
+    publisher, routes = bootstrap._publishing(make_server().settings, nodes, Lease(), loop, None)
     assert type(publisher) is Publisher
     assert routes is ROUTES

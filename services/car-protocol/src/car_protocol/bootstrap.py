@@ -37,6 +37,7 @@ from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.groups import Groups
 from car_protocol.rooms.hub import Hub, Room
+from car_protocol.rooms.lease import Lease
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.rooms.replicas import Replicas
@@ -154,7 +155,8 @@ def _make(
         limit=settings.pending_bytes,
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
-    publisher, routes = _publishing(settings, nodes, loop, traces)
+    lease = Lease()
+    publisher, routes = _publishing(settings, nodes, lease, loop, traces)
     subscriptions = Subscriptions(nodes.home)
 
     def changed(room: Room) -> None:
@@ -181,7 +183,7 @@ def _make(
         monotonic=loop.time,
         wall=lambda: loop.time() + wall_offset,
     )
-    keeper = PresenceKeeper(nodes, hub, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
+    keeper = PresenceKeeper(nodes, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
@@ -230,11 +232,11 @@ def _make(
 
 
 def _publishing(
-    settings: Settings, nodes: Nodes, loop: asyncio.AbstractEventLoop, traces: "Traces | None"
+    settings: Settings, nodes: Nodes, lease: Lease, loop: asyncio.AbstractEventLoop, traces: "Traces | None"
 ) -> tuple[Publisher, Mapping[Role, tuple[Action, ...]]]:
     """What publishes, and what messages cause: decided once, so that without traces nothing asks whether there are some."""
     make = Publisher if traces is None else partial(TracedPublisher, traces)
-    publisher = make(nodes.home, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
+    publisher = make(nodes.home, lease, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
     if traces is None or not isinstance(publisher, TracedPublisher):
         return publisher, ROUTES
     return publisher, traced_routes(ROUTES, publisher, traces)

@@ -8,12 +8,13 @@ import pytest
 
 from car_protocol.rooms import presence as module
 from car_protocol.rooms.hub import Hub, Room
+from car_protocol.rooms.lease import Lease
 from car_protocol.rooms.presence import PresenceKeeper
 from fakes.peers import car
 from fakes.rooms import publish_head, vehicle
 from fixtures.waiting import until
 from ovms.bus.nodes import Nodes
-from ovms.bus.presence import Connected
+from ovms.bus.presence import REPLICA_LEASE, Connected
 
 
 class FakeRedis:
@@ -23,6 +24,11 @@ class FakeRedis:
 
     def register_script(self, script: str) -> None:
         return None
+
+
+def keeper_of(hub: Hub, lease: Lease) -> PresenceKeeper:
+    nodes = Nodes(cast("Any", FakeRedis()))
+    return PresenceKeeper(nodes, hub, lease, new_name=lambda: "replica", renamed=lambda name: None)
 
 
 class QuickPresence:
@@ -77,7 +83,7 @@ class FakePresence:
 async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
     rooms: list[Room] = []
     hub = Hub(publish_head, rooms.append)
-    keeper = PresenceKeeper(Nodes(cast("Any", FakeRedis())), hub, new_name=lambda: "replica", renamed=lambda name: None)
+    keeper = keeper_of(hub, Lease())
     presence = keeper._presence = cast("Any", FakePresence())
     before = asyncio.all_tasks()
     task = asyncio.create_task(keeper.run())
@@ -95,13 +101,27 @@ async def test_of_many_vehicles_some_are_announced_at_a_time(monkeypatch: pytest
     monkeypatch.setattr(module, "ANNOUNCED_AT_ONCE", 2)
     rooms: list[Room] = []
     hub = Hub(publish_head, rooms.append)
-    keeper = PresenceKeeper(Nodes(cast("Any", FakeRedis())), hub, new_name=lambda: "replica", renamed=lambda name: None)
+    keeper = keeper_of(hub, Lease())
     presence = keeper._presence = cast("Any", QuickPresence())
     for key in range(1, 6):
         hub.join_car(hub.room(vehicle(key, f"CAR{key}")), car(), 0, epoch=1)
     task = asyncio.create_task(keeper.run())
     await until(lambda: sum(map(len, presence.announced)) == 5)
     assert [len(connected) for connected in presence.announced] == [2, 2, 1]
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_the_lease_ends_some_time_after_it_was_renewed_last() -> None:
+    lease, loop = Lease(), asyncio.get_running_loop()
+    hub = Hub(publish_head, lambda room: None)
+    keeper = keeper_of(hub, lease)
+    keeper._presence = cast("Any", QuickPresence())
+    began = loop.time()
+    assert not lease.is_over(began + 10 * REPLICA_LEASE)
+    task = asyncio.create_task(keeper.run())
+    await until(lambda: lease.is_over(loop.time() + REPLICA_LEASE))
+    assert not lease.is_over(began + REPLICA_LEASE)
     task.cancel()
     await asyncio.wait([task])
 
@@ -120,7 +140,7 @@ async def test_where_another_primary_is_everything_is_announced_anew(monkeypatch
     monkeypatch.setattr(module, "RENEW_EVERY", 0.0)
     monkeypatch.setattr(module, "TICK", 0.0)
     hub = Hub(publish_head, lambda room: None)
-    keeper = PresenceKeeper(Nodes(cast("Any", FakeRedis())), hub, new_name=lambda: "replica", renamed=lambda name: None)
+    keeper = keeper_of(hub, Lease())
     presence = keeper._presence = cast("Any", QuickPresence())
     primaries = keeper._nodes = cast("Any", Primaries())
     room = hub.room(vehicle(1, "CAR1"))

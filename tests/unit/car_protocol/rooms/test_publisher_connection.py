@@ -8,8 +8,10 @@ from typing import Any, cast
 import pytest
 
 from car_protocol.rooms import publisher as module
+from car_protocol.rooms.lease import Lease
 from car_protocol.rooms.publisher import Publisher
 from fixtures.waiting import until
+from ovms.bus.presence import REPLICA_LEASE
 
 
 class MuteRedis:
@@ -53,8 +55,13 @@ async def redis(monkeypatch: pytest.MonkeyPatch) -> MuteRedis:
 
 
 @pytest.fixture
-async def publisher(redis: MuteRedis) -> AsyncIterator[Publisher]:
-    made = Publisher(cast("Any", redis), tick=0.0, limit=1 << 20, monotonic=time.monotonic)
+def lease() -> Lease:
+    return Lease()
+
+
+@pytest.fixture
+async def publisher(redis: MuteRedis, lease: Lease) -> AsyncIterator[Publisher]:
+    made = Publisher(cast("Any", redis), lease, tick=0.0, limit=1 << 20, monotonic=time.monotonic)
     task = asyncio.create_task(made.run())
     yield made
     task.cancel()
@@ -70,6 +77,18 @@ async def test_a_redis_that_replies_when_it_is_told_to_goes_on(
         redis.replies.put_nowait(b"OK")
         await until(lambda number=number: redis.questions == number and redis.replies.empty())
     assert (redis.connections, publisher.published, publisher.dropped) == (1, 3, 0)
+
+
+async def test_past_its_lease_nothing_is_published(redis: MuteRedis, publisher: Publisher, lease: Lease) -> None:
+    redis.replies.put_nowait(b"OK")
+    lease.renewed(time.monotonic() - REPLICA_LEASE)
+    publisher.publish_on(b"channel", b"past")
+    await until(lambda: publisher.dropped)
+    lease.renewed(time.monotonic())
+    publisher.publish_on(b"channel", b"news")
+    await until(lambda: publisher.published)
+    assert (publisher.published, publisher.dropped, redis.connections) == (1, 1, 1)
+    assert b"past" not in b"".join(redis.sent)
 
 
 async def test_it_is_not_told_to_at_every_write(redis: MuteRedis, publisher: Publisher) -> None:

@@ -79,6 +79,8 @@ class Follower:
         self._echoes: dict[int, object] = {}
         """Those of them whose car has just left here: what it said is on its way back to us, and no news."""
         self._may_have_missed: set[int] = set()
+        self._told_by: dict[int, tuple[int, str]] = {}
+        """Of those of them whose car is or was elsewhere, its newest session there and its replica."""
         self._learning: dict[int, list[Answer]] = {}
         self._to_ask: dict[str, Room] = {}
         self._work = asyncio.Event()
@@ -111,6 +113,7 @@ class Follower:
             self._hears.discard(room.vehicle)
             self._echoes.pop(room.vehicle, None)
             self._may_have_missed.discard(room.vehicle)
+            self._told_by.pop(room.vehicle, None)
             self._subscriptions.leave(messages_channel(room.vehicle_id).encode())
         for answer in self._learning.pop(room.vehicle, ()):
             # The car is here now, or nobody is any more.
@@ -151,8 +154,7 @@ class Follower:
 
     def peers_changed(self, room: Room, body: bytes) -> None:
         """Who is connected has changed."""
-        self._hub.changed_elsewhere(room, self.elsewhere(present_of(body)), self._monotonic())
-        self._make_up(room)
+        self._changed_elsewhere(room, present_of(body))
 
     def message(self, room: Room, message: bytes) -> None:
         """A car elsewhere has said something."""
@@ -227,9 +229,18 @@ class Follower:
             self._work.set()
         for room, present in zip(asked.values(), answers, strict=True):
             if self._rooms.get(room.vehicle) is room:
-                self._hub.changed_elsewhere(room, self.elsewhere(present), self._monotonic())
-                self._make_up(room)
+                self._changed_elsewhere(room, present)
                 self._teach(room, present)
+
+    def _changed_elsewhere(self, room: Room, present: Present) -> None:
+        self._hub.changed_elsewhere(room, self.elsewhere(present), self._monotonic())
+        session, replica = room.elsewhere.session, room.elsewhere.replica
+        if session and room.vehicle in self._hears:
+            former, self._told_by[room.vehicle] = self._told_by.get(room.vehicle), (session, replica)
+            if former is not None and former[0] == session and former[1] != replica:
+                # A replica whose lease had run out has another name now, and has not published what its cars said meanwhile.
+                self._may_have_missed.add(room.vehicle)
+        self._make_up(room)
 
     def _make_up(self, room: Room) -> None:
         # Where nobody is, Redis may have come back empty, and the car's replica has not announced it yet.

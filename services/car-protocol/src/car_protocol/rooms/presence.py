@@ -9,6 +9,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import NOBODY, Hub, Room
+from car_protocol.rooms.lease import Lease
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import REPLICA_LEASE, Claim, Connected, Presence
 
@@ -28,13 +29,17 @@ class PresenceKeeper:
     """Announces the rooms whose counts changed.
 
     Args:
+        lease: is told when it is renewed.
         new_name: makes a name for this replica that nobody ever had.
         renamed: called with the name, at first and where the lease has run out: others may be clearing what the former
             name stood for, so it is never used again.
     """
 
-    def __init__(self, nodes: Nodes, hub: Hub, *, new_name: Callable[[], str], renamed: Callable[[str], None]) -> None:
+    def __init__(
+        self, nodes: Nodes, hub: Hub, lease: Lease, *, new_name: Callable[[], str], renamed: Callable[[str], None]
+    ) -> None:
         self._nodes = nodes
+        self._lease = lease
         self._presence = Presence(nodes)
         self._hub = hub
         self._new_name = new_name
@@ -137,9 +142,10 @@ class PresenceKeeper:
     async def _keep_lease(self) -> None:
         async with asyncio.timeout(REDIS_TIMEOUT):
             await self._look_for_others()
-            replica = self._replica
+            replica, asked_at = self._replica, asyncio.get_running_loop().time()
             if replica is None or not await self._presence.renew_replica(replica):
                 replica = await self._begin()
+            self._lease.renewed(asked_at)
             if not self._is_in_step:
                 self._is_in_step = True
                 for room in self._hub:

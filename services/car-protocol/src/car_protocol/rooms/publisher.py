@@ -4,8 +4,10 @@ A write costs as much for one publication as for a hundred, so after each there 
 A replica with little to say says it at once; one with much to say spends its time on other things.
 
 The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
-Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted. Every few seconds of
-publishing the connection is told to send one reply: a server that hangs, or a machine that has gone, shows in nothing else.
+Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted. So it is where this
+replica has hung for longer than its lease: its cars may be elsewhere, and what was read of their old sockets is past. Every few
+seconds of publishing the connection is told to send one reply: a server that hangs, or a machine that has gone, shows in
+nothing else.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Room
+from car_protocol.rooms.lease import Lease
 from ovms.bus.channels import messages_channel
 from ovms.metrics import Histogram
 
@@ -69,11 +72,14 @@ class Publisher:
         client: gives the connection.
         tick: the most seconds between one write and the next, and so the most that a publication waits.
         limit: bytes that may wait.
-        monotonic: the clock that what waits is timed with.
+        monotonic: the clock that what waits is timed with, and the lease.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, *, tick: float, limit: int, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, client: redis.asyncio.Redis, lease: Lease, *, tick: float, limit: int, monotonic: Callable[[], float]
+    ) -> None:
         self._client = client
+        self._lease = lease
         self._tick = tick
         self._limit = limit
         self._monotonic = monotonic
@@ -146,6 +152,9 @@ class Publisher:
 
     async def _flush(self, send: Callable[..., Any]) -> None:
         since, waiting = self._since, self._take()
+        if self._lease.is_over(self._monotonic()):
+            self.dropped += len(waiting)
+            return
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 await send(b"".join(waiting), check_health=False)
