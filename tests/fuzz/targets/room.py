@@ -5,7 +5,7 @@ What they hear is read by another end of the protocol; nobody hears of another's
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, cast
 
 from car_protocol.actions.commands import MOST_OPEN
@@ -45,6 +45,7 @@ class Peer:
 
     def join(self, server: Server) -> Room:
         """Connect and log in."""
+        self.loop = cast("FakeLoop", server.loop)
         self.transport = FakeTransport()
         self.connection = Connection(server)
         self.connection.connection_made(cast("Any", self.transport))
@@ -62,8 +63,9 @@ class Peer:
             self.connection.enter_user(room, "anna", [self.vehicle_id])
             self.cipher = None
         self._join(server, room, now)
-        [welcome] = check_lines(self.transport.writes.pop(0))
+        welcome, *lines = self._lines()
         assert welcome.startswith(b"MP-S %d " % self.scheme)
+        self._hear(lines)
         return room
 
     def _join(self, server: Server, room: Room, now: float) -> None:
@@ -75,13 +77,20 @@ class Peer:
 
     def read(self) -> None:
         """Take what was written to it."""
-        for write in self.transport.writes:
-            for line in check_lines(write):
-                assert self.role is not Role.CAR or len(line) + 2 <= MOST_TO_A_CAR, "a line longer than a car can take"
-                message = line if self.cipher is None else self.cipher.open(line)
-                check_message(message)
-                self.heard.append(message)
-        self.transport.writes.clear()
+        self._hear(self._lines())
+
+    def _lines(self) -> list[bytes]:
+        """What was written by the end of this turn of the loop."""
+        self.loop.advance(0)
+        writes, self.transport.writes = self.transport.writes, []
+        return [line for write in writes for line in check_lines(write)]
+
+    def _hear(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            assert self.role is not Role.CAR or len(line) + 2 <= MOST_TO_A_CAR, "a line longer than a car can take"
+            message = line if self.cipher is None else self.cipher.open(line)
+            check_message(message)
+            self.heard.append(message)
 
 
 class Scene:

@@ -186,7 +186,8 @@ async def test_without_redis_local_watchers_hear_and_logins_go_on_and_the_counts
     await car.until_hears(b"Z2")
     other = await service.car("Other-1")
     await other.hears(b"Z0")
-    other.send(b"S2")
+    other.send(b"S2", b"A")
+    await other.hears(b"a")
     await service.written()
     assert await service.states("Other-1") == {"S": b"2"}
 

@@ -357,6 +357,7 @@ class Connection(asyncio.Protocol):
 
     async def has_read(self) -> None:
         """Wait until the peer has read most of what was sent, or has gone."""
+        self.write()  # else nobody knows yet whether it is too much
         while self._slow_since is not None and not self.is_gone:  # noqa: ASYNC110 (few wait, and not for long)
             await asyncio.sleep(0.05)
 

@@ -309,27 +309,36 @@ class Recorder:
 
     async def _flush_history(self) -> None:
         writing, self._history = self._history, {}
+        batches = _batches(writing)
+        try:
+            if len(batches) > 1:
+                await self._write_in_turn(batches, writing)
+            else:
+                for batch in batches:
+                    self._end_batch(batch, await self._write_records(batch), writing)
+        finally:
+            self._give_back(writing)
+
+    async def _write_in_turn(self, batches: Sequence[Batch], writing: dict[tuple[object, ...], Waiting]) -> None:
+        """Write some at once, and acknowledge them in their order, as the reference, which takes records one by one."""
         on_their_way: deque[tuple[Batch, asyncio.Task[list[HistoryRow]]]] = deque()
         try:
-            for batch in _batches(writing):
-                rows = [records[-1].row for records in batch]
-                on_their_way.append((batch, asyncio.create_task(self._write(self._store.write_history, rows))))
+            for batch in batches:
+                on_their_way.append((batch, asyncio.create_task(self._write_records(batch))))
                 if len(on_their_way) == BATCHES_AT_ONCE:
-                    await self._end_batch(on_their_way, writing)
-            while on_their_way:
-                await self._end_batch(on_their_way, writing)
+                    first, task = on_their_way[0]
+                    self._end_batch(first, await task, writing)
+                    del on_their_way[0]
+            for last, task in on_their_way:
+                self._end_batch(last, await task, writing)
         finally:
             # What is committed beside a failure is written again: that makes no row more.
             await asyncio.gather(*(task for _, task in on_their_way), return_exceptions=True)
-            self._give_back(writing)
 
-    async def _end_batch(
-        self, on_their_way: deque[tuple[Batch, asyncio.Task[list[HistoryRow]]]], writing: dict[tuple[object, ...], Waiting]
-    ) -> None:
-        """Acknowledge the first batch once it is committed: in order, as the reference, which takes records one by one."""
-        batch, task = on_their_way[0]
-        refused = await task
-        del on_their_way[0]
+    async def _write_records(self, batch: Batch) -> list[HistoryRow]:
+        return await self._write(self._store.write_history, [records[-1].row for records in batch])
+
+    def _end_batch(self, batch: Batch, refused: Sequence[HistoryRow], writing: dict[tuple[object, ...], Waiting]) -> None:
         self._acknowledge(batch, refused)
         for waiting in (record for records in batch for record in records):
             del writing[_identity(waiting.row)]
