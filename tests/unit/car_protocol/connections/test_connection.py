@@ -129,14 +129,6 @@ def test_what_is_no_welcome_is_closed_without_a_byte(server: Server, line_sent: 
     assert server.counters.closed == {reason: 1}
 
 
-def test_a_car_is_answered_and_told_who_watches_in_one_write(server: Server, loop: FakeLoop) -> None:
-    line = Line(server, Role.CAR)
-    line.enter()
-    loop.advance(0)
-    assert len(line.transport.writes) == 1
-    assert line.hear() == [Welcomed(), b"Z0"]
-
-
 def test_who_is_thrown_out_at_once_has_his_answer_first(server: Server, loop: FakeLoop) -> None:
     line = Line(server, Role.APP)
     line.enter()
@@ -144,15 +136,6 @@ def test_who_is_thrown_out_at_once_has_his_answer_first(server: Server, loop: Fa
     loop.advance(0)
     assert line.hear() == [Welcomed()]
     assert line.transport.is_closed
-
-
-def test_who_goes_before_his_answer_is_written_harms_nobody(server: Server, loop: FakeLoop) -> None:
-    line = Line(server, Role.APP)
-    line.enter()
-    line.transport.close()
-    line.lose()
-    loop.advance(0)
-    assert line.transport.writes == []
 
 
 def test_an_app_hears_its_greeting_before_what_came_meanwhile(server: Server, loop: FakeLoop) -> None:

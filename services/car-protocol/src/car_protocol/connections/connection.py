@@ -278,11 +278,12 @@ class Connection(asyncio.Protocol):
         self._room = room
         self._actions = self._server.routes[self.role]
         self._leave_gate()
+        self._flush()  # at once: who is thrown out in this very turn must have had his answer
         self._count_login("accepted")
         if self._server.settings.log_level == "debug":  # else even to be told that nobody wants it takes a tenth of a login
             log = structlog.get_logger("connection")
             log.debug("logged in", session=self.session_id, role=self.role.name, vehicle=room.vehicle_id)
-        # Once it has its place in the room: the answer goes with what the room has to tell, and what came early is read.
+        # Once it has its place in the room, what it sent too early is read.
         self._server.loop.call_soon(self._begin)
         self._server.wheel.remove(self)
         self._arm()
