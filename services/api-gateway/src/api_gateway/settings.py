@@ -6,8 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api_gateway.edge.addresses import read_networks
-from ovms.bus.client import check_redis_url
-from ovms.db.address import read_address
+from ovms.stores import DatabaseUrl, RedisUrl
 from ovms.workers import MOST_WORKERS
 
 
@@ -16,8 +15,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(description="PostgreSQL, postgresql://…; commas between several hosts")
-    redis_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(description="PostgreSQL, postgresql://…; commas between several hosts")
+    redis_url: RedisUrl = Field(
         description="Redis or Valkey: redis://…, rediss://… or unix://…, redis+sentinel://… or redis+cluster://…"
     )
     secret_keys: SecretStr = Field(
@@ -58,18 +57,6 @@ class Settings(BaseSettings):
     )
     trace_ratio: float = Field(0.01, ge=0, le=1, description="Of calls, how many are traced where there are traces")
     workers: int = Field(1, ge=1, le=MOST_WORKERS, description="Processes on the same ports, each with connections of its own")
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_an_address(cls, setting: SecretStr) -> SecretStr:
-        read_address(setting.get_secret_value())
-        return setting
-
-    @field_validator("redis_url")
-    @classmethod
-    def _leads_to_redis(cls, setting: SecretStr) -> SecretStr:
-        check_redis_url(setting.get_secret_value())
-        return setting
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -2,12 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ovms.bus.client import check_redis_url
-from ovms.db.address import read_address
 from ovms.protocol import Timeouts
+from ovms.stores import DatabaseUrl, RedisUrl
 from ovms.workers import MOST_WORKERS
 
 
@@ -16,10 +15,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(
         description="PostgreSQL, as postgresql://user:password@host/database; commas between several hosts"
     )
-    redis_url: SecretStr = Field(
+    redis_url: RedisUrl = Field(
         description="Redis or Valkey: redis://, rediss:// or unix://, redis+sentinel:// or redis+cluster://"
     )
     secret_keys: SecretStr = Field(
@@ -97,18 +96,6 @@ class Settings(BaseSettings):
     connections: int = Field(20_000, description="connections after which the port is closed until some have gone")
     drain_rate: float = Field(500.0, gt=0, description="sessions closed a second when it stops, more where time is short")
     drain_timeout: float = Field(60.0, gt=0, description="the most that stopping may take")
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_an_address(cls, setting: SecretStr) -> SecretStr:
-        read_address(setting.get_secret_value())
-        return setting
-
-    @field_validator("redis_url")
-    @classmethod
-    def _leads_to_redis(cls, setting: SecretStr) -> SecretStr:
-        check_redis_url(setting.get_secret_value())
-        return setting
 
     def shared_ports(self) -> dict[str, int]:
         """The settings of the ports that several workers listen on, and their values."""
