@@ -50,16 +50,20 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     way = [argument for argument in arguments if argument in (TLS, WEBSOCKET, REPLICAS)]
     others = [argument for argument in arguments if argument not in way]
-    if not way:
-        return max([play_pair(pair, others) for pair in PAIRS])
-    with ready(way) as target:
-        return play(target, way, others, lambda line: print(line, end="", flush=True))
+    if way:
+        with ready(way) as target:
+            wrong = play(target, way, others, lambda line: print(line, end="", flush=True))
+    else:
+        wrong = [line for pair in PAIRS for line in play_pair(pair, others)]
+    # At the end, where those look who see no more of a long run.
+    print("".join(wrong), end="", flush=True)
+    return 1 if wrong else 0
 
 
-def play_pair(ways: Sequence[Sequence[str]], arguments: Sequence[str]) -> int:
-    """Play ways at the same time, and print what each gave when those before it have ended."""
+def play_pair(ways: Sequence[Sequence[str]], arguments: Sequence[str]) -> list[str]:
+    """Play ways at the same time, print what each gave when those before it have ended, and return what is wrong."""
     printed: list[list[str]] = [[] for _ in ways]
-    status = 0
+    wrong: list[str] = []
     with ExitStack() as stacks, ThreadPoolExecutor(len(ways)) as threads:
         targets = list(threads.map(lambda way: stacks.enter_context(ready(way)), ways))
         playing = [
@@ -67,9 +71,9 @@ def play_pair(ways: Sequence[Sequence[str]], arguments: Sequence[str]) -> int:
             for target, way, lines in zip(targets, ways, printed, strict=True)
         ]
         for playing_so, lines in zip(playing, printed, strict=True):
-            status = max(status, playing_so.result())
+            wrong += playing_so.result()
             print("".join(lines), end="", flush=True)
-    return status
+    return wrong
 
 
 @contextmanager
@@ -81,10 +85,11 @@ def ready(way: Sequence[str]) -> Iterator[Target]:
         yield target
 
 
-def play(target: Target, way: Sequence[str], arguments: Sequence[str], output: Output) -> int:
-    """Play the scenarios on a stack."""
-    output(" ".join(["scenarios", *way]) + "\n")
-    return judge(compare(target, way, arguments, output), pending(), output)
+def play(target: Target, way: Sequence[str], arguments: Sequence[str], output: Output) -> list[str]:
+    """Play the scenarios on a stack, and return a line for each thing that is not as it should be."""
+    name = " ".join(["scenarios", *way])
+    output(f"{name}\n")
+    return [f"{name}: {complaint}\n" for complaint in judge(compare(target, way, arguments, output), pending())]
 
 
 @contextmanager
@@ -127,14 +132,12 @@ def where(target: Target, way: Sequence[str]) -> list[str | Path]:
     return [*way, "--v2-port", str(v2_port), "--http-port", str(http_port), *trusted]
 
 
-def judge(seen: dict[str, bool], expected_to_differ: set[str], output: Output) -> int:
-    """Say what is not as it should be."""
-    wrong = [name for name, same in seen.items() if same == (name in expected_to_differ)]
-    for name in wrong:
-        output(f"{name}: " + ("passes, take it out of pending.txt" if seen[name] else "differs") + "\n")
+def judge(seen: dict[str, bool], expected_to_differ: set[str]) -> list[str]:
+    """What is not as it should be."""
     if not seen:
-        output("no scenario was run\n")
-    return 1 if wrong or not seen else 0
+        return ["none was run"]
+    wrong = [name for name, same in seen.items() if same == (name in expected_to_differ)]
+    return [f"{name} " + ("passes, take it out of pending.txt" if seen[name] else "differs") for name in wrong]
 
 
 def pending() -> set[str]:

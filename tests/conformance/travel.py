@@ -53,13 +53,17 @@ class Sealed:
 
 
 class Frames:
-    """A socket of lines on top of a socket of frames: one line a frame, and the piece of a line a fragment."""
+    """A socket of lines on top of a socket of frames: one line a frame, and the piece of a line a fragment.
+
+    One thread may read while another writes: a frame is never lost, sent twice or before another.
+    """
 
     def __init__(self, below: socket.socket | Sealed, address: str) -> None:
         self._below = below
         self._protocol = ClientProtocol(parse_uri(address))
         self._is_within = False
         self._lines = bytearray()
+        self._lock = threading.Lock()
         self._protocol.send_request(self._protocol.connect())
         self._flush()
         while not self._protocol.events_received():
@@ -79,9 +83,10 @@ class Frames:
             data = self._below.recv(65536)
             if not data:
                 return b""
-            self._protocol.receive_data(data)
-            self._flush()
-            self._take()
+            with self._lock:
+                self._protocol.receive_data(data)
+                self._flush()
+                self._take()
         lines = bytes(self._lines)
         self._lines.clear()
         return lines
@@ -94,10 +99,11 @@ class Frames:
                 self._lines += bytes(event.data) + b"\r\n"
 
     def _send(self, data: bytes, *, fin: bool) -> None:
-        send = self._protocol.send_continuation if self._is_within else self._protocol.send_text
-        send(data, fin)
-        self._is_within = not fin
-        self._flush()
+        with self._lock:
+            send = self._protocol.send_continuation if self._is_within else self._protocol.send_text
+            send(data, fin)
+            self._is_within = not fin
+            self._flush()
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
