@@ -17,6 +17,7 @@ from car_protocol.bootstrap import serving
 from car_protocol.notifications.error_codes import ErrorCodesUnreadable
 from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
+from ovms.db.engine import is_left_behind
 from ovms.db.sealing import Sealer, SealingError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
@@ -44,7 +45,8 @@ async def serve(settings: Settings, has_started: Callable[[], None]) -> None:
 
 def _log_crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """A bug that ended one connection or one callback, and nothing else."""
-    structlog.get_logger("service").error(context["message"], exc_info=context.get("exception"))
+    if not is_left_behind(context):
+        structlog.get_logger("service").error(context["message"], exc_info=context.get("exception"))
 
 
 def main() -> int:

@@ -9,8 +9,9 @@ statements straight on asyncpg: the same statement through SQLAlchemy costs more
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
@@ -109,10 +110,24 @@ class _BoundedAcquire(_Acquire):
             return await super().__aenter__()
 
     async def __aexit__(self, *raised: object) -> None:
-        if any(isinstance(part, asyncpg.ReadOnlySQLTransactionError) for part in raised):
+        error = raised[1]
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             # This server is the primary no more: what is open to it ends with its use, and what is opened finds the new one.
             await self.pool.expire_connections()
+        elif isinstance(error, asyncpg.InternalClientError) or type(error) is asyncpg.InterfaceError:
+            # asyncpg has lost its place: PostgreSQL has said that it ends this connection, and has not yet. Nothing more can be
+            # asked on it, not even to end the transaction, which asyncpg would try, and say loudly that it had to.
+            assert self.connection is not None
+            self.connection.terminate()
         await super().__aexit__(*raised)
+
+
+def is_left_behind(context: Mapping[str, Any]) -> bool:
+    """Whether what a loop's exception handler is told is only a future that asyncpg has left behind.
+
+    It does so where it begins a COPY on a connection that PostgreSQL is ending. Who copies is told otherwise.
+    """
+    return "never retrieved" in context["message"] and isinstance(context.get("exception"), asyncpg.ConnectionDoesNotExistError)
 
 
 async def _keep(connection: asyncpg.Connection[asyncpg.Record]) -> None:
