@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateRow, StateValues, TokenRow
+from ovms.db.writer import HistoryRow, HistoryValues, NotificationRow, SampleRow, StateRow, StateValues, TokenRow
 
 Row = StateValues | HistoryRow | NotificationRow | SampleRow | TokenRow
 Rows = Sequence[StateValues] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[SampleRow] | Sequence[TokenRow]
@@ -40,11 +40,11 @@ class FakeStore:
             if kept is None or (kept.epoch, kept.received_at) <= (row.epoch, row.received_at):
                 self.states[row[:2]] = row
 
-    async def write_history(self, rows: Sequence[HistoryRow]) -> None:
+    async def write_history(self, rows: Sequence[HistoryValues]) -> None:
         await self._statement(rows)
         assert len({row[:4] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
         before = list(self.history.values())
-        for row in rows:
+        for row in map(HistoryRow._make, rows):
             if not any(_is_sent_again(row, kept) for kept in before):
                 self.history[row[:4]] = row
 

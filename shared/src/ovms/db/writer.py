@@ -150,6 +150,10 @@ class HistoryRow(NamedTuple):
     ack_code: str | None
 
 
+HistoryValues: TypeAlias = tuple[int, str, int, int, bytes, int, str | None]
+"""The values of a `HistoryRow`."""
+
+
 class SampleRow(NamedTuple):
     """A state that is kept beside the newest one. Times are Unix times."""
 
@@ -185,10 +189,10 @@ async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:
     await pool.execute(_TOKENS, *zip(*rows, strict=True))
 
 
-async def write_history(pool: Pool, rows: Sequence[HistoryRow]) -> None:
+async def write_history(pool: Pool, rows: Sequence[HistoryValues]) -> None:
     """Write history records, at most one a (vehicle, type, number, time), all or none."""
     async with pool.acquire() as connection, connection.transaction():
-        locks = {row.vehicle % HISTORY_LOCKS for row in rows if row.ack_code is not None}
+        locks = {vehicle % HISTORY_LOCKS for vehicle, *_, ack_code in rows if ack_code is not None}
         if locks:
             await connection.execute(_LOCK_HISTORY, sorted(locks))
         await _copy(connection, *_INCOMING_HISTORY, rows)

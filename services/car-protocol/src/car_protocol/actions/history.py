@@ -5,7 +5,7 @@ from typing import Final
 
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
-from ovms.db.writer import HistoryRow
+from ovms.db.writer import HistoryValues
 
 LONGEST_TYPE: Final = 255
 LATEST: Final = 7_258_118_400
@@ -43,14 +43,14 @@ def record_acknowledged(server: Server, room: Room, peer: Peer, message: bytes, 
 
 def _row(
     server: Server, room: Room, now: float, fields: tuple[bytes, bytes, bytes, bytes, bytes], ack_code: str | None
-) -> HistoryRow:
+) -> HistoryValues:
     record_type, number, difference, lifetime, data = fields
     wall = int(server.recorder.wall(now))
     recorded_at = _within(wall + _number(difference))
     # The reference counts the lifetime of a delayed record from now plus its delay, longer than the manual asks for
     # ("timestamp + lifetime"); nobody relies on it.
     expires_at = _within(recorded_at + _number(lifetime))
-    return HistoryRow(room.vehicle, _text(record_type), _number(number), recorded_at, data, expires_at, ack_code)
+    return room.vehicle, _text(record_type), _number(number), recorded_at, data, expires_at, ack_code
 
 
 def _within(seconds: int) -> int:

@@ -13,16 +13,16 @@ come back. A key of paranoid mode is named after all that came before it was wri
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import asyncpg
 import structlog
 
 from car_protocol.rooms.hub import Peer, Room
+from car_protocol.storage.unwritten_history import ROW_COST, Batch, UnwrittenHistory
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import HistoryRow, NotificationRow, SampleRow, StateValues, TokenRow
+from ovms.db.writer import HistoryValues, NotificationRow, SampleRow, StateValues, TokenRow
 from ovms.metrics import ROWS, Histogram
 
 BATCH_ROWS: Final = 2000
@@ -35,9 +35,6 @@ MOST_SAMPLES: Final = 50_000
 _DATA: Final = 2
 _RECEIVED_AT: Final = 3
 """The places of the data and of its Unix time among the values of a state's row."""
-
-_ROW_COST: Final = 200
-"""What a waiting row takes besides its data, roughly."""
 
 _REFUSED: Final = (
     asyncpg.DataError,
@@ -54,7 +51,7 @@ _REFUSED: Final = (
 PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 """All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
-Row = TypeVar("Row", StateValues, HistoryRow, NotificationRow, SampleRow, TokenRow)
+Row = TypeVar("Row", StateValues, HistoryValues, NotificationRow, SampleRow, TokenRow)
 _CODES: Final = tuple(map(chr, range(256)))
 
 
@@ -64,7 +61,7 @@ class Store(Protocol):
     async def write_states(self, rows: Sequence[StateValues]) -> None:
         """Write newest messages, all or none."""
 
-    async def write_history(self, rows: Sequence[HistoryRow]) -> None:
+    async def write_history(self, rows: Sequence[HistoryValues]) -> None:
         """Write history records, all or none."""
 
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
@@ -75,18 +72,6 @@ class Store(Protocol):
 
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         """Name keys of paranoid mode, all or none; what was sealed with others is valid no more."""
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A history record that is not written yet, and who is told what when it is."""
-
-    row: HistoryRow
-    acknowledge: list[tuple[Peer, bytes]] = field(default_factory=list)
-
-
-Batch: TypeAlias = list[list[Waiting]]
-"""Of a statement: the records of each primary key, of which the last wins."""
 
 
 class Recorder:
@@ -119,7 +104,7 @@ class Recorder:
         self._resumed = resumed
         self._states: dict[int, StateValues] = {}
         self._writing: dict[int, StateValues] = {}
-        self._history: dict[tuple[object, ...], Waiting] = {}
+        self._history = UnwrittenHistory()
         self._notifications: list[NotificationRow] = []
         self._samples: list[SampleRow] = []
         self._tokens: dict[int, TokenRow] = {}
@@ -135,8 +120,6 @@ class Recorder:
         self.batch_seconds = Histogram()
         self.age = Histogram()
         """From the coming of a state to its commit, of one of each statement."""
-        self.acknowledgements = 0
-        """That wait for a commit."""
         self.rows_refused = 0
         self.failures = 0
         self.is_full = False
@@ -146,6 +129,11 @@ class Recorder:
         """What waits, samples and keys apart."""
         return self._bytes
 
+    @property
+    def acknowledgements(self) -> int:
+        """That wait for a commit."""
+        return self._history.acknowledgements
+
     # ---- called for every message
 
     def put_state(self, room: Room, message: bytes, now: float, sealed_with: str | None = None) -> None:
@@ -154,31 +142,21 @@ class Recorder:
         key = vehicle << 8 | code
         former = states.get(key)
         states[key] = (vehicle, _CODES[code], data, now + self._wall_offset, room.epoch, sealed_with)
-        self._grow(len(data) + _ROW_COST if former is None else len(data) - len(former[_DATA]))
+        self._grow(len(data) + ROW_COST if former is None else len(data) - len(former[_DATA]))
 
     def put_token(self, room: Room, token: str) -> None:
         """Name the key of paranoid mode from now on."""
         self._tokens[room.vehicle] = TokenRow(room.vehicle, token, room.epoch)
         self._work.set()
 
-    def put_history(self, row: HistoryRow, acknowledge: tuple[Peer, bytes] | None) -> None:
+    def put_history(self, row: HistoryValues, acknowledge: tuple[Peer, bytes] | None) -> None:
         """Keep a history record; `acknowledge` is a peer and the message that it gets once the record is committed."""
-        identity = _identity(row)
-        waiting = self._history.get(identity)
-        if waiting is None:
-            waiting = self._history[identity] = Waiting(row)
-            self._grow(len(row.data) + _ROW_COST)
-        elif row.ack_code is None:
-            self._grow(len(row.data) - len(waiting.row.data))
-            waiting.row = row
-        if acknowledge is not None:
-            waiting.acknowledge.append(acknowledge)
-            self.acknowledgements += 1
+        self._grow(self._history.put(row, acknowledge))
 
     def put_notification(self, row: NotificationRow) -> None:
         """Keep a notification."""
         self._notifications.append(row)
-        self._grow(len(row.message) + _ROW_COST)
+        self._grow(len(row.message) + ROW_COST)
 
     def put_sample(self, row: SampleRow) -> None:
         """Keep a state beside the newest one, if there is room."""
@@ -190,10 +168,7 @@ class Recorder:
 
     def send_in_order(self, peer: Peer, message: bytes, now: float) -> None:
         """Send a message after the acknowledgements of all that waits now."""
-        if self._history:
-            self._history[next(reversed(self._history))].acknowledge.append((peer, message))
-            self.acknowledgements += 1
-        else:
+        if not self._history.tell_after_all(peer, message):
             peer.send(message, now)
 
     def _grow(self, size: int) -> None:
@@ -272,7 +247,7 @@ class Recorder:
         finally:
             for key, kept in self._writing.items():
                 if self._states.setdefault(key, kept) is not kept:
-                    self._bytes -= len(kept[_DATA]) + _ROW_COST
+                    self._bytes -= len(kept[_DATA]) + ROW_COST
             self._tokens = self._writing_tokens | self._tokens
             self._writing, self._writing_tokens = {}, {}
 
@@ -293,8 +268,8 @@ class Recorder:
     async def _write_states(self, batches: Iterator[Sequence[int]]) -> None:
         for batch in batches:
             rows = [self._writing[key] for key in batch]
-            await self._write(self._store.write_states, rows)
-            self._bytes -= sum([len(row[_DATA]) for row in rows]) + len(rows) * _ROW_COST
+            await self._write("states", self._store.write_states, rows)
+            self._bytes -= sum([len(row[_DATA]) for row in rows]) + len(rows) * ROW_COST
             self.age.observe(self.wall(self._monotonic()) - rows[0][_RECEIVED_AT])
             for key in batch:
                 del self._writing[key]
@@ -303,71 +278,50 @@ class Recorder:
         vehicles = sorted(self._writing_tokens)
         for start in range(0, len(vehicles), BATCH_ROWS):
             batch = vehicles[start : start + BATCH_ROWS]
-            await self._write(self._store.write_tokens, [self._writing_tokens[vehicle] for vehicle in batch])
+            await self._write("tokens", self._store.write_tokens, [self._writing_tokens[vehicle] for vehicle in batch])
             for vehicle in batch:
                 del self._writing_tokens[vehicle]
 
     async def _flush_history(self) -> None:
-        writing, self._history = self._history, {}
-        batches = _batches(writing)
+        batches = self._history.take(BATCH_ROWS)
         try:
             if len(batches) > 1:
-                await self._write_in_turn(batches, writing)
+                await self._write_in_turn(batches)
             else:
                 for batch in batches:
-                    self._end_batch(batch, await self._write_records(batch), writing)
+                    self._end_batch(batch, await self._write_records(batch))
         finally:
-            self._give_back(writing)
+            self._bytes -= self._history.give_back()
 
-    async def _write_in_turn(self, batches: Sequence[Batch], writing: dict[tuple[object, ...], Waiting]) -> None:
+    async def _write_in_turn(self, batches: Sequence[Batch]) -> None:
         """Write some at once, and acknowledge them in their order, as the reference, which takes records one by one."""
-        on_their_way: deque[tuple[Batch, asyncio.Task[list[HistoryRow]]]] = deque()
+        on_their_way: deque[tuple[Batch, asyncio.Task[list[HistoryValues]]]] = deque()
         try:
             for batch in batches:
                 on_their_way.append((batch, asyncio.create_task(self._write_records(batch))))
                 if len(on_their_way) == BATCHES_AT_ONCE:
                     first, task = on_their_way[0]
-                    self._end_batch(first, await task, writing)
+                    self._end_batch(first, await task)
                     del on_their_way[0]
             for last, task in on_their_way:
-                self._end_batch(last, await task, writing)
+                self._end_batch(last, await task)
         finally:
             # What is committed beside a failure is written again: that makes no row more.
             await asyncio.gather(*(task for _, task in on_their_way), return_exceptions=True)
 
-    async def _write_records(self, batch: Batch) -> list[HistoryRow]:
-        return await self._write(self._store.write_history, [records[-1].row for records in batch])
+    async def _write_records(self, batch: Batch) -> list[HistoryValues]:
+        return await self._write("history", self._store.write_history, [records[-1].row for records in batch])
 
-    def _end_batch(self, batch: Batch, refused: Sequence[HistoryRow], writing: dict[tuple[object, ...], Waiting]) -> None:
-        self._acknowledge(batch, refused)
-        for waiting in (record for records in batch for record in records):
-            del writing[_identity(waiting.row)]
-            self.acknowledgements -= len(waiting.acknowledge)
-            self._bytes -= len(waiting.row.data) + _ROW_COST
-
-    def _acknowledge(self, batch: Batch, refused: Sequence[HistoryRow]) -> None:
-        now = self._monotonic()
-        for records in batch:
-            if records[-1].row not in refused:
-                for peer, message in (told for record in records for told in record.acknowledge):
-                    peer.send(message, now)
-
-    def _give_back(self, unwritten: dict[tuple[object, ...], Waiting]) -> None:
-        newer, self._history = self._history, unwritten
-        for identity, waiting in newer.items():
-            former = self._history.setdefault(identity, waiting)
-            if former is not waiting:
-                self._bytes -= len(former.row.data) + _ROW_COST
-                former.row = waiting.row
-                former.acknowledge += waiting.acknowledge
+    def _end_batch(self, batch: Batch, refused: Sequence[HistoryValues]) -> None:
+        self._bytes -= self._history.end(batch, refused, self._monotonic())
 
     async def _flush_notifications(self) -> None:
         writing, self._notifications = self._notifications, []
         try:
             while writing:
                 batch = writing[:BATCH_ROWS]
-                await self._write(self._store.write_notifications, batch)
-                self._bytes -= sum(len(row.message) + _ROW_COST for row in batch)
+                await self._write("notifications", self._store.write_notifications, batch)
+                self._bytes -= sum(len(row.message) + ROW_COST for row in batch)
                 del writing[:BATCH_ROWS]
         finally:
             self._notifications = writing + self._notifications
@@ -377,50 +331,33 @@ class Recorder:
         try:
             while writing:
                 batch = writing[:BATCH_ROWS]
-                refused = await self._write(self._store.write_samples, batch)
+                refused = await self._write("samples", self._store.write_samples, batch)
                 self.samples_written += len(batch) - len(refused)
                 del writing[:BATCH_ROWS]
         finally:
             self._samples = writing + self._samples
 
-    async def _write(self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
+    async def _write(self, kind: str, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
         """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""
         began = self._monotonic()
         try:
             await write(rows)
         except _REFUSED as error:
-            return await self._write_halves(write, rows, error)
+            return await self._write_halves(kind, write, rows, error)
         self.batch_seconds.observe(self._monotonic() - began)
         self.batch_rows.observe(len(rows))
         self.rows_written += len(rows)
         return []
 
     async def _write_halves(
-        self, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row], error: Exception
+        self, kind: str, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row], error: Exception
     ) -> list[Row]:
         if len(rows) == 1:
             [row] = rows
             self.rows_refused += 1
-            kind = type(row).__name__.replace("tuple", "StateRow")
             self._log.error("a row was refused", vehicle=row[0], kind=kind, reason=type(error).__name__)
             return [row]
         middle = len(rows) // 2
-        refused = await self._write(write, rows[:middle])
-        refused += await self._write(write, rows[middle:])
+        refused = await self._write(kind, write, rows[:middle])
+        refused += await self._write(kind, write, rows[middle:])
         return refused
-
-
-def _identity(row: HistoryRow) -> tuple[object, ...]:
-    """What makes two records one: a car that sends one again repeats its acknowledgement code and data, not its time."""
-    if row.ack_code is None:
-        return (*row[:3], row.recorded_at)
-    return (*row[:3], row.ack_code, row.data, "h")
-
-
-def _batches(history: dict[tuple[object, ...], Waiting]) -> list[Batch]:
-    """Cut records into statements, those of one primary key together: a statement takes a key once, the last wins."""
-    by_key: dict[tuple[object, ...], list[Waiting]] = {}
-    for waiting in history.values():
-        by_key.setdefault(waiting.row[:4], []).append(waiting)
-    records = list(by_key.values())
-    return [records[start : start + BATCH_ROWS] for start in range(0, len(records), BATCH_ROWS)]

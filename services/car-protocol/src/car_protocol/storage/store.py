@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ovms.db.engine import Pool
 from ovms.db.writer import (
-    HistoryRow,
+    HistoryValues,
     NotificationRow,
     SampleRow,
     StateValues,
@@ -36,7 +36,7 @@ class PostgresStore:
         """Name keys of paranoid mode, all or none."""
         await write_tokens(self._pool, rows)
 
-    async def write_history(self, rows: Sequence[HistoryRow]) -> None:
+    async def write_history(self, rows: Sequence[HistoryValues]) -> None:
         """Write history records, all or none."""
         await write_history(self._pool, rows)
 
