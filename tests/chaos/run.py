@@ -105,8 +105,10 @@ async def _settle(rig: Rig, fleet: Fleet, journal: Journal, tell: Callable[[str]
     fleet.last_commands()
     while True:
         fleet.check()
+        asked_at = journal.now()
         try:
             evidence = await gather(rig, fleet.vehicles, list(fleet.owners))
+            evidence.asked_at = asked_at
         except NoEvidence as error:
             evidence = Evidence(crashes={"no evidence": [str(error)]})
         else:

@@ -26,8 +26,13 @@ class FakeStore:
         self.refuses: Callable[[Row], bool] = lambda row: False
         self.open = asyncio.Event()
         self.open.set()
-        self.writing = 0
+        self.under_way: list[Rows] = []
         """Statements that wait for `open`."""
+
+    @property
+    def writing(self) -> int:
+        """How many do."""
+        return len(self.under_way)
 
     async def write_states(self, rows: Sequence[StateValues]) -> None:
         await self._statement(rows)
@@ -71,11 +76,11 @@ class FakeStore:
 
     async def _statement(self, rows: Rows) -> None:
         assert rows, "an empty statement"
-        self.writing += 1
+        self.under_way.append(rows)
         try:
             await self.open.wait()
         finally:
-            self.writing -= 1
+            self.under_way.remove(rows)
         if self.failures and (failure := self.failures.pop(0)) is not None:
             raise failure
         if any(map(self.refuses, rows)):

@@ -20,6 +20,7 @@ from fakes.stores import FakeStore
 from fakes.transports import FakeTransport
 from fuzz.script import FLOOD, read_steps
 from fuzz.targets.sessions import CLIENT_TOKEN, SECRET, SERVER_TOKEN, check_lines, check_message
+from ovms.db.writer import HistoryRow
 from ovms.identity import Role
 from ovms.protocol import ClientSession
 from ovms.protocol.cipher import Rc4Lines, session_key
@@ -174,8 +175,8 @@ class Scene:
 
     def _check_rows(self) -> None:
         """What waits is what PostgreSQL takes."""
-        for waiting in self.server.recorder._history.values():
-            row = waiting.row
+        for waiting in self.server.recorder._history._waiting.values():
+            row = HistoryRow._make(waiting.row)
             assert "\0" not in row.record_type + (row.ack_code or "")
             assert -LARGEST <= row.record_number < LARGEST
             assert 0 <= row.recorded_at < LARGEST

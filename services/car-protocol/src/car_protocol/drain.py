@@ -14,7 +14,7 @@ import structlog
 
 from car_protocol.connections.listener import Listener
 from car_protocol.server import Closable, Server
-from car_protocol.storage.recorder import PUT_OFF
+from car_protocol.storage.lane import PUT_OFF
 
 STEP: Final = 0.05
 LONGEST_STEP: Final = 0.5

@@ -5,6 +5,7 @@ transaction: asyncpg makes a row for COPY at a quarter of what it takes to make 
 comes as one array a column, in one round trip.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
@@ -63,7 +64,7 @@ SET data = excluded.data, expires_at = excluded.expires_at, ack_code = excluded.
 # What a replica kept while PostgreSQL was away the car may have sent again to another, and both write in the same moment: none
 # would see the other's row. A statement of its own, since the one after it sees what was committed before that began. Always in
 # the same order; the number is the second key's meaning, the first says whose locks they are.
-_LOCK_HISTORY: Final = "SELECT pg_advisory_xact_lock(6867, lock) FROM unnest($1::int[]) AS lock"
+_LOCK_HISTORY: Final = "SELECT pg_advisory_xact_lock(6867, lock) FROM unnest(ARRAY{locks}::int[]) AS lock"
 
 HISTORY_LOCKS: Final = 256
 """Vehicles share them: a batch has thousands of vehicles, and PostgreSQL's table of locks a few thousand places."""
@@ -179,9 +180,8 @@ class NotificationRow(NamedTuple):
 
 async def write_states(pool: Pool, rows: Sequence[StateValues]) -> None:
     """Write newest messages, at most one a (vehicle, code), all or none."""
-    async with pool.acquire() as connection, connection.transaction():
-        await _copy(connection, *_INCOMING_STATES, rows)
-        await connection.execute(_STATES)
+    async with pool.acquire() as connection:
+        await _copy(connection, _INCOMING_STATES, rows, _STATES)
 
 
 async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:
@@ -191,12 +191,9 @@ async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:
 
 async def write_history(pool: Pool, rows: Sequence[HistoryValues]) -> None:
     """Write history records, at most one a (vehicle, type, number, time), all or none."""
-    async with pool.acquire() as connection, connection.transaction():
-        locks = {vehicle % HISTORY_LOCKS for vehicle, *_, ack_code in rows if ack_code is not None}
-        if locks:
-            await connection.execute(_LOCK_HISTORY, sorted(locks))
-        await _copy(connection, *_INCOMING_HISTORY, rows)
-        await connection.execute(_HISTORY)
+    locks = sorted({vehicle % HISTORY_LOCKS for vehicle, *_, ack_code in rows if ack_code is not None})
+    async with pool.acquire() as connection:
+        await _copy(connection, _INCOMING_HISTORY, rows, _HISTORY, first=_LOCK_HISTORY.format(locks=locks))
 
 
 async def write_samples(pool: Pool, rows: Sequence[SampleRow]) -> None:
@@ -210,8 +207,31 @@ async def write_notifications(pool: Pool, rows: Sequence[NotificationRow]) -> in
     return int(status.removeprefix("INSERT 0 "))
 
 
-async def _copy(connection: Connection, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Copy rows into a table of the connection's own, which ends up empty with the transaction."""
+async def _copy(
+    connection: Connection, incoming: tuple[str, str], rows: Sequence[tuple[object, ...]], statement: str, *, first: str = ""
+) -> None:
+    """Copy rows into a table of the connection's own, which ends up empty, and go on from there, in one transaction.
+
+    It takes three round trips: a program that has much else to do is slow to begin the next.
+    """
+    table, columns = incoming
     # Made where it is not there yet: whoever pools connections between this and PostgreSQL may give one that never had it.
-    await connection.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS")
-    await connection.copy_records_to_table(table, schema_name="pg_temp", records=rows)
+    make = f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({columns}) ON COMMIT DELETE ROWS"
+    try:
+        await connection.execute(f"BEGIN; {make}; {first}")
+        await connection.copy_records_to_table(table, schema_name="pg_temp", records=rows)
+        await connection.execute(f"{statement}; COMMIT")
+    except BaseException:
+        await _roll_back(connection)
+        raise
+
+
+async def _roll_back(connection: Connection) -> None:
+    """End a transaction that has failed; where that fails too, the connection."""
+    try:
+        await connection.execute("ROLLBACK")
+    except Exception:  # noqa: BLE001 (what is to be raised is why it is rolled back)
+        connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise

@@ -1,8 +1,10 @@
 """TCP ports of this machine."""
 
 import errno
+import os
 import secrets
 import socket
+from collections import deque
 from contextlib import ExitStack
 from typing import Final
 
@@ -10,6 +12,11 @@ from ovms.local.errors import LocalError, PortBusy
 
 _FOR_SERVERS: Final = range(16_384, 32_768)
 """Below those that the kernel gives to who connects: one of them could be gone again before its server opens it."""
+_SHARES: Final = 16
+"""Programs that look for ports at the same time, as those do that run tests beside each other, look in different parts."""
+
+_given: Final[deque[int]] = deque(maxlen=len(_FOR_SERVERS) // _SHARES // 2)
+"""What was given lately: who has it may not listen yet."""
 
 
 def check_port(host: str, port: int, setting: str) -> None:
@@ -33,8 +40,12 @@ def check_port(host: str, port: int, setting: str) -> None:
 
 def free_ports(count: int, host: str = "127.0.0.1") -> int:
     """The first of so many ports in a row that nothing listens on at the moment."""
+    size = len(_FOR_SERVERS) // _SHARES
+    share = _FOR_SERVERS[size * (os.getpid() % _SHARES) :][: size - count]
     while True:
-        first = secrets.choice(_FOR_SERVERS)
+        first = secrets.choice(share)
+        if not set(range(first, first + count)).isdisjoint(_given):
+            continue
         try:
             with ExitStack() as probes:
                 for port in range(first, first + count):
@@ -43,6 +54,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> int:
             if error.errno != errno.EADDRINUSE:
                 raise
         else:
+            _given.extend(range(first, first + count))
             return first
 
 

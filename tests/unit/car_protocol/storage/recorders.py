@@ -18,3 +18,7 @@ def recorder(
 
 def row(number: int, *, ack: str | None = None, at: int = 1_700_001_000, data: bytes = b"x", vehicle: int = 1) -> HistoryRow:
     return HistoryRow(vehicle, "*-LOG-Trip", number, at, data, at + 86400, ack)
+
+
+def states(store: FakeStore) -> dict[tuple[int, str], bytes]:
+    return {key: kept.data for key, kept in store.states.items()}

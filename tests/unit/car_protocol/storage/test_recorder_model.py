@@ -4,15 +4,17 @@ import asyncio
 from collections import Counter
 
 import asyncpg
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from car_protocol.storage import lane
 from car_protocol.storage.recorder import Recorder
 from fakes.peers import FakePeer
 from fakes.rooms import room
 from fakes.stores import FakeStore
-from ovms.db.engine import UNAVAILABLE
+from ovms.db.writer import HistoryRow
 from unit.car_protocol.storage.recorders import WALL_OFFSET, row
 
 VEHICLES = st.integers(1, 3)
@@ -32,7 +34,10 @@ class RecorderMachine(RuleBasedStateMachine):
         self.newest: dict[tuple[int, str], bytes] = {}
         self.peer = FakePeer()
         self.asked: Counter[bytes] = Counter()
-        self.flushing: asyncio.Task[None] | None = None
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(lane, "RETRY_AFTER", 0.0)
+        self.running = self.loop.create_task(self.recorder.run())
+        self.turn()
 
     async def make(self) -> Recorder:
         return Recorder(
@@ -55,26 +60,31 @@ class RecorderMachine(RuleBasedStateMachine):
         self.recorder.put_history(record, (self.peer, answer))
         self.asked[answer] += 1
 
-    @rule(failure=FAILURES)
-    def begin_write(self, failure: type[Exception] | None) -> None:
-        if self.flushing is None:
-            self.store.failures = [failure("away")] if failure else []
-            self.store.open.clear()
-            self.flushing = self.loop.create_task(self.recorder.flush())
-            self.turn()
+    @rule(failures=st.lists(FAILURES, max_size=3))
+    def hold(self, failures: list[type[Exception] | None]) -> None:
+        """The store takes its time, and then refuses some of what is under way."""
+        self.store.failures = [failure and failure("away") for failure in failures]
+        self.store.open.clear()
+        self.turn()
 
     @rule()
-    def end_write(self) -> None:
-        if self.flushing is not None:
-            self.store.open.set()
-            self.loop.run_until_complete(asyncio.wait([self.flushing]))
-            error = self.flushing.exception()
-            assert error is None or isinstance(error, UNAVAILABLE)
-            self.flushing = None
+    def go_on(self) -> None:
+        self.store.open.set()
+        self.turn()
 
-    def turn(self) -> None:
-        self.loop.call_soon(self.loop.stop)
-        self.loop.run_forever()
+    @rule(turns=st.integers(1, 4))
+    def wait(self, turns: int) -> None:
+        self.turn(turns)
+
+    def turn(self, turns: int = 20) -> None:
+        for _ in range(turns):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+    @invariant()
+    def no_state_is_in_two_statements(self) -> None:
+        keys = [row[:2] for rows in self.store.under_way for row in rows if not isinstance(row, HistoryRow)]
+        assert len(keys) == len(set(keys))
 
     @invariant()
     def the_newest_is_stored_or_waits(self) -> None:
@@ -92,7 +102,10 @@ class RecorderMachine(RuleBasedStateMachine):
         assert all(acknowledged[answer] <= self.asked[answer] for answer in acknowledged)
 
     def teardown(self) -> None:
-        self.end_write()
+        self.running.cancel()
+        self.loop.run_until_complete(asyncio.wait([self.running]))
+        assert self.running.cancelled(), "it has died of an error"
+        self.patch.undo()
         self.store.failures = []
         self.store.open.set()
         self.loop.run_until_complete(self.recorder.flush())

@@ -26,3 +26,8 @@ def test_free_ports_are_in_a_row() -> None:
     first = free_ports(3)
     for port in range(first, first + 3):
         check_port("127.0.0.1", port, "OVMS_HEALTH_PORT")
+
+
+def test_a_port_is_not_given_twice_while_nobody_listens_on_it_yet() -> None:
+    given = [free_port() for _ in range(200)]
+    assert len(set(given)) == len(given)

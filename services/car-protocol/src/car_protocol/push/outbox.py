@@ -14,7 +14,7 @@ import structlog
 
 from car_protocol.push.backoff import wait_after
 from car_protocol.push.channel import Channel, DeliveryError, DeviceGone, Refused
-from car_protocol.storage.recorder import PUT_OFF
+from car_protocol.storage.lane import PUT_OFF
 from ovms.db import push as rows
 from ovms.db.engine import Pool
 from ovms.db.push import Push

@@ -1,10 +1,10 @@
 """Writes what cars send to PostgreSQL, in batches, without any car waiting for it.
 
 Of each (vehicle, code) only the newest message is kept, so a burst costs one row; notifications and history records are kept
-all, a record with those who wait for its acknowledgement, and so are samples of states. On a tick all are written; what comes
-meanwhile makes the next batch. While PostgreSQL is away everything waits here: of states one message a vehicle and code, and
-samples up to a bound of their own. Past `limit` bytes of all but these `is_full` asks the connections to read no more, so that
-the rest waits in the cars' own send buffers.
+all, a record with those who wait for its acknowledgement, and so are samples of states. Each kind goes its own way, on a tick;
+what comes meanwhile makes the next batch. While PostgreSQL is away everything waits here: of states one message a vehicle and
+code, and samples up to a bound of their own. Past `limit` bytes of all but these `is_full` asks the connections to read no
+more, so that the rest waits in the cars' own send buffers.
 
 A state is of the session that it came in, however late it is written: a car may have moved to another replica meanwhile, and
 come back. A key of paranoid mode is named after all that came before it was written: that ends what was sealed with another.
@@ -12,23 +12,25 @@ come back. A key of paranoid mode is named after all that came before it was wri
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import asyncpg
 import structlog
 
 from car_protocol.rooms.hub import Peer, Room
+from car_protocol.storage.lane import Lane, Write
 from car_protocol.storage.unwritten_history import ROW_COST, Batch, UnwrittenHistory
-from ovms.db.engine import UNAVAILABLE
 from ovms.db.logins import StoredMessage
 from ovms.db.writer import HistoryValues, NotificationRow, SampleRow, StateValues, TokenRow
 from ovms.metrics import ROWS, Histogram
 
 BATCH_ROWS: Final = 2000
 BATCHES_AT_ONCE: Final = 2
-"""Of states and of history: while PostgreSQL writes one, the rows of the next are made and sent."""
-RETRY_AFTER: Final = 0.5
+"""Of history: while PostgreSQL writes one, the rows of the next are made and sent."""
+STATES_AT_ONCE: Final = 2
+"""Batches of states: the same, but each is taken when it can be, and of a vehicle and code no two have a message."""
 MOST_SAMPLES: Final = 50_000
 """Samples that wait; further ones are lost, since no car is held up for its track."""
 
@@ -47,9 +49,6 @@ _REFUSED: Final = (
     OverflowError,
 )
 """What a statement raises for rows that PostgreSQL, or asyncpg on the way, does not take and never will."""
-
-PUT_OFF: Final = (*UNAVAILABLE, asyncpg.PostgresError)
-"""All else that it raises: PostgreSQL is away, a standby that is taking over, a deadlock. The rows wait."""
 
 Row = TypeVar("Row", StateValues, HistoryValues, NotificationRow, SampleRow, TokenRow)
 _CODES: Final = tuple(map(chr, range(256)))
@@ -99,7 +98,6 @@ class Recorder:
         self._store = store
         self._monotonic = monotonic
         self._wall_offset = wall_offset
-        self._tick = tick
         self._limit = limit
         self._resumed = resumed
         self._states: dict[int, StateValues] = {}
@@ -110,8 +108,12 @@ class Recorder:
         self._tokens: dict[int, TokenRow] = {}
         self._writing_tokens: dict[int, TokenRow] = {}
         self._bytes = 0
-        self._work = asyncio.Event()
-        self._flushing = asyncio.Lock()
+        lane = partial(Lane, tick=tick, monotonic=monotonic)
+        self._history_lane = lane(self._take_history, at_once=1)
+        self._notification_lane = lane(self._take_notifications, at_once=1)
+        self._state_lane = lane(self._take_states_and_tokens, at_once=STATES_AT_ONCE)
+        self._sample_lane = lane(self._take_samples, at_once=1)
+        self._lanes = (self._history_lane, self._notification_lane, self._state_lane, self._sample_lane)
         self._log = structlog.get_logger("recorder")
         self.rows_written = 0
         self.samples_written = 0
@@ -121,13 +123,17 @@ class Recorder:
         self.age = Histogram()
         """From the coming of a state to its commit, of one of each statement."""
         self.rows_refused = 0
-        self.failures = 0
         self.is_full = False
 
     @property
     def unwritten_bytes(self) -> int:
         """What waits, samples and keys apart."""
         return self._bytes
+
+    @property
+    def failures(self) -> int:
+        """How often PostgreSQL did not take what it was given."""
+        return sum(lane.failures for lane in self._lanes)
 
     @property
     def acknowledgements(self) -> int:
@@ -143,26 +149,29 @@ class Recorder:
         former = states.get(key)
         states[key] = (vehicle, _CODES[code], data, now + self._wall_offset, room.epoch, sealed_with)
         self._grow(len(data) + ROW_COST if former is None else len(data) - len(former[_DATA]))
+        self._state_lane.wake()
 
     def put_token(self, room: Room, token: str) -> None:
         """Name the key of paranoid mode from now on."""
         self._tokens[room.vehicle] = TokenRow(room.vehicle, token, room.epoch)
-        self._work.set()
+        self._state_lane.wake()
 
     def put_history(self, row: HistoryValues, acknowledge: tuple[Peer, bytes] | None) -> None:
         """Keep a history record; `acknowledge` is a peer and the message that it gets once the record is committed."""
         self._grow(self._history.put(row, acknowledge))
+        self._history_lane.wake()
 
     def put_notification(self, row: NotificationRow) -> None:
         """Keep a notification."""
         self._notifications.append(row)
         self._grow(len(row.message) + ROW_COST)
+        self._notification_lane.wake()
 
     def put_sample(self, row: SampleRow) -> None:
         """Keep a state beside the newest one, if there is room."""
         if len(self._samples) < MOST_SAMPLES:
             self._samples.append(row)
-            self._work.set()
+            self._sample_lane.wake()
         else:
             self.samples_lost += 1
 
@@ -175,7 +184,12 @@ class Recorder:
         self._bytes += size
         if self._bytes > self._limit:
             self.is_full = True
-        self._work.set()
+
+    def _shrink(self, size: int) -> None:
+        self._bytes -= size
+        if self.is_full and self._bytes <= self._limit:
+            self.is_full = False
+            self._resumed()
 
     # ---- asked by a login
 
@@ -203,19 +217,9 @@ class Recorder:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        began = -self._tick
-        while True:
-            await self._work.wait()
-            # From one beginning to the next is a tick, so that a slow statement is not followed by a pause as well; but a
-            # burst is always given a moment to come.
-            await asyncio.sleep(max(self._tick - (self._monotonic() - began), self._tick / 4))
-            began = self._monotonic()
-            try:
-                await self.flush()
-            except PUT_OFF as error:
-                self.failures += 1
-                self._log.warning("PostgreSQL does not take what cars sent; it waits", reason=type(error).__name__)
-                await asyncio.sleep(RETRY_AFTER)
+        async with asyncio.TaskGroup() as lanes:
+            for lane in self._lanes:
+                lanes.create_task(lane.run())
 
     async def flush(self) -> None:
         """Write all that waits now.
@@ -223,67 +227,67 @@ class Recorder:
         Raises:
             One of `PUT_OFF`: PostgreSQL is away; nothing is lost, call again.
         """
-        async with self._flushing:
-            self._work.clear()
-            try:
-                await self._flush_history()
-                await self._flush_notifications()
-                await self._flush_states_and_tokens()
-                await self._flush_samples()
-            except PUT_OFF:
-                self._work.set()
-                raise
-        if self.is_full and self._bytes <= self._limit:
-            self.is_full = False
-            self._resumed()
+        for lane in self._lanes:
+            await lane.flush()
 
-    async def _flush_states_and_tokens(self) -> None:
-        # Taken together: what was sealed before a key was named must be written before that is, or it would stay valid.
-        self._writing, self._states = self._states, {}
-        self._writing_tokens, self._tokens = self._tokens, {}
+    # ---- states
+
+    def _take_states_and_tokens(self) -> Write:
+        # What was sealed before a key was named must be written before that is, or it would stay valid: so a key is taken with
+        # all that came before it, and by itself.
+        if self._tokens and (self._writing or self._writing_tokens):
+            self._state_lane.wake()
+            return _nothing()
+        taken, self._states = self._states, {}
+        if not self._writing.keys().isdisjoint(taken):
+            # In two statements at once the older message could be written last.
+            self._states = {key: kept for key, kept in taken.items() if key in self._writing}
+            taken = {key: kept for key, kept in taken.items() if key not in self._writing}
+            self._state_lane.wake()
+        self._writing |= taken
+        self._writing_tokens |= self._tokens
+        tokens, self._tokens = self._tokens, {}
+        return self._write_states_and_tokens(taken, tokens)
+
+    async def _write_states_and_tokens(self, states: dict[int, StateValues], tokens: dict[int, TokenRow]) -> None:
         try:
-            await self._flush_states()
-            await self._flush_tokens()
+            await self._write_states(states)
+            await self._write_tokens(tokens)
         finally:
-            for key, kept in self._writing.items():
+            for key, kept in states.items():
+                del self._writing[key]
                 if self._states.setdefault(key, kept) is not kept:
-                    self._bytes -= len(kept[_DATA]) + ROW_COST
-            self._tokens = self._writing_tokens | self._tokens
-            self._writing, self._writing_tokens = {}, {}
+                    self._shrink(len(kept[_DATA]) + ROW_COST)
+            for vehicle, token in tokens.items():
+                del self._writing_tokens[vehicle]
+                self._tokens.setdefault(vehicle, token)
 
-    async def _flush_states(self) -> None:
+    async def _write_states(self, states: dict[int, StateValues]) -> None:
         # Sorted, so that two replicas never lock the same rows in different orders.
-        keys = sorted(self._writing)
-        batches = [keys[start : start + BATCH_ROWS] for start in range(0, len(keys), BATCH_ROWS)]
-        if len(batches) > 1:
-            await self._write_at_once(iter(batches))
-        else:
-            await self._write_states(iter(batches))
-
-    async def _write_at_once(self, batches: Iterator[Sequence[int]]) -> None:
-        ends = await asyncio.gather(*(self._write_states(batches) for _ in range(BATCHES_AT_ONCE)), return_exceptions=True)
-        for failure in filter(None, ends):
-            raise failure
-
-    async def _write_states(self, batches: Iterator[Sequence[int]]) -> None:
-        for batch in batches:
-            rows = [self._writing[key] for key in batch]
+        keys = sorted(states)
+        for start in range(0, len(keys), BATCH_ROWS):
+            batch = keys[start : start + BATCH_ROWS]
+            rows = [states[key] for key in batch]
             await self._write("states", self._store.write_states, rows)
-            self._bytes -= sum([len(row[_DATA]) for row in rows]) + len(rows) * ROW_COST
             self.age.observe(self.wall(self._monotonic()) - rows[0][_RECEIVED_AT])
             for key in batch:
-                del self._writing[key]
+                del states[key], self._writing[key]
+            self._shrink(sum([len(row[_DATA]) for row in rows]) + len(rows) * ROW_COST)
 
-    async def _flush_tokens(self) -> None:
-        vehicles = sorted(self._writing_tokens)
+    async def _write_tokens(self, tokens: dict[int, TokenRow]) -> None:
+        vehicles = sorted(tokens)
         for start in range(0, len(vehicles), BATCH_ROWS):
             batch = vehicles[start : start + BATCH_ROWS]
-            await self._write("tokens", self._store.write_tokens, [self._writing_tokens[vehicle] for vehicle in batch])
+            await self._write("tokens", self._store.write_tokens, [tokens[vehicle] for vehicle in batch])
             for vehicle in batch:
-                del self._writing_tokens[vehicle]
+                del tokens[vehicle], self._writing_tokens[vehicle]
 
-    async def _flush_history(self) -> None:
-        batches = self._history.take(BATCH_ROWS)
+    # ---- history, notifications, samples
+
+    def _take_history(self) -> Write:
+        return self._write_history(self._history.take(BATCH_ROWS))
+
+    async def _write_history(self, batches: Sequence[Batch]) -> None:
         try:
             if len(batches) > 1:
                 await self._write_in_turn(batches)
@@ -291,7 +295,7 @@ class Recorder:
                 for batch in batches:
                     self._end_batch(batch, await self._write_records(batch))
         finally:
-            self._bytes -= self._history.give_back()
+            self._shrink(self._history.give_back())
 
     async def _write_in_turn(self, batches: Sequence[Batch]) -> None:
         """Write some at once, and acknowledge them in their order, as the reference, which takes records one by one."""
@@ -313,29 +317,37 @@ class Recorder:
         return await self._write("history", self._store.write_history, [records[-1].row for records in batch])
 
     def _end_batch(self, batch: Batch, refused: Sequence[HistoryValues]) -> None:
-        self._bytes -= self._history.end(batch, refused, self._monotonic())
+        self._shrink(self._history.end(batch, refused, self._monotonic()))
 
-    async def _flush_notifications(self) -> None:
-        writing, self._notifications = self._notifications, []
+    def _take_notifications(self) -> Write:
+        taken, self._notifications = self._notifications, []
+        return self._write_notifications(taken)
+
+    async def _write_notifications(self, taken: list[NotificationRow]) -> None:
         try:
-            while writing:
-                batch = writing[:BATCH_ROWS]
+            while taken:
+                batch = taken[:BATCH_ROWS]
                 await self._write("notifications", self._store.write_notifications, batch)
-                self._bytes -= sum(len(row.message) + ROW_COST for row in batch)
-                del writing[:BATCH_ROWS]
+                del taken[:BATCH_ROWS]
+                self._shrink(sum(len(row.message) + ROW_COST for row in batch))
         finally:
-            self._notifications = writing + self._notifications
+            self._notifications = taken + self._notifications
 
-    async def _flush_samples(self) -> None:
-        writing, self._samples = self._samples, []
+    def _take_samples(self) -> Write:
+        taken, self._samples = self._samples, []
+        return self._write_samples(taken)
+
+    async def _write_samples(self, taken: list[SampleRow]) -> None:
         try:
-            while writing:
-                batch = writing[:BATCH_ROWS]
+            while taken:
+                batch = taken[:BATCH_ROWS]
                 refused = await self._write("samples", self._store.write_samples, batch)
                 self.samples_written += len(batch) - len(refused)
-                del writing[:BATCH_ROWS]
+                del taken[:BATCH_ROWS]
         finally:
-            self._samples = writing + self._samples
+            self._samples = taken + self._samples
+
+    # ---- every row
 
     async def _write(self, kind: str, write: Callable[[Sequence[Row]], Awaitable[None]], rows: Sequence[Row]) -> list[Row]:
         """Write rows; one that PostgreSQL refuses is found by halving, logged and returned, and never holds up the others."""
@@ -361,3 +373,7 @@ class Recorder:
         refused = await self._write(kind, write, rows[:middle])
         refused += await self._write(kind, write, rows[middle:])
         return refused
+
+
+async def _nothing() -> None:
+    """What is written where nothing can be taken yet."""
