@@ -4,6 +4,9 @@ From its login on a newcomer hears the car; what it hears waits until it has bee
 missing between the two, or come twice in the wrong order, wherever the car is connected: what is not in PostgreSQL yet is asked
 of whoever has to write it, PostgreSQL is asked after that, and what it has of a later time is left to be heard.
 
+Of a car that is nowhere no replica can tell what is published and not heard yet: Redis may have come back empty. Until the car
+is somewhere, what is heard of it is kept from a newcomer, as where its replica does not answer.
+
 While PostgreSQL is away newcomers are greeted with what this replica knows, hear their car and may send it commands: an app
 that is shown little is better off than one that is shown nothing. When it is back they are greeted once more, as if they had
 just come.
@@ -30,7 +33,7 @@ RETRY_AFTER: Final = 0.25
 LEARN_WITHIN: Final = 1.0
 """Seconds to learn of a car elsewhere; Redis or the car's replica may be away, and the app is greeted with what is known."""
 LEARN_AT_LAST: Final = 15.0
-"""Seconds after which nobody will tell: the car's replica is dead, and cleared."""
+"""Seconds after which nobody will tell: the car's replica is dead, and cleared, or the car is nowhere."""
 
 NOTHING: Final = Learnt()
 
@@ -106,7 +109,11 @@ class Greeter:
         """Greet all who watch a car elsewhere: they may have missed some of what it said."""
         for watcher in cast("Sequence[Greeted]", room.watchers):
             if not watcher.is_held_back:
-                self._learn(self._newcomer(watcher, room, is_again=True))
+                newcomer = self._newcomer(watcher, room, is_again=True)
+                if newcomer.unheard is not None and room.elsewhere.session > newcomer.unheard.session:
+                    self._tell_unheard(newcomer)
+                    newcomer.unheard = None
+                self._learn(newcomer)
 
     def _learn(self, newcomer: Newcomer) -> None:
         room = newcomer.room
@@ -218,8 +225,11 @@ class Greeter:
 
     def _stop_keeping(self, newcomer: Newcomer) -> Unheard | None:
         """Let him hear his car from now on; what was kept from him, unless that was for a later greeting."""
-        learning, unheard = newcomer.room.learning, newcomer.unheard
-        return learning.pop(newcomer.caller) if unheard is not None and learning.get(newcomer.caller) is unheard else None
+        return newcomer.room.learning.pop(newcomer.caller) if self._is_kept(newcomer) else None
+
+    def _is_kept(self, newcomer: Newcomer) -> bool:
+        """Whether what his car says is kept from him, and not for a later greeting."""
+        return newcomer.unheard is not None and newcomer.room.learning.get(newcomer.caller) is newcomer.unheard
 
     async def run(self) -> None:
         """Greet until cancelled."""
@@ -268,15 +278,31 @@ class Greeter:
 
     def _release(self, newcomer: Newcomer, greeting: Sequence[bytes], told: Messages) -> None:
         left: list[bytes] = []
-        if (unheard := newcomer.unheard) is not None:
-            unheard.told = readable(told, newcomer.paranoid_token)
-            if newcomer.learnt != NOTHING:
+        learnt, unheard = newcomer.learnt or NOTHING, newcomer.unheard
+        if unheard is not None:
+            unheard.told, unheard.session = readable(told, newcomer.paranoid_token), learnt.session
+            if not self._may_hear_older(newcomer, learnt):
                 self._stop_keeping(newcomer)
-            left = later(unheard) if newcomer.room.learning.get(newcomer.caller) is not unheard else []
+            left = [] if self._is_kept(newcomer) else later(unheard)
         newcomer.caller.release([*greeting, *left])
         newcomer.is_asked_for = False
         if newcomer.learnt_late is not None:
             self._learnt(newcomer, newcomer.learnt_late)
+        elif learnt != NOTHING and self._is_kept(newcomer):
+            self._look_for_the_car(newcomer)
+
+    def _may_hear_older(self, newcomer: Newcomer, learnt: Learnt) -> bool:
+        """Whether what is older than his greeting may still come: no replica has told, after all that it had published."""
+        room, is_told = newcomer.room, newcomer.is_again or learnt.written is not None
+        return not is_told and room.car is None and room.elsewhere.session <= learnt.session
+
+    def _look_for_the_car(self, newcomer: Newcomer) -> None:
+        """Where it is somewhere its replica can tell."""
+        self._loop.call_later(LEARN_AT_LAST, self._tell_unheard, newcomer)
+        if newcomer.room.has_car:  # since he has been waiting for PostgreSQL
+            self._learn(self._newcomer(newcomer.caller, newcomer.room, is_again=True))
+        else:
+            self._follower.may_have_missed(newcomer.room)
 
     # ---- while PostgreSQL is away
 

@@ -60,6 +60,8 @@ class Unheard:
         self.messages: list[bytes] = []
         self.told: Mapping[int, StoredMessage] = {}
         """What he was greeted with meanwhile, by code."""
+        self.session: float = math.inf
+        """The epoch up to which he was: what later sessions say is later than his greeting."""
         self.ended_by = 0
         """The session of the car that has begun here since, which he hears."""
 
