@@ -55,7 +55,7 @@ class Lane:
         """
         async with self._taking:
             await self._is_idle.wait()
-            await self._write()
+            await self._begin()
 
     async def _write_on(self) -> None:
         log = structlog.get_logger("recorder")
@@ -69,16 +69,13 @@ class Lane:
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _write_next(self) -> None:
+        await asyncio.sleep(max(self._tick - (self._monotonic() - self._taken_at), self._tick / 4))
         async with self._taking:
             if not self._work.is_set():
                 return  # another has taken it
-            await asyncio.sleep(max(self._tick - (self._monotonic() - self._taken_at), self._tick / 4))
             self._taken_at = self._monotonic()
             write = self._begin()
         await write
-
-    async def _write(self) -> None:
-        await self._begin()
 
     def _begin(self) -> Write:
         self._work.clear()
