@@ -42,11 +42,11 @@ async def test_while_states_are_written_others_are_but_never_the_same_one(store:
     store.open.clear()
     running.put_state(DEMO, b"S1", NOW)
     await under_way(store, 1)
-    running.put_state(DEMO, b"S2", NOW + 1)
-    running.put_state(DEMO, b"D1", NOW + 1)
+    running.put_state(DEMO, b"D1", NOW)
     first, second = await under_way(store, 2)
     assert [row[:3] for row in first] == [(1, "S", b"1")]
     assert [row[:3] for row in second] == [(1, "D", b"1")]
+    running.put_state(DEMO, b"S2", NOW + 1)
     assert {code: kept.message for code, kept in running.pending(DEMO.vehicle).items()} == {ord("S"): b"S2", ord("D"): b"D1"}
     store.open.set()
     await until(lambda: states(store) == {(1, "S"): b"2", (1, "D"): b"1"})

@@ -233,21 +233,17 @@ class Recorder:
     # ---- states
 
     def _take_states_and_tokens(self) -> Write:
-        # What was sealed before a key was named must be written before that is, or it would stay valid: so a key is taken with
-        # all that came before it, and by itself.
-        if self._tokens and (self._writing or self._writing_tokens):
+        # In two statements at once the older of two messages could be written last. And what was sealed before a key was named
+        # must be written before that is, or it would stay valid: so a key is taken with all that came before it, and by itself.
+        is_held = self._tokens and (self._writing or self._writing_tokens)
+        if is_held or not self._writing.keys().isdisjoint(self._states):
             self._state_lane.wake()
             return _nothing()
-        taken, self._states = self._states, {}
-        if not self._writing.keys().isdisjoint(taken):
-            # In two statements at once the older message could be written last.
-            self._states = {key: kept for key, kept in taken.items() if key in self._writing}
-            taken = {key: kept for key, kept in taken.items() if key not in self._writing}
-            self._state_lane.wake()
-        self._writing |= taken
-        self._writing_tokens |= self._tokens
+        states, self._states = self._states, {}
         tokens, self._tokens = self._tokens, {}
-        return self._write_states_and_tokens(taken, tokens)
+        self._writing |= states
+        self._writing_tokens |= tokens
+        return self._write_states_and_tokens(states, tokens)
 
     async def _write_states_and_tokens(self, states: dict[int, StateValues], tokens: dict[int, TokenRow]) -> None:
         try:
