@@ -237,7 +237,6 @@ class Recorder:
         # must be written before that is, or it would stay valid: so a key is taken with all that came before it, and by itself.
         is_held = self._tokens and (self._writing or self._writing_tokens)
         if is_held or not self._writing.keys().isdisjoint(self._states):
-            self._state_lane.wake()
             return _nothing()
         states, self._states = self._states, {}
         tokens, self._tokens = self._tokens, {}
@@ -257,6 +256,8 @@ class Recorder:
             for vehicle, token in tokens.items():
                 del self._writing_tokens[vehicle]
                 self._tokens.setdefault(vehicle, token)
+            if self._states or self._tokens:
+                self._state_lane.wake()  # what was not taken beside it
 
     async def _write_states(self, states: dict[int, StateValues]) -> None:
         # Sorted, so that two replicas never lock the same rows in different orders.
