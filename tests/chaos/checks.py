@@ -230,7 +230,7 @@ def records_are_kept_once(history: History, evidence: Evidence) -> Iterator[str]
     stored = Counter((vehicle, number) for vehicle, number, _ in evidence.records)
     made = {(event.vehicle, event.number) for event in history.of(seen.RecordMade)}
     for event in history.of(seen.RecordAcknowledged):
-        if not stored[event.vehicle, event.number] and event.at < evidence.asked_at:
+        if not stored[event.vehicle, event.number]:
             yield f"{event.vehicle}: record {event.number} is missing, acknowledged at {event.at:.2f}"
     for (vehicle, number), count in stored.items():
         if count > 1:

@@ -1,7 +1,6 @@
 """What the servers say at the end of a run: tables, presence, the gateways' counts, and what services wrote in their logs."""
 
 import asyncio
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,8 +51,6 @@ class Evidence:
     """How many replicas say that they have a car's session."""
     crashes: dict[str, list[str]] = field(default_factory=dict)
     """Lines of the logs that tell of a bug, by program."""
-    asked_at: float = math.inf
-    """When all this was asked, in the journal's time: what happened later need not be in it."""
 
 
 async def gather(rig: Rig, vehicles: Sequence[str], owners: Sequence[str]) -> Evidence:

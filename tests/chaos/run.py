@@ -105,14 +105,15 @@ async def _settle(rig: Rig, fleet: Fleet, journal: Journal, tell: Callable[[str]
     fleet.last_commands()
     while True:
         fleet.check()
-        asked_at = journal.now()
+        acknowledged = len([*journal.of(seen.RecordAcknowledged)])
         try:
             evidence = await gather(rig, fleet.vehicles, list(fleet.owners))
-            evidence.asked_at = asked_at
         except NoEvidence as error:
             evidence = Evidence(crashes={"no evidence": [str(error)]})
         else:
-            if not violations(journal.events, evidence, IN_THE_END):
+            # What is acknowledged while all this is asked may not have been in the tables yet when they were read.
+            is_whole = len([*journal.of(seen.RecordAcknowledged)]) == acknowledged
+            if is_whole and not violations(journal.events, evidence, IN_THE_END):
                 break
         if journal.now() > until:
             break

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.checks import ALWAYS, IN_THE_END, record_data, records_are_kept_once, state_data, violations
+from chaos.checks import ALWAYS, IN_THE_END, record_data, state_data, violations
 from chaos.evidence import Counts, Evidence, crashes
 from chaos.journal import (
     Called,
@@ -383,12 +383,3 @@ def test_crashes_are_found_in_logs() -> None:
 
 def test_a_command_may_be_lost_while_replicas_find_redis_again() -> None:
     assert found(before(Calm, CommandSent(20.2, APP, 7))) == set()
-
-
-def test_a_record_may_be_acknowledged_after_the_tables_were_read() -> None:
-    events = before(Settled, RecordMade(9.0, "DEMO", 2), RecordAcknowledged(9.1, "DEMO", 2))
-    asked = evidence()
-    asked.asked_at = 9.05
-    assert violations(events, asked, [records_are_kept_once]) == []
-    asked.asked_at = 9.2
-    assert len(violations(events, asked, [records_are_kept_once])) == 1
