@@ -117,10 +117,13 @@ def test_a_signal_at_any_step_of_the_start_leaves_nothing_behind(
 
 
 def test_a_program_that_ends_is_named_and_ends_all(start: Callable[..., Run]) -> None:
-    run = start("ready", "dies", "ready")
+    run = start("ready", "ready", "ready")
+    run.wait_for(lambda: "is ready" in run.output)
+    [second] = [child for child in psutil.Process(run.process.pid).children() if "2-ready" in child.cmdline()]
+    second.send_signal(signal.SIGUSR1)
 
     assert run.end() == 1
-    assert run.output.splitlines()[-1] == "ovms: 2-dies: ended with status 3"
+    assert run.output.splitlines()[-1] == "ovms: 2-ready: ended with status 3"
     assert [note for note in run.notes if note.startswith("ended")] == ["ended 3-ready", "ended 1-ready"]
 
 
