@@ -4,9 +4,9 @@ By the names of a line's fields, and in all texts by known shapes: what a librar
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 MASK: Final = "***"
 DEEPEST: Final = 5
@@ -59,21 +59,24 @@ class Redactor:
     def __init__(self, rename: Callable[[str], str] | None) -> None:
         self._rename = rename or str
 
-    def __call__(self, _logger: Any, _method: str, line: Mapping[str, Any]) -> Mapping[str, Any]:
+    def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """A line as it is written."""
-        return {name: value if name in _PLAIN else self._field(name, value, 0) for name, value in line.items()}
+        for name in line.keys() - _PLAIN:
+            line[name] = self._field(name, line[name], 0)
+        return line
 
     def text(self, text: str) -> str:
         """A text without what has a known shape."""
         return _SHAPES.sub(self._masked, text) if _SUSPECT.search(text) else text
 
     def _field(self, name: str, value: Any, depth: int) -> Any:
-        words = _words(name)
-        if words & _SECRET:
-            return value if value is None else MASK
-        if words & _WHO:
-            return self._who(value)
-        return self._value(value, depth)
+        match _kind(name):
+            case "secret":
+                return value if value is None else MASK
+            case "who":
+                return self._who(value)
+            case _:
+                return self._value(value, depth)
 
     def _who(self, value: Any) -> Any:
         if isinstance(value, (bytes, str)):
@@ -98,5 +101,8 @@ class Redactor:
 
 
 @lru_cache(maxsize=256)
-def _words(name: str) -> frozenset[str]:
-    return frozenset(re.split(r"[^a-z0-9]+", name.lower()))
+def _kind(name: str) -> Literal["secret", "who", "value"]:
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    if not _SECRET.isdisjoint(words):
+        return "secret"
+    return "value" if _WHO.isdisjoint(words) else "who"

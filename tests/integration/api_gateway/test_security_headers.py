@@ -10,7 +10,6 @@ from fastapi.routing import APIRoute
 
 from api_gateway.app import make_api
 from api_gateway.documentation.pages import read_assets
-from api_gateway.edge.security import SecurityHeaders
 from fixtures.gateway import Gateway
 
 PAGES = ("/docs", "/redoc", "/shared")
@@ -123,20 +122,3 @@ async def test_pages_have_nothing_inline_and_nothing_from_elsewhere(gateway: Gat
             assert address.startswith("/")
             assert not address.startswith("//")
             assert (await client.get(address)).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("scheme", "hsts", "expected"),
-    [("https", 60, [b"max-age=60"]), ("https", 0, []), ("http", 60, [])],
-)
-async def test_browsers_are_told_to_stay_with_tls_where_they_have_it(scheme: str, hsts: int, expected: list[bytes]) -> None:
-    sent = []
-
-    async def app(scope, receive, send):  # type: ignore[no-untyped-def]
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    async def send(message):  # type: ignore[no-untyped-def]
-        sent.append(message)
-
-    await SecurityHeaders(app, hsts)({"type": "http", "scheme": scheme}, None, send)  # type: ignore[arg-type]
-    assert [value for name, value in sent[0]["headers"] if name == b"strict-transport-security"] == expected

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -16,11 +17,12 @@ from starlette.types import ASGIApp, Scope
 
 from api_gateway import health
 from api_gateway.documentation.pages import add_pages
-from api_gateway.edge.cors import CrossOrigin, Origins
-from api_gateway.edge.limits import RateFields
+from api_gateway.edge.cors import Origins, Preflights
+from api_gateway.edge.fields import AnswerFields
+from api_gateway.edge.limits import rate_fields
 from api_gateway.edge.paths import LegacyPaths
 from api_gateway.edge.requests import Requests
-from api_gateway.edge.security import SecurityHeaders
+from api_gateway.edge.security import SecurityFields
 from api_gateway.errors import (
     ApiError,
     MethodNotAllowed,
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 
 DISTRIBUTION: Final = "ovms-api-gateway"
 UNREAD: Final = {"pointer": "#", "detail": "The body cannot be read"}
+NO_TELEMETRY: Final[TelemetryConfig] = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""Traces and metrics are ours, which tell no vehicle; FastAPI would look at each call whether it is to make its own."""
 METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -73,8 +77,9 @@ def create_app(
     """The whole service as one ASGI application."""
     app = make_api(_lifespan(settings, sealer, log, metrics, traces))
     _add_error_handlers(app, log)
-    requests = Requests(CrossOrigin(RateFields(LegacyPaths(app)), Origins(settings.cors_origins)), log, metrics)
-    served = SecurityHeaders(requests, settings.hsts)
+    origins = Origins(settings.cors_origins)
+    requests = Requests(Preflights(LegacyPaths(app), origins), log, metrics)
+    served = AnswerFields(requests, rate_fields, origins.fields, SecurityFields(settings.hsts))
     return served if traces is None else TracedRequests(served, traces)
 
 
@@ -83,6 +88,7 @@ def make_api(lifespan: Lifespan | None = None) -> FastAPI:
     app = FastAPI(
         version=version(DISTRIBUTION),
         lifespan=lifespan,
+        telemetry=NO_TELEMETRY,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

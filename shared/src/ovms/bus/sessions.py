@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+import orjson
+
 from ovms.bus.nodes import Client, Nodes
 from ovms.gathered import Gathered
 from ovms.identity import fold_vehicle_id
@@ -96,7 +98,7 @@ class Sessions:
     async def read(self, session_id: str) -> Login | None:
         """Who is signed in under this id; None where there is no such session, or none any more."""
         stored = await self._logins.ask(session_key(session_id))
-        return None if stored is None else _login(**json.loads(stored))
+        return None if stored is None else _login(**orjson.loads(stored))
 
     async def _read_logins(self, keys: Sequence[str]) -> list[bytes | None]:
         async def read(node: Any, indices: Sequence[int]) -> list[bytes | None]:
@@ -139,7 +141,7 @@ class Sessions:
         async for keys in self._nodes.scan(_KEY + "*"):
             logins = await self._read_logins(keys)
             for key, stored in zip(keys, logins, strict=True):
-                if key != spared and stored is not None and _is_of(_login(**json.loads(stored)), owner_id, token):
+                if key != spared and stored is not None and _is_of(_login(**orjson.loads(stored)), owner_id, token):
                     await self._delete(key)
 
     async def prove(self, session_id: str, login: Login) -> None:

@@ -1,8 +1,9 @@
 """What one record contributes to a legacy answer: raw tokens under the reference's names."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from ovms.records.columns import Bits, Column, Counted, Flags
@@ -45,8 +46,8 @@ class Tokens:
         self.wheel_fields: tuple[ViewField, ...] = ()
         self._width = len(record.fields)
         self._texts = [(field.name, place) for field, place, bit in chosen if bit is None]
-        self._bits = [(field.name, place, int(bit)) for field, place, bit in chosen if bit is not None]
-        self._bytes = sorted({place for _, place, _ in self._bits})
+        places = sorted({place for _, place, bit in chosen if bit is not None})
+        self._bytes = [(place, _byte([(f.name, int(bit)) for f, p, bit in chosen if bit and p == place])) for place in places]
 
     def render(self, text: str) -> Json:
         """The members of the answer, from the record's data."""
@@ -55,9 +56,8 @@ class Tokens:
         tokens: list[str | None] = [*text.split(",")] if text else []
         tokens += [None] * (self._width - len(tokens))
         answer: Json = {name: tokens[place] for name, place in self._texts}
-        numbers = {place: _numify(tokens[place]) for place in self._bytes}
-        for name, place, mask in self._bits:
-            answer[name] = numbers[place] & mask
+        for place, masked in self._bytes:
+            answer |= masked(tokens[place])
         return answer
 
 
@@ -114,6 +114,17 @@ def _youngest(tokens: Iterable[str | None]) -> str | None:
     """The largest number of these, as it stands: a record with one fresh measurement is fresh."""
     numbers = {number: token for token in tokens if (number := read_number(token or "")) is not None}
     return numbers[max(numbers)] if numbers else None
+
+
+def _byte(bits: Sequence[tuple[str, int]]) -> Callable[[str | None], Json]:
+    """What a token says of each bit of a byte: its mask, or 0."""
+
+    @lru_cache(maxsize=256)
+    def masked(token: str | None) -> Json:
+        number = _numify(token)
+        return {name: number & mask for name, mask in bits}
+
+    return masked
 
 
 def _numify(token: str | None) -> int:

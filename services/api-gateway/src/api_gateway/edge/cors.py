@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api_gateway.answers import Plain
+from api_gateway.edge.fields import Field
 
 METHODS: Final = b"GET, PUT, POST, PATCH, DELETE"
 _HEADERS: Final = b"Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, X-Request-ID"
 _EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-ID")
 _ANY: Final = ((b"access-control-allow-origin", b"*"), _EXPOSED)
-
-Header = tuple[bytes, bytes]
 
 
 class Origins:
@@ -23,7 +22,11 @@ class Origins:
         self._listed = frozenset(origin.strip().rstrip("/") for origin in setting.split(",") if origin.strip())
         self.any = "*" in self._listed
 
-    def headers(self, origin: str | None) -> Sequence[Header]:
+    def fields(self, scope: Scope, _: Sequence[Field]) -> Sequence[Field]:
+        """What an answer to this request carries."""
+        return _ANY if self.any else self.headers(Headers(scope=scope).get("origin"))
+
+    def headers(self, origin: str | None) -> Sequence[Field]:
         """What an answer to a request from this origin carries."""
         if self.any:
             return _ANY
@@ -57,30 +60,19 @@ def preflight() -> Plain:
     )
 
 
-class CrossOrigin:
-    """Middleware that puts the origin headers on every answer, and answers a browser's preflight from an allowed origin."""
+class Preflights:
+    """Middleware that answers a browser that asks before it calls, from an origin that may."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        extra = _ANY if self._origins.any else self._origins.headers(Headers(scope=scope).get("origin"))
+        app: ASGIApp = preflight() if self._is_preflight(scope) else self._app
+        await app(scope, receive, send)
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *extra]
-            await send(message)
-
-        app: ASGIApp = preflight() if self._asks_before(scope) else self._app
-        await app(scope, receive, send_with_headers)
-
-    def _asks_before(self, scope: Scope) -> bool:
-        """Whether a browser asks before it calls, from an origin that may."""
-        if scope["method"] != "OPTIONS":
+    def _is_preflight(self, scope: Scope) -> bool:
+        if scope.get("method") != "OPTIONS":
             return False
         headers = Headers(scope=scope)
         return "access-control-request-method" in headers and self._origins.allow(headers.get("origin"))

@@ -6,12 +6,13 @@ are none: its limit is far above what clients poll.
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
+from api_gateway.edge.fields import Field
 from api_gateway.errors import TooManyRequests
 from api_gateway.refusals import is_typed
 
@@ -41,7 +42,7 @@ class Level:
         """Seconds until the bucket is full."""
         return (self.quota - max(0.0, self.left)) * self.window / self.quota
 
-    def fields(self) -> list[tuple[bytes, bytes]]:
+    def fields(self) -> Sequence[Field]:
         """The level as fields of an answer."""
         policy = f"{NAME};q={self.quota};w={math.ceil(self.window)}"
         level = f"{NAME};r={int(max(0.0, self.left))};t={math.ceil(self.full_in)}"
@@ -108,21 +109,7 @@ class Limits:
             raise TooManyRequests(level.wait)
 
 
-class RateFields:
-    """Middleware that tells callers of the typed API how many calls are left."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_typed(scope["path"]):
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_fields(message: Message) -> None:
-            level: Level | None = scope.get(LEVEL)
-            if level is not None and message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *level.fields()]
-            await send(message)
-
-        await self._app(scope, receive, send_with_fields)
+def rate_fields(scope: Scope, _: Sequence[Field]) -> Sequence[Field]:
+    """How many calls are left to who has called the typed API."""
+    level: Level | None = scope.get(LEVEL)
+    return () if level is None else level.fields()

@@ -21,6 +21,7 @@ from api_gateway.errors import (
     answers,
 )
 from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.polled import PolledRoute
 from api_gateway.legacy.state_schema import view_schema
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.auth import rights
@@ -123,6 +124,7 @@ def make_router() -> APIRouter:
             responses=_answers(call),
             openapi_extra=dict(SIGNED_IN),
             operation_id=f"read_{call.name}",
+            route_class_override=PolledRoute,
         )
     router.add_api_route(
         f"/protocol/{TO_THE_END}",
