@@ -37,6 +37,8 @@ def listen(client: redis.Redis, vehicle_ids: Sequence[str]) -> None:
             elif channel.endswith(":peers"):
                 peers = json.loads(body)
                 print(f"{channel} car {peers['car']}, apps {peers['apps']}, batch clients {peers['batch']}", flush=True)
+            elif not body:
+                print(f"{channel} something was dropped", flush=True)
             else:
                 # One byte of code, then the data; they are bytes, and mostly UTF-8.
                 print(f"{channel} {body[:1].decode('latin-1')} {body[1:].decode(errors='replace')}", flush=True)

@@ -199,6 +199,19 @@ async def test_what_a_car_elsewhere_says_is_passed_on(here: Here) -> None:
     assert here.forwarded == [("DEMO", b"S1"), ("DEMO", b"\x00\xff")]
 
 
+async def test_what_was_dropped_of_a_car_elsewhere_is_made_up_for_once_it_is_known_where_it_is(here: Here) -> None:
+    here.hub.join_watcher(here.room, app(), NOW)
+    await here.known()
+    for message in (b"", b"S1"):
+        await here.redis.publish(messages_channel("DEMO"), message)
+    await until(lambda: here.forwarded)
+    assert here.missed == []
+    await here.there(5)
+    await until(lambda: here.missed)
+    await here.redis.publish(messages_channel("DEMO"), b"")
+    await until(lambda: here.missed == ["DEMO", "DEMO"])
+
+
 async def test_a_car_that_is_here_is_not_heard_over_redis_and_is_again_when_it_has_gone(here: Here) -> None:
     module = car()
     here.hub.join_watcher(here.room, app(), NOW)

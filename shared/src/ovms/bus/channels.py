@@ -17,6 +17,8 @@ from typing import Final
 from ovms.identity import fold_vehicle_id
 
 REPLICAS: Final = "ovms:replicas"
+GAP: Final = b""
+"""On a vehicle's messages channel: something that the car has said was dropped."""
 
 
 def messages_channel(vehicle_id: str) -> str:

@@ -17,7 +17,7 @@ from ovms.bus.declaration import (
     json_object,
 )
 
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 """Of the public channels: the first number changes where a subscriber has to."""
 
 _CAR, _GATEWAY = Service.CAR_PROTOCOL, Service.API_GATEWAY
@@ -91,6 +91,12 @@ MESSAGES: Final = Channel(
             "`EM<code><data>`: a message that only its code tells of.",
             r"^EM[^ACEGHPTZafghp][\s\S]+$",
             "EMDr7YkQw==",
+        ),
+        Message(
+            "gap",
+            "Nothing: something that the car has said was dropped. Its newest state is to be read elsewhere.",
+            r"^$",
+            "",
         ),
     ),
     publishers=(_CAR,),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api_gateway.live.said import Key, Notification, Said, State, read_said
+from api_gateway.live.said import Gap, Key, Notification, Said, State, read_said
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from api_gateway.live.said import Key, Notification, Said, State, read_said
         (b"E", None),
         (b"EX", None),
         (b"c7,0,done", None),
-        (b"", None),
+        (b"", Gap()),
     ],
 )
 def test_a_message_is_told_by_its_code(message: bytes, said: Said) -> None:

@@ -8,10 +8,12 @@ from typing import Any, cast
 import pytest
 
 from car_protocol.rooms import publisher as module
+from car_protocol.rooms.hub import Room
 from car_protocol.rooms.lease import Lease
-from car_protocol.rooms.publisher import Publisher
+from car_protocol.rooms.publisher import Publisher, publish_head
 from fixtures.waiting import until
 from ovms.bus.presence import REPLICA_LEASE
+from ovms.db.logins import Vehicle
 
 
 class MuteRedis:
@@ -111,3 +113,61 @@ async def test_nothing_is_sent_where_redis_py_would_connect_again(redis: MuteRed
     publisher.publish_on(b"channel", b"body")
     await until(lambda: redis.connections == 2)
     assert (redis.sent, publisher.dropped) == ([], 1)
+
+
+# ---- who watches is told that something was dropped
+
+GAP = publish_head("Demo") + b"0\r\n\r\n"
+
+
+def room() -> Room:
+    return Room(Vehicle(7, "Demo", b"", "k1", ""), publish_head("Demo"))
+
+
+async def test_who_watches_is_told_once_of_what_a_redis_that_is_away_did_not_take(
+    redis: MuteRedis, publisher: Publisher
+) -> None:
+    await until(lambda: redis.connections == 1)
+    redis.is_connected = False
+    for message in (b"S1", b"S2"):
+        publisher.publish(room(), message)
+    publisher.publish_on(b"ovms:replica:there", b"a question")
+    await until(lambda: publisher.dropped == 3)
+    redis.is_connected = True
+    redis.replies.put_nowait(b"OK")
+    await until(lambda: redis.sent)
+    assert redis.sent[0] == GAP
+    publisher.publish(room(), b"S3")
+    await until(lambda: publisher.published)
+    assert redis.sent[-1].endswith(b"$2\r\nS3\r\n")
+    assert b"".join(redis.sent).count(GAP) == 1
+
+
+async def test_who_watches_is_told_that_there_was_too_much(redis: MuteRedis, lease: Lease) -> None:
+    publisher = Publisher(cast("Any", redis), lease, tick=0.0, limit=0, monotonic=time.monotonic)
+    redis.replies.put_nowait(b"OK")
+    for message in (b"S1", b"S2"):
+        publisher.publish(room(), message)
+    task = asyncio.create_task(publisher.run())
+    await until(lambda: publisher.published)
+    task.cancel()
+    await asyncio.wait([task])
+    assert redis.sent[0] == GAP + publish_head("Demo") + b"2\r\nS1\r\n"
+    assert (publisher.published, publisher.dropped) == (1, 1)
+
+
+async def test_he_is_told_of_it_also_where_that_fails_at_first(
+    redis: MuteRedis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([OSError, OSError])
+
+    async def send(command: bytes, check_health: bool) -> None:
+        if failure := next(failures, None):
+            raise failure
+        redis.sent.append(command)
+
+    monkeypatch.setattr(redis, "send_packed_command", send)
+    redis.replies.put_nowait(b"OK")
+    publisher.publish(room(), b"S1")
+    await until(lambda: redis.sent)
+    assert (redis.sent[0], redis.connections, publisher.dropped) == (GAP, 3, 1)

@@ -20,7 +20,6 @@ def test_an_example_is_of_its_kind_and_of_no_other(channel: Channel, body: Body)
 @pytest.mark.parametrize(
     ("channel", "body"),
     [
-        (MESSAGES, b""),
         (MESSAGES, b"C7"),
         (MESSAGES, b"E"),
         (MESSAGES, b"EM"),

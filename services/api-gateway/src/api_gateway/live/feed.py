@@ -14,7 +14,7 @@ from api_gateway.live import events
 from api_gateway.live.events import Event, Told
 from api_gateway.live.inbox import Inbox
 from api_gateway.live.newest import Newest
-from api_gateway.live.said import Key, Notification, State, read_said
+from api_gateway.live.said import Gap, Key, Notification, State, read_said
 from api_gateway.v1.records import LOCATED
 from ovms.auth.rights import HISTORY, LOCATION, READ, SCOPES
 from ovms.bus.channels import commands_channel, messages_channel, peers_channel
@@ -139,11 +139,14 @@ class Feed:
 
     def _subscribed(self, channel: bytes) -> None:
         if channel in self._hears:  # Redis was away
-            for inbox in self._readers:
-                inbox.miss(self._read_at)
+            self._miss()
         self._hears.add(channel)
         if len(self._hears) == len(self._channels()):
             self._load(self)
+
+    def _miss(self) -> None:
+        for inbox in self._readers:
+            inbox.miss(self._read_at)
 
     def heard_message(self, body: bytes) -> None:
         """Something on the messages channel."""
@@ -158,6 +161,9 @@ class Feed:
                 if token != self._token:
                     self._token = token
                     self._newest = {code: newest for code, newest in self._newest.items() if not newest.is_sealed}
+            case Gap():
+                self._miss()
+                self._load(self)
 
     def heard_peers(self, body: bytes) -> None:
         """Something on the peers channel."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ovms.bus.channels import GAP
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -30,18 +32,25 @@ class Key:
     token: str
 
 
-Said: TypeAlias = State | Notification | Key | None
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something was dropped, nobody knows what."""
+
+
+Said: TypeAlias = State | Notification | Key | Gap | None
 
 
 def read_said(message: bytes) -> Said:
     """A message of protocol v2 as it is published; None where it is nothing that is told: the answer to a command."""
     code, data = message[:1], message[1:]
+    if message == GAP:
+        return Gap()
     if code == b"P":
         text = data[1:].decode("utf-8", "replace")
         return Notification(data[:1].decode("latin-1"), text.replace("\r\n", "\n").replace("\r", "\n"))
     if code == b"E":
         return _read_sealed(data)
-    if code in (b"", b"c"):
+    if code == b"c":
         return None
     return State(code.decode("latin-1"), data)
 

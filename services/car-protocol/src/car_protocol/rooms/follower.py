@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import NOBODY, Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
-from ovms.bus.channels import messages_channel, peers_channel
+from ovms.bus.channels import GAP, messages_channel, peers_channel
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
@@ -158,8 +158,13 @@ class Follower:
 
     def message(self, room: Room, message: bytes) -> None:
         """A car elsewhere has said something."""
-        if room.car is None and message and room.vehicle in self._hears:
+        if room.car is not None or room.vehicle not in self._hears:
+            return
+        if message != GAP:
             self._forward(room, message, self._monotonic())
+        else:
+            self._may_have_missed.add(room.vehicle)
+            self.ask_about(room)
 
     def subscribed(self, room: Room) -> None:
         """What a car elsewhere says is heard from now on."""

@@ -5,13 +5,15 @@ A replica with little to say says it at once; one with much to say spends its ti
 
 The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
 Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted. So it is where this
-replica has hung for longer than its lease: its cars may be elsewhere, and what was read of their old sockets is past. Every few
-seconds of publishing the connection is told to send one reply: a server that hangs, or a machine that has gone, shows in
-nothing else.
+replica has hung for longer than its lease: its cars may be elsewhere, and what was read of their old sockets is past. Who
+watches a vehicle may have noticed nothing of that: so the next publications begin with an empty one for each vehicle of which
+something was dropped. Every few seconds of publishing the connection is told to send one reply: a server that hangs, or a
+machine that has gone, shows in nothing else.
 """
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import redis.asyncio
@@ -21,7 +23,7 @@ from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Room
 from car_protocol.rooms.lease import Lease
-from ovms.bus.channels import messages_channel
+from ovms.bus.channels import GAP, messages_channel
 from ovms.metrics import Histogram
 
 PAUSE_A_PUBLICATION: Final = 0.0002
@@ -30,6 +32,9 @@ RETRY_AFTER: Final = 0.5
 SEND_TIMEOUT: Final = 5.0
 CHECK_EVERY: Final = 5.0
 """Seconds."""
+
+# The head of what is published of a vehicle, out of the whole; the body is behind it.
+_OF_A_VEHICLE: Final = re.compile(rb"\*3\r\n\$7\r\nPUBLISH\r\n\$\d+\r\novms:\{[^}\r\n]*\}:messages\r\n\$")
 
 _CLIENT_REPLY: Final = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n"
 _REPLY_ONCE: Final = _CLIENT_REPLY + b"$2\r\nON\r\n" + _CLIENT_REPLY + b"$3\r\nOFF\r\n"
@@ -43,6 +48,10 @@ def publish_head(vehicle_id: str) -> bytes:
 def _head(channel: bytes) -> bytes:
     """What comes before the length of the body, as Redis' protocol (RESP) writes an array of three strings."""
     return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(channel), channel)
+
+
+def _publication(head: bytes, body: bytes) -> bytes:
+    return b"%b%d\r\n%b\r\n" % (head, len(body), body)
 
 
 class Pause:
@@ -87,6 +96,8 @@ class Publisher:
         self._since = 0.0
         """When the first came of what waits."""
         self._bytes = 0
+        self._gaps: set[bytes] = set()
+        """The heads of vehicles of which something was dropped that nobody has been told of yet."""
         self._work = asyncio.Event()
         self._log = structlog.get_logger("publisher")
         self.published = 0
@@ -109,12 +120,12 @@ class Publisher:
 
     def _put(self, head: bytes, body: bytes) -> None:
         if self._bytes > self._limit:
-            self.dropped += 1
+            self._drop([_publication(head, body)])
             return
         if not self._waiting:
             self._since = self._monotonic()
             self._work.set()
-        self._waiting.append(b"%b%d\r\n%b\r\n" % (head, len(body), body))
+        self._waiting.append(_publication(head, body))
         self._bytes += len(body) + 64
 
     async def run(self) -> None:
@@ -124,7 +135,7 @@ class Publisher:
                 await self._run_connected()
             except (RedisError, OSError) as error:
                 self._log.warning("Redis does not take what cars sent; it is dropped", reason=type(error).__name__)
-                self.dropped += len(self._take())
+                self._drop(self._take())
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
@@ -134,6 +145,8 @@ class Publisher:
             connection: Any = await pool.get_connection()
         try:
             await connection.send_command("CLIENT", "REPLY", "OFF")
+            if self._gaps:
+                self._work.set()
             pause, check_at = Pause(self._tick), loop.time()
             while True:
                 await self._work.wait()
@@ -153,16 +166,26 @@ class Publisher:
     async def _flush(self, send: Callable[..., Any]) -> None:
         since, waiting = self._since, self._take()
         if self._lease.is_over(self._monotonic()):
-            self.dropped += len(waiting)
+            self._drop(waiting)
             return
+        gaps, self._gaps = self._gaps, set()
+        told = [_publication(head, GAP) for head in gaps]
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                await send(b"".join(waiting), check_health=False)
+                await send(b"".join(told + waiting), check_health=False)
         except BaseException:
-            self.dropped += len(waiting)
+            self._gaps |= gaps
+            self._drop(waiting)
             raise
         self.published += len(waiting)
-        self.age.observe(self._monotonic() - since)
+        if waiting:
+            self.age.observe(self._monotonic() - since)
+
+    def _drop(self, publications: Iterable[bytes]) -> None:
+        for publication in publications:
+            self.dropped += 1
+            if found := _OF_A_VEHICLE.match(publication):
+                self._gaps.add(found[0])
 
     def _take(self) -> list[bytes]:
         waiting, self._waiting, self._bytes = self._waiting, [], 0
