@@ -53,8 +53,14 @@ class Excuses:
         )
 
     def calm_from(self) -> float:
-        """When everything must have recovered from what happened to Redis."""
-        return max((fault.at + RECOVERY for fault in self._faults if fault.target == REDIS), default=0.0)
+        """When everything must have recovered from what happened to Redis; who hung meanwhile finds it back when he goes on."""
+        redis = [fault for fault in self._faults if fault.target == REDIS]
+        hung = [
+            pause
+            for pause in self._faults
+            if pause.kind == PAUSE and any(fault.began <= pause.at and pause.began <= fault.at for fault in redis)
+        ]
+        return max((fault.at + RECOVERY for fault in redis + hung), default=0.0)
 
     def extend(self, began: float, seconds: float, parts: Collection[str], *, until: float) -> float:
         """When something that takes so many seconds must be done, where the faults of these parts hold it up."""

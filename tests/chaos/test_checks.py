@@ -7,6 +7,7 @@ import pytest
 
 from chaos.checks import ALWAYS, IN_THE_END, record_data, state_data, violations
 from chaos.evidence import Counts, Evidence, crashes
+from chaos.excuses import Excuses
 from chaos.journal import (
     Called,
     Calm,
@@ -383,3 +384,22 @@ def test_crashes_are_found_in_logs() -> None:
 
 def test_a_command_may_be_lost_while_replicas_find_redis_again() -> None:
     assert found(before(Calm, CommandSent(20.2, APP, 7))) == set()
+
+
+# ---- when everything must have come right
+
+
+@pytest.mark.parametrize(
+    ("faults", "from_when"),
+    [
+        ([], 0.0),
+        ([fault(KILL, POSTGRES), fault(PAUSE, HERE)], 0.0),
+        ([fault(KILL, REDIS, 11.0, 13.0)], 18.0),
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 14.0, 16.0)], 18.0),
+        # A replica that hung while Redis was away finds it back when it goes on.
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 12.0, 30.0)], 35.0),
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(KILL, HERE, 12.0, 30.0)], 18.0),
+    ],
+)
+def test_commands_are_expected_to_arrive_once_redis_has_been_back_for_all(faults: list[Event], from_when: float) -> None:
+    assert Excuses(faults).calm_from() == from_when
