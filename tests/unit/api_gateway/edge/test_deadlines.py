@@ -13,7 +13,7 @@ async def is_ended(deadlines: Deadlines, work: asyncio.Event, *, longer: float =
     """Whether a request that waits for `work` is ended before that."""
     scope: dict[str, Any] = {}
     try:
-        async with deadlines.limit(scope):
+        with deadlines.limit(scope):
             if longer:
                 allow_longer(scope, longer)
             if endless:
@@ -42,10 +42,10 @@ async def test_a_request_after_a_pause_is_ended_too() -> None:
 
 async def test_one_timer_is_set_for_all() -> None:
     deadlines = Deadlines(60)
-    async with deadlines.limit({}), deadlines.limit({}):
+    with deadlines.limit({}), deadlines.limit({}):
         timer = deadlines._timer
         assert timer is not None
-    async with deadlines.limit({}):
+    with deadlines.limit({}):
         assert deadlines._timer is timer
     timer.cancel()
 
@@ -54,7 +54,7 @@ async def test_who_is_ended_is_ended_once() -> None:
     """What it does on its way out is not cut short by the next look."""
     deadlines, went_out = Deadlines(SHORT), False
     try:
-        async with deadlines.limit({}):
+        with deadlines.limit({}):
             try:
                 await asyncio.Event().wait()
             finally:
@@ -63,3 +63,30 @@ async def test_who_is_ended_is_ended_once() -> None:
     except TimeoutError:
         await asyncio.sleep(SHORT * 3)
     assert went_out
+
+
+async def test_who_is_cancelled_by_others_as_well_ends_as_cancelled() -> None:
+    deadlines, way_out = Deadlines(SHORT), asyncio.Event()
+
+    async def request() -> None:
+        with deadlines.limit({}):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                way_out.set()
+                await asyncio.Event().wait()
+
+    task = asyncio.create_task(request())
+    await way_out.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_who_goes_on_after_he_was_ended_is_not_cancelled() -> None:
+    deadlines = Deadlines(SHORT)
+    assert await is_ended(deadlines, asyncio.Event())
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)

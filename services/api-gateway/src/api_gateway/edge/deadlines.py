@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from starlette.types import Scope
 
@@ -13,29 +13,37 @@ _LIMIT: Final = "ovms.limit"
 
 
 class Limit:
-    """When a request ends, None: not by itself; and what ends it, as an asynchronous context manager."""
+    """When a request ends, None: not by itself; and what ends it, as a context manager: `asyncio.timeout` without a timer.
 
-    __slots__ = ("_running", "_timeout", "ends_at")
+    Each is for one task alone, which it cancels, and which takes that back (see `asyncio.Task.uncancel`).
+    """
+
+    __slots__ = ("_has_ended_it", "_running", "_task", "ends_at")
+
+    _task: asyncio.Task[Any]
 
     def __init__(self, running: set["Limit"], ends_at: float) -> None:
         self._running = running
-        self._timeout = asyncio.timeout(None)
+        self._has_ended_it = False
         self.ends_at: float | None = ends_at
 
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
         self._running.add(self)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._running.discard(self)
-        await self._timeout.__aexit__(kind, error, trace)
+        # Whom somebody else has cancelled as well ends as cancelled.
+        if self._has_ended_it and not self._task.uncancel() and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
     def look(self, now: float) -> None:
         """End the request, if it is time."""
-        if self.ends_at is not None and self.ends_at <= now and not self._timeout.expired():
-            self._timeout.reschedule(now)
+        if self.ends_at is not None and self.ends_at <= now and not self._has_ended_it:
+            self._has_ended_it = True
+            self._task.cancel()
 
 
 class Deadlines:

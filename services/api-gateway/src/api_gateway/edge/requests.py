@@ -63,7 +63,7 @@ class Requests:
             await send(message)
 
         try:
-            async with self._deadlines.limit(scope):
+            with self._deadlines.limit(scope):
                 await self._app(scope, receive, watch)
         except TimeoutError:
             if not status:
