@@ -171,3 +171,15 @@ async def test_he_is_told_of_it_also_where_that_fails_at_first(
     publisher.publish(room(), b"S1")
     await until(lambda: redis.sent)
     assert (redis.sent[0], redis.connections, publisher.dropped) == (GAP, 3, 1)
+
+
+async def test_he_is_told_what_was_not_published_past_the_lease_once_there_is_one_again(
+    redis: MuteRedis, publisher: Publisher, lease: Lease
+) -> None:
+    redis.replies.put_nowait(b"OK")
+    lease.renewed(time.monotonic() - REPLICA_LEASE)
+    publisher.publish(room(), b"S1")
+    await until(lambda: publisher.dropped)
+    assert GAP not in redis.sent
+    lease.renewed(time.monotonic())
+    await until(lambda: GAP in redis.sent)

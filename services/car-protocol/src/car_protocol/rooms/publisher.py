@@ -167,6 +167,8 @@ class Publisher:
         since, waiting = self._since, self._take()
         if self._lease.is_over(self._monotonic()):
             self._drop(waiting)
+            if self._gaps:  # told once there is a lease again, also where nothing else is said then
+                asyncio.get_running_loop().call_later(RETRY_AFTER, self._work.set)
             return
         gaps, self._gaps = self._gaps, set()
         told = [_publication(head, GAP) for head in gaps]
