@@ -27,7 +27,7 @@ async def vehicle(pool: Pool, secret_keys: str) -> int:
 @pytest.fixture
 def recorder(pool: Pool) -> Recorder:
     return Recorder(
-        PostgresStore(pool, lambda: None),
+        PostgresStore(pool, pushes_wait=lambda: None, followed=lambda _: None),
         monotonic=lambda: 0.0,
         wall_offset=NOW,
         tick=0.0,

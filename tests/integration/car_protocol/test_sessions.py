@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from fixtures.waiting import until
 from ovms.auth.delays import FREE
 from ovms.db.engine import Pool
 from ovms.db.sealing import Sealer
+from ovms.db.writer import StateRow, write_states
 from ovms.identity import Role
 
 
@@ -198,6 +200,38 @@ async def test_a_car_that_logs_in_again_ends_its_former_session(car_service: Car
     second.send(b"S75")
     await app.hears(b"S75", b"T0")
     assert await app.drain() == []
+
+
+async def write_as_another_session(service: CarService, later: int) -> None:
+    """What another replica writes, of a session that began so many milliseconds later and that nobody here hears of."""
+    vehicle = await service.pool.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'DEMO'")
+    room = service.running.server.hub.get(vehicle)
+    assert room is not None
+    await write_states(service.pool, [StateRow(vehicle, "S", b"other", time.time(), room.epoch + later, None)])
+
+
+async def test_a_car_that_another_session_has_followed_unheard_is_closed_and_comes_again(car_service: CarService) -> None:
+    car, app = await car_service.car(), await car_service.app()
+    await app.hears(b"Z1", b"T3020399")
+    await write_as_another_session(car_service, 1)
+    car.send(b"S1")
+    await car.closed()
+    await app.hears(b"S1", b"T0", b"Z0")
+    again = await car_service.car()
+    again.send(b"S2")
+    await again.drain()
+    await car_service.written()
+    assert await car_service.states() == {"S": b"2"}
+
+
+async def test_a_session_of_a_clock_that_is_ahead_closes_nobody(car_service: CarService) -> None:
+    car = await car_service.car()
+    await write_as_another_session(car_service, 3_600_000)
+    car.send(b"S1", b"D1")
+    await car.drain()
+    await car_service.written()
+    assert await car_service.states() == {"S": b"other", "D": b"1"}
+    assert not car.is_closed
 
 
 async def test_vehicles_are_not_mixed_up(car_service: CarService) -> None:

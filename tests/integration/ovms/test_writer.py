@@ -16,6 +16,7 @@ from ovms.db.writer import (
     SampleRow,
     StateRow,
     TokenRow,
+    newest_sessions,
     write_history,
     write_samples,
     write_states,
@@ -69,9 +70,17 @@ async def test_many_states_are_written_at_once_and_replaced(pool: Pool, keys: Se
 async def test_the_newest_session_wins_then_the_newest_message(
     pool: Pool, keys: Sequence[int], epoch: int, later: float, wins: bool
 ) -> None:
-    await write_states(pool, [state(keys[0], data=b"kept")])
-    await write_states(pool, [state(keys[0], data=b"new", at=NOW + later, epoch=epoch)])
-    assert await states(pool) == {(keys[0], "S"): b"new" if wins else b"kept"}
+    assert await write_states(pool, [state(keys[0], data=b"kept")])
+    rows = [state(keys[0], data=b"new", at=NOW + later, epoch=epoch), state(keys[1])]
+    assert await write_states(pool, rows) == wins
+    assert await states(pool) == {(keys[0], "S"): b"new" if wins else b"kept", (keys[1], "S"): b"1"}
+
+
+async def test_the_newest_sessions_are_told_but_for_those_of_a_clock_that_is_ahead(pool: Pool, keys: Sequence[int]) -> None:
+    demo, other = keys
+    ahead = (NOW + 3600) * 1000
+    await write_states(pool, [state(demo, "S", epoch=7), state(demo, "D", epoch=9), state(other, epoch=ahead)])
+    assert await newest_sessions(pool, {demo, other, 999_999}) == {demo: 9}
 
 
 async def test_a_vehicle_that_is_unknown_refuses_all_of_its_statement(pool: Pool, keys: Sequence[int]) -> None:

@@ -148,7 +148,7 @@ def _make(
         PostgresRows(pool), open_channels(settings, time.time), attempts=settings.push_attempts, jitter=random.random
     )
     recorder = Recorder(
-        PostgresStore(pool, outbox.wake),
+        PostgresStore(pool, pushes_wait=outbox.wake, followed=lambda sessions: hub.followed(sessions, loop.time())),
         monotonic=loop.time,
         wall_offset=wall_offset,
         tick=settings.state_tick,

@@ -6,8 +6,10 @@ comes as one array a column, in one round trip.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple, TypeAlias
+
+import asyncpg
 
 from ovms.db.engine import Connection, Pool
 
@@ -30,6 +32,13 @@ ON CONFLICT (vehicle, code) DO UPDATE
 SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.epoch,
     paranoid = excluded.paranoid, paranoid_token = excluded.paranoid_token, valid = true
 WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
+"""
+
+_NOT_ALL: Final = "not all were written"
+
+_NEWEST_SESSIONS: Final = """
+SELECT vehicle, max(epoch) FROM messages WHERE vehicle = ANY($1::bigint[]) AND epoch <= extract(epoch FROM now()) * 1000
+GROUP BY vehicle
 """
 
 # What was sealed with another key can be opened by no app any more (manual, message 0x45). Where a later session has sealed
@@ -178,10 +187,32 @@ class NotificationRow(NamedTuple):
     is_pushed: bool
 
 
-async def write_states(pool: Pool, rows: Sequence[StateValues]) -> None:
-    """Write newest messages, at most one a (vehicle, code), all or none."""
+async def write_states(pool: Pool, rows: Sequence[StateValues]) -> bool:
+    """Write newest messages, at most one a (vehicle, code), all or none; whether all were newer than what was there."""
+    notices: list[str] = []
+
+    def noticed(_: object, notice: asyncpg.PostgresLogMessage) -> None:
+        notices.append(notice.message)
+
     async with pool.acquire() as connection:
-        await _copy(connection, _INCOMING_STATES, rows, _STATES)
+        connection.add_log_listener(noticed)
+        try:
+            await _copy(connection, _INCOMING_STATES, rows, _counted(_STATES, len(rows)))
+        finally:
+            connection.remove_log_listener(noticed)
+    return _NOT_ALL not in notices
+
+
+def _counted(statement: str, rows: int) -> str:
+    """A statement that says so, in a notice, where it writes fewer rows: asyncpg tells the count of a last statement alone."""
+    return f"""
+DO $$ DECLARE written bigint; BEGIN {statement}; GET DIAGNOSTICS written = ROW_COUNT;
+IF written < {rows} THEN RAISE NOTICE '{_NOT_ALL}'; END IF; END $$"""
+
+
+async def newest_sessions(pool: Pool, vehicles: Collection[int]) -> dict[int, int]:
+    """The newest session of each of these vehicles that has written a state, and is none of a clock that is ahead."""
+    return {row["vehicle"]: row["max"] for row in await pool.fetch(_NEWEST_SESSIONS, vehicles)}
 
 
 async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:

@@ -302,6 +302,16 @@ class Hub:
         elif elsewhere.watching != former.watching:
             room.tell_car_the_count(now)
 
+    def followed(self, sessions: Mapping[int, int], now: float) -> None:
+        """Later sessions of some cars have written states, and those here may write no more: by vehicle, the newest of each.
+
+        Others tell of theirs, but for one that has ended while Redis was away.
+        """
+        for vehicle, session in sessions.items():
+            room = self._rooms.get(vehicle)
+            if room is not None and room.car is not None and room.epoch < session:
+                self._throw_out(room, room.car, "another session of the car has followed", "elsewhere", now)
+
     def _tell_of_the_car(self, room: Room, former: int, now: float) -> None:
         session, was_known, room.is_known = room.elsewhere.session, room.is_known, True
         if not was_known or session == former:

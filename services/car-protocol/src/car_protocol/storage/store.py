@@ -1,6 +1,6 @@
 """The recorder's rows, into PostgreSQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ovms.db.engine import Pool
 from ovms.db.writer import (
@@ -9,6 +9,7 @@ from ovms.db.writer import (
     SampleRow,
     StateValues,
     TokenRow,
+    newest_sessions,
     write_history,
     write_notifications,
     write_samples,
@@ -22,15 +23,18 @@ class PostgresStore:
 
     Args:
         pushes_wait: called when notifications were written that somebody wants pushed.
+        followed: called with the newest sessions of vehicles some of whose states were not written: they may be of former ones.
     """
 
-    def __init__(self, pool: Pool, pushes_wait: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, *, pushes_wait: Callable[[], None], followed: Callable[[Mapping[int, int]], None]) -> None:
         self._pool = pool
         self._pushes_wait = pushes_wait
+        self._followed = followed
 
     async def write_states(self, rows: Sequence[StateValues]) -> None:
         """Write newest messages, all or none."""
-        await write_states(self._pool, rows)
+        if not await write_states(self._pool, rows):
+            self._followed(await newest_sessions(self._pool, {vehicle for vehicle, *_ in rows}))
 
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         """Name keys of paranoid mode, all or none."""
