@@ -40,7 +40,7 @@ async def answer(pieces: AsyncIterator[bytes], caller: Caller) -> float:
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
     limit = Deadlines(5).limit(scope)
     before = limit.ends_at
-    async with limit:
+    with limit:
         await (await in_pieces(Request(scope), pieces, "text/plain", (b"x", b"y")))(scope, caller.receive, caller.send)
     after = limit.ends_at
     assert before is not None
