@@ -66,6 +66,18 @@ def test_a_car_is_told_of_every_app_and_of_no_batch_client(hub: Hub, room: Room)
     assert room.connected() == (1, 1, 0)
 
 
+def test_a_car_that_a_later_session_has_followed_is_closed_and_no_other(hub: Hub, room: Room) -> None:
+    module, watching = car(), app()
+    hub.join_watcher(room, watching, NOW)
+    hub.join_car(room, module, NOW, epoch=7)
+    hub.followed({room.vehicle: 7, room.vehicle + 1: 9}, NOW)
+    assert (room.car, module.closed, watching.take()) == (module, [], [b"Z1"])
+    hub.followed({room.vehicle: 8}, NOW)
+    assert (room.car, len(module.closed), watching.take()) == (None, 1, [b"Z0"])
+    hub.followed({room.vehicle: 9}, NOW)
+    assert hub.takeovers == {"elsewhere": 1}
+
+
 def test_watchers_elsewhere_count_as_apps_and_only_a_change_is_told(hub: Hub, room: Room) -> None:
     module = car()
     hub.join_car(room, module, NOW, epoch=1)
