@@ -686,6 +686,27 @@ async def test_who_has_missed_nothing_is_told_nothing(scene: Scene) -> None:
     assert watcher.sent == []
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_what_he_was_told_again_is_not_told_after_what_he_has_heard_since(scene: Scene, is_away: bool) -> None:
+    """PostgreSQL is behind what was heard, but not by so much that it must be old."""
+    watcher = await greeted(scene, b"S1")
+    await scene.stored(b"S2", ago=1)
+    scene.greeter.greet_again(scene.room)
+    scene.follower.teach(scene.written())
+    await until(lambda: b"S2" in watcher.take())
+    scene.car_says(b"S3")
+    scene.pool.is_away = is_away
+    scene.greeter.greet_again(scene.room)
+    scene.follower.teach(scene.written())
+    await until(lambda: not watcher.is_held_back)
+    scene.pool.is_away = False
+    if is_away:  # once more, when it is back
+        await until(lambda: scene.follower.pupils)
+        scene.follower.teach(scene.written())
+        await until(lambda: not watcher.is_held_back)
+    assert [message for message in watcher.take() if message[:1] == b"S"] == [b"S3"]
+
+
 @pytest.mark.parametrize(
     ("kept", "ago", "told"),
     [

@@ -13,17 +13,19 @@ just come.
 """
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, cast
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import structlog
 
 from car_protocol.logins.greeting import NEVER, Known, Messages, greeting, is_news, is_old, later, newest, readable, until, wire
 from car_protocol.rooms.follower import Answer, Follower, Learnt
-from car_protocol.rooms.hub import Peer, Room, Unheard
+from car_protocol.rooms.hub import MOST_HEARD, Peer, Room, Unheard, code_of
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
@@ -89,6 +91,8 @@ class Greeter:
         """Whether PostgreSQL did not answer the last time it was asked."""
         self._greeted_without: list[tuple[Greeted, Room]] = []
         """Those who are greeted once more when it is back."""
+        self._told_again: WeakKeyDictionary[Greeted, defaultdict[int, deque[int]]] = WeakKeyDictionary()
+        """The hashes of what somebody was told when he was greeted again, by code: all others have heard it, or have not."""
         self._work = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._log = structlog.get_logger("login")
@@ -203,7 +207,7 @@ class Greeter:
         """From now on, who has heard his car until now; of who has not, what comes after that which he will be told."""
         if newcomer.is_again:
             # What others have heard since he was greeted may have been kept from him.
-            newcomer.heard = self._known(newcomer.room, newcomer.unheard)
+            newcomer.heard = self._known(newcomer.caller, newcomer.room, newcomer.unheard)
         if not newcomer.caller.is_held_back:
             newcomer.caller.hold_back()
         if learnt.written is not None:
@@ -217,11 +221,15 @@ class Greeter:
             for message in later(unheard):
                 newcomer.caller.send(message, self._loop.time())
 
-    def _known(self, room: Room, unheard: Unheard | None) -> dict[int, Known]:
-        """What all have heard who watch here; who is not told what his car says has heard his greeting."""
+    def _known(self, caller: Greeted, room: Room, unheard: Unheard | None) -> dict[int, Known]:
+        """What all have heard who watch here, or his greeting alone if he is not told what his car says; and what came after it."""
+        known: dict[int, Known]
         if unheard is not None:
-            return {code: Known((hash(wire(kept)),), kept.received_at) for code, kept in unheard.told.items()}
-        return {code: Known(tuple(heard.states), self._recorder.wall(heard.at)) for code, heard in room.heard.items()}
+            known = {code: Known((hash(wire(kept)),), kept.received_at) for code, kept in unheard.told.items()}
+        else:
+            known = {code: Known(heard.states, self._recorder.wall(heard.at)) for code, heard in room.heard.items()}
+        again: Mapping[int, Sequence[int]] = self._told_again.get(caller, {})
+        return {code: Known((*again.get(code, ()), *states), at) for code, (states, at) in known.items()}
 
     def _stop_keeping(self, newcomer: Newcomer) -> Unheard | None:
         """Let him hear his car from now on; what was kept from him, unless that was for a later greeting."""
@@ -269,6 +277,9 @@ class Greeter:
         """What he does not know yet of a greeting: the states that are news to him and their age; all of it at first."""
         if newcomer.is_again:
             states = [message for message in greeting[1:-1] if is_news(message, newcomer.heard, messages)]
+            again = self._told_again.setdefault(newcomer.caller, defaultdict(partial(deque, maxlen=MOST_HEARD)))
+            for message in states:
+                again[code_of(message)].append(hash(message))
             return [*states, greeting[-1]] if states else []
         for code, kept in readable(messages, newcomer.paranoid_token).items():
             if code not in newcomer.room.heard:
@@ -323,7 +334,7 @@ class Greeter:
         again, self._greeted_without = self._greeted_without, []
         for caller, room in again:
             if not (caller.is_gone or caller.is_held_back):
-                self._expect(caller, room, self._known(room, room.learning.get(caller)))
+                self._expect(caller, room, self._known(caller, room, room.learning.get(caller)))
 
 
 def bound(newcomer: Newcomer) -> Learnt:
