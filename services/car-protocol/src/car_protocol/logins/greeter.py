@@ -222,7 +222,7 @@ class Greeter:
                 newcomer.caller.send(message, self._loop.time())
 
     def _known(self, caller: Greeted, room: Room, unheard: Unheard | None) -> dict[int, Known]:
-        """What all have heard who watch here, or his greeting alone if he is not told what his car says; and what came after it."""
+        """What all have heard who watch here, or his greeting where his car is kept from him; and what he was told again."""
         known: dict[int, Known]
         if unheard is not None:
             known = {code: Known((hash(wire(kept)),), kept.received_at) for code, kept in unheard.told.items()}
