@@ -22,7 +22,10 @@ _NAMES: Final = [measurement.name for measurement in MEASUREMENTS]
 
 def main() -> int:
     """Measure as asked."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.keep and not arguments.short:
+        parser.error("what is kept is compared with the short form: --keep needs --short")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that all that was started is stopped
     plan = _plan(arguments)
     try:
@@ -57,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", type=Path, metavar="FILE", help="profile each measurement: FILE.svg, .json, .txt or .md")
     guard = parser.add_mutually_exclusive_group()
     guard.add_argument("--guard", action="store_true", help="fail where much less of a limit is reached than was kept")
-    guard.add_argument("--keep", action="store_true", help="keep for that which part of its limit each figure reaches")
+    guard.add_argument("--keep", action="store_true", help="keep for that which part of its limit each figure reaches; with --short")
     return parser
 
 
