@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", type=Path, metavar="FILE", help="profile each measurement: FILE.svg, .json, .txt or .md")
     guard = parser.add_mutually_exclusive_group()
     guard.add_argument("--guard", action="store_true", help="fail where much less of a limit is reached than was kept")
-    guard.add_argument("--keep", action="store_true", help="keep for that which part of its limit each figure reaches; with --short")
+    guard.add_argument("--keep", action="store_true", help="keep which part of its limit each figure reaches; with --short")
     return parser
 
 
