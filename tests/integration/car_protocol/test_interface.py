@@ -101,6 +101,24 @@ async def test_what_is_published_is_what_is_declared(replicas: tuple[CarService,
         assert b"\\u00ff" in written
 
 
+async def test_a_notification_of_a_script_reaches_each_app_once(replicas: tuple[CarService, CarService]) -> None:
+    """The car is at one replica, scripts and apps are at both: what a replica publishes comes back to the other one."""
+    here, there = replicas
+    car = await here.car()
+    apps = [await here.app(), await there.app()]
+    car.send(b"S75.5,K")
+    for app in apps:
+        await app.until_hears(b"S75.5,K")
+    scripts = [await service.batch() for service in replicas]
+    heard: list[list[bytes]] = [[], []]
+    for number in range(4):
+        scripts[number % 2].send(b"PA%d" % number)
+        for app, messages in zip(apps, heard, strict=True):
+            messages += [*await app.until_hears(b"PA%d" % number), b"PA%d" % number]
+    for messages in heard:
+        assert [message for message in messages if message[:1] == b"P"] == [b"PA0", b"PA1", b"PA2", b"PA3"]
+
+
 async def test_where_something_is_dropped_that_is_published(car_settings: dict[str, Any], pool: Pool, secret_keys: str) -> None:
     await add_vehicles(pool, secret_keys, "DEMO")
     async with (

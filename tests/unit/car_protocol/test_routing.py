@@ -5,7 +5,7 @@ import pytest
 from car_protocol.actions import groups, sealed
 from car_protocol.actions.commands import answer, command
 from car_protocol.actions.history import record, record_acknowledged
-from car_protocol.actions.notification import notify, subscribe
+from car_protocol.actions.notification import notify, notify_as_watcher, subscribe
 from car_protocol.actions.ping import answer_ping, ignore
 from car_protocol.actions.relay import to_car
 from car_protocol.actions.state import store_and_forward
@@ -15,7 +15,7 @@ from ovms.identity import Role
 LISTED = {
     "A": (answer_ping, answer_ping, answer_ping),
     "a": (ignore, ignore, ignore),
-    "P": (notify, ignore, ignore),
+    "P": (notify, notify_as_watcher, notify_as_watcher),
     "p": (ignore, subscribe, subscribe),
     "C": (ignore, command, command),
     "c": (answer, ignore, ignore),

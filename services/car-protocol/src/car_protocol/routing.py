@@ -9,7 +9,7 @@ from typing import Final
 from car_protocol.actions import groups, sealed
 from car_protocol.actions.commands import answer, command
 from car_protocol.actions.history import record, record_acknowledged
-from car_protocol.actions.notification import notify, subscribe
+from car_protocol.actions.notification import notify, notify_as_watcher, subscribe
 from car_protocol.actions.ping import answer_ping, ignore
 from car_protocol.actions.relay import to_car
 from car_protocol.actions.state import store_and_forward
@@ -46,7 +46,7 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         a=ignore,
         C=command,
         E=sealed.from_app,
-        P=ignore,
+        P=notify_as_watcher,
         H=ignore,
         h=ignore,
         c=ignore,
@@ -54,5 +54,7 @@ ROUTES: Final[Mapping[Role, tuple[Action, ...]]] = {
         g=ignore,
         p=subscribe,
     ),
-    Role.BATCH: _table(ignore, A=answer_ping, C=command, E=sealed.from_app, G=groups.subscribe, p=subscribe),
+    Role.BATCH: _table(
+        ignore, A=answer_ping, C=command, E=sealed.from_app, P=notify_as_watcher, G=groups.subscribe, p=subscribe
+    ),
 }

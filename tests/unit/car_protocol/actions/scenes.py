@@ -61,6 +61,13 @@ class Scene:
     def waiting(self) -> dict[str, bytes]:
         return {chr(code): kept.message for code, kept in self.server.recorder.pending(self.room.vehicle).items()}
 
+    def notifications(self) -> list[bytes]:
+        """The notifications, after they have been written."""
+        asyncio.run(self.server.recorder.flush())
+        store = self.server.recorder._store
+        assert isinstance(store, FakeStore)
+        return [row.message for row in store.notifications]
+
     def rows(self) -> list[HistoryRow]:
         """The records, after they have been written."""
         asyncio.run(self.server.recorder.flush())

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from car_protocol.actions.commands import answer
 from car_protocol.actions.elsewhere import forward
+from car_protocol.actions.notification import notify_as_watcher
 from car_protocol.rooms.hub import Unheard
 from ovms.bus.replicas import Address, ToCar, ToPeer, read_word, to_car, to_peer
 from unit.car_protocol.actions.scenes import NOW, Scene
@@ -94,6 +95,24 @@ def test_a_command_of_an_app_elsewhere_goes_to_the_car_and_its_answer_back() -> 
     answer(scene.server, scene.room, scene.car, b"c7,0,done", scene.server.loop.time())
     assert scene.told_elsewhere == [(b"ovms:replica:far", to_peer(7, b"c7,0,done"))]
     assert scene.take() == {}
+
+
+def test_a_notification_of_an_app_elsewhere_reaches_the_watchers_and_is_kept_and_published_there() -> None:
+    scene = Scene()
+    hear(scene, to_car(1, scene.room.vehicle, FAR, b"PAhello"))
+    assert scene.take() == {"app": [b"PAhello"], "batch": [b"PAhello"]}
+    assert (scene.published, scene.notifications()) == ([], [])
+
+
+def test_a_notification_of_an_app_here_is_sent_to_the_replica_of_the_car(scene: Scene) -> None:
+    notify_as_watcher(scene.server, scene.room, scene.app, b"PAhello", NOW)
+    [(channel, body)] = scene.told_elsewhere
+    sent = read_word(body)
+    assert isinstance(sent, ToCar)
+    assert (channel, sent.session, sent.message) == (b"ovms:replica:there", scene.room.elsewhere.session, b"PAhello")
+    assert scene.take() == {"app": [b"PAhello"], "batch": [b"PAhello"]}
+    assert scene.published == [("DEMO", b"PAhello")]
+    assert scene.notifications() == [b"Ahello"]
 
 
 def test_a_car_that_has_just_gone_is_answered_for() -> None:

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from car_protocol.actions.notification import notify, subscribe
+from car_protocol.actions.elsewhere import forward
+from car_protocol.actions.notification import notify, notify_as_watcher, subscribe
 from car_protocol.rooms.hub import Room
 from car_protocol.server import Server
-from fakes.peers import app, car
+from fakes.peers import FakePeer, app, batch, car
 from fakes.rooms import vehicle
 from fakes.servers import FakePublisher, FakeSubscriptions, make_server
 from fakes.stores import FakeStore
@@ -37,6 +38,50 @@ def test_a_notification_goes_to_who_watches_into_the_history_and_out(server: Ser
     assert isinstance(store, FakeStore)
     assert [row.message for row in store.notifications] == [b"EVehicle Alert Code: VA/5 (00000000)"]
     assert sender.take() == []
+
+
+@pytest.mark.parametrize("sender", [app(), batch()])
+def test_a_notification_of_an_app_or_script_reaches_watchers_history_and_subscribers(
+    server: Server, room: Room, sender: FakePeer
+) -> None:
+    watcher = app()
+    server.hub.join_watcher(room, watcher, NOW)
+    notify_as_watcher(server, room, sender, b"PAhello", NOW)
+    asyncio.run(server.recorder.flush())
+    assert watcher.take() == [b"PAhello"]
+    assert isinstance(server.publisher, FakePublisher)
+    assert server.publisher.messages == [("DEMO", b"PAhello")]
+    store = server.recorder._store
+    assert isinstance(store, FakeStore)
+    assert [(row.message, row.is_pushed) for row in store.notifications] == [(b"Ahello", True)]
+
+
+def test_the_echo_of_a_notification_reaches_no_watcher_twice(server: Server, room: Room) -> None:
+    watcher = app()
+    server.hub.join_watcher(room, watcher, NOW)
+    for _ in range(2):
+        notify_as_watcher(server, room, watcher, b"PAhello", NOW)
+    for _ in range(3):
+        forward(server, room, b"PAhello", NOW + 1)
+    assert watcher.take() == [b"PAhello"] * 3
+
+
+def test_an_echo_that_redis_lost_hides_no_later_notification(server: Server, room: Room) -> None:
+    watcher = app()
+    server.hub.join_watcher(room, watcher, NOW)
+    notify_as_watcher(server, room, watcher, b"PAhello", NOW)
+    forward(server, room, b"PAhello", NOW + 60)
+    assert watcher.take() == [b"PAhello"] * 2
+
+
+def test_where_the_car_is_here_there_is_no_echo(server: Server, room: Room) -> None:
+    watcher = app()
+    server.hub.join_watcher(room, watcher, NOW)
+    server.hub.join_car(room, car(), NOW, epoch=1)
+    watcher.take()
+    notify_as_watcher(server, room, watcher, b"PAhello", NOW)
+    forward(server, room, b"PAhello", NOW)
+    assert watcher.take() == [b"PAhello"] * 2
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def forward(server: Server, room: Room, message: bytes, now: float) -> None:
         room.paranoid_token = token_of(message)
     code = code_of(message)
     if kind == b"ET" or code in _NO_STATE:
-        room.tell_watchers(message, now)
+        if not room.echoes.take(message, now):
+            room.tell_watchers(message, now)
     else:
         tell_state(server, room, room.hearing(), code, message, now)

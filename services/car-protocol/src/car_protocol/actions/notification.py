@@ -1,6 +1,9 @@
 """Notifications, and who wants them pushed."""
 
+from typing import Final
+
 from car_protocol.rooms.hub import Peer, Room
+from car_protocol.rooms.replicas import FarPeer
 from car_protocol.server import Server
 
 
@@ -12,6 +15,26 @@ def notify(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
     server.publisher.publish(room, message)
     room.tell_watchers(message, now)
     server.notifier.notify(room.vehicle, message[1:], now)
+
+
+ECHO_WITHIN: Final = 5.0
+"""Seconds in which Redis returns a publication to the replica that made it, if it returns it at all."""
+
+
+def notify_as_watcher(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+    """Take `P` from an app or a batch client for a notification of its vehicle (clients/notify.pl of the reference does that).
+
+    A replica with the car does not subscribe to the vehicle's messages channel: it receives the message by itself. Every other
+    replica does, this one too: the watchers here must not receive its own publication a second time.
+    """
+    if isinstance(peer, FarPeer):
+        room.tell_watchers(message, now)
+        return
+    if room.car is None:
+        room.echoes.expect(message, now, until=now + ECHO_WITHIN)
+        if room.has_car:
+            server.replicas.send_to_car(room, peer, message)
+    notify(server, room, peer, message, now)
 
 
 def subscribe(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001

@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -99,6 +99,29 @@ class Heard:
         self.at = at
 
 
+class Echoes:
+    """Notifications that this replica has published and sent to its watchers, which Redis may return to it."""
+
+    __slots__ = ("_expected",)
+
+    def __init__(self) -> None:
+        self._expected: deque[tuple[int, float]] = deque(maxlen=MOST_ECHOES)
+
+    def expect(self, message: bytes, now: float, *, until: float) -> None:
+        """Expect a message once, for a while: Redis may lose it, and the next equal one is then another's."""
+        while self._expected and self._expected[0][1] <= now:
+            self._expected.popleft()
+        self._expected.append((hash(message), until))
+
+    def take(self, message: bytes, now: float) -> bool:
+        """Return whether a message was expected, and expect it once less."""
+        for place, (expected, until) in enumerate(self._expected):
+            if expected == hash(message) and now < until:
+                del self._expected[place]
+                return True
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Who is connected to a vehicle at other replicas."""
@@ -121,6 +144,7 @@ class Elsewhere:
 
 NOBODY: Final = Connected(0, 0, 0)
 MOST_HEARD: Final = 16
+MOST_ECHOES: Final = 1000
 CLOCK_STEP: Final = 60_000_000
 """Microseconds; what is told of a time before is taken for news after Redis' clock was set back."""
 
@@ -133,6 +157,7 @@ class Room:
         "batch",
         "car",
         "commands",
+        "echoes",
         "elsewhere",
         "epoch",
         "heard",
@@ -160,6 +185,7 @@ class Room:
         self.epoch = 0
         """The session of the car that is or was here, as Redis numbered it."""
         self.elsewhere = Elsewhere()
+        self.echoes = Echoes()
         self.heard: defaultdict[int, Heard] = defaultdict(Heard)
         """By code."""
         self.is_known = False
