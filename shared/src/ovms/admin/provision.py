@@ -11,6 +11,8 @@ from ovms.db.owners import Owner, add_owner, change_owner, find_owner
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer, SealingError
 from ovms.db.vehicles import Vehicle, add_vehicle, change_vehicle_password, find_vehicle
+from ovms.errors import IdentityError
+from ovms.identity import check_new_vehicle_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ async def _provision_vehicle(connection: Connection, owner: Owner, entry: Vehicl
     password = entry.password.encode()
     vehicle = await find_vehicle(connection, entry.vehicle_id)
     if vehicle is None:
+        _check_new(entry)
         await add_vehicle(connection, owner.key, entry.vehicle_id, password=password, sealer=sealer)
         return "added"
     if vehicle.owner_name != owner.name:
@@ -71,6 +74,13 @@ async def _provision_vehicle(connection: Connection, owner: Owner, entry: Vehicl
         return "unchanged"
     await change_vehicle_password(connection, vehicle.key, vehicle.vehicle_id, password=password, sealer=sealer)
     return "changed"
+
+
+def _check_new(entry: VehicleEntry) -> None:
+    try:
+        check_new_vehicle_id(entry.vehicle_id)
+    except IdentityError as error:
+        raise InputError(f"{entry.where}: {error}") from None
 
 
 async def _provision_configuration(connection: Connection, entry: ConfigurationEntry, sealer: Sealer) -> str:

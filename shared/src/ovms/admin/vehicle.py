@@ -13,13 +13,13 @@ from ovms.db.vehicles import (
     remove_vehicles,
 )
 from ovms.errors import IdentityError
-from ovms.identity import check_vehicle_id
+from ovms.identity import check_new_vehicle_id
 
 
 async def add(connection: Connection, vehicle_id: str, owner_name: str, password: str, sealer: Sealer) -> None:
     """Add a vehicle to an owner."""
     try:
-        check_vehicle_id(vehicle_id)
+        check_new_vehicle_id(vehicle_id)
     except IdentityError as error:
         raise InputError(str(error)) from None
     owner = await the_owner(connection, owner_name)

@@ -101,6 +101,18 @@ def test_a_vehicle_of_another_owner_undoes_all_that_was_done_before_it(
     assert everything(database_url) == before
 
 
+def test_a_new_vehicle_gets_an_id_that_a_module_accepts_and_an_imported_one_keeps_its_id(
+    provision: Callable[[object], Outcome], database_url: str, tmp_path: Path
+) -> None:
+    provision(DOCUMENT)
+    imported = changed(vehicles=[{"id": "OLD_CAR.1", "password": "NET"}])
+    status, _, err = provision(imported)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith(f"ovms: {tmp_path}/cars.json: owners[0].vehicles[0]: vehicle id 'OLD_CAR.1': 1 to 32 ASCII letters")
+    fetch(database_url, "UPDATE vehicles SET vehicle_id = 'OLD_CAR.1' RETURNING id")
+    assert provision(imported)[1].endswith(f"vehicles: 0 added, 1 changed, 0 unchanged{NO_CONFIGURATION}\n")
+
+
 def test_owners_are_added_listed_changed_and_removed(ovms: Command, database_url: str) -> None:
     assert ovms("owner", "add", "Anna", "--email", "a@example.com", typed="geheim\n") == (0, "owner Anna added\n", "")
     assert ovms("owner", "add", "anna", typed="x\n") == (1, "", "ovms: an owner is already called 'Anna'\n")
@@ -125,7 +137,8 @@ def test_vehicles_are_added_listed_and_changed(ovms: Command, database_url: str,
     ovms("owner", "add", "Anna", typed="x")
     assert ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NET\n") == (0, "vehicle EV1 of owner Anna added\n", "")
     assert ovms("vehicle", "add", "ev1", "--owner", "anna", typed="NET\n")[0] == 1
-    assert ovms("vehicle", "add", "e v", "--owner", "anna", typed="NET\n")[0] == 2
+    for rejected in ("e v", "E_V", "E.V", "-"):
+        assert ovms("vehicle", "add", "--owner", "anna", "--", rejected, typed="NET\n")[0] == 2
     assert ovms("vehicle", "add", "EV2", "--owner", "nobody", typed="NET\n")[0] == 1
     assert ovms("vehicle", "list")[1] == ovms("vehicle", "list", "--owner", "ANNA")[1] == "EV1\tAnna\n"
 

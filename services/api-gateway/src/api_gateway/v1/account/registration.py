@@ -27,6 +27,7 @@ from ovms.db.vehicles import (
     count_vehicles,
     remove_vehicles,
 )
+from ovms.identity import LONGEST_VEHICLE_ID, NEW_VEHICLE_ID
 
 router = APIRouter(prefix=f"{ROOT}/vehicles", tags=["account"])
 
@@ -41,7 +42,14 @@ _EXAMPLE: Final = {"id": "MYCAR"}
 class VehicleWanted(Wanted):
     """A vehicle to be added."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$", description="Letters, digits, dots, dashes and underscores")]
+    id: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_VEHICLE_ID,
+            pattern=NEW_VEHICLE_ID,
+            description="ASCII letters, digits and dashes, as a module accepts them; not dashes only",
+        ),
+    ]
     password: VehiclePassword
 
 
