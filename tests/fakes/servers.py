@@ -19,6 +19,7 @@ from car_protocol.settings import Settings
 from car_protocol.storage.recorder import Recorder
 from car_protocol.storage.sampler import Sampler
 from car_protocol.wheel import Wheel
+from fakes.clocks import wall_clock
 from fakes.loops import FakeLoop
 from fakes.rooms import hub
 from fakes.stores import FakeStore
@@ -123,7 +124,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
     recorder = Recorder(
         FakeStore(),
         monotonic=loop.time,
-        wall_offset=WALL_OFFSET,
+        clock=wall_clock(WALL_OFFSET),
         tick=0.0,
         limit=chosen.pending_bytes,
         resumed=lambda: server.recorder_has_room(),

@@ -4,6 +4,7 @@ import pytest
 
 from car_protocol.storage.recorder import Recorder
 from car_protocol.storage.store import PostgresStore
+from fakes.clocks import wall_clock
 from fakes.peers import car
 from fakes.rooms import room
 from fixtures.cars import add_vehicles
@@ -29,7 +30,7 @@ def recorder(pool: Pool) -> Recorder:
     return Recorder(
         PostgresStore(pool, pushes_wait=lambda: None, followed=lambda _: None),
         monotonic=lambda: 0.0,
-        wall_offset=NOW,
+        clock=wall_clock(NOW),
         tick=0.0,
         limit=10**9,
         resumed=lambda: None,

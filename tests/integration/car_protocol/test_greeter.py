@@ -14,6 +14,7 @@ from car_protocol.logins.greeter import BATCH, Greeter
 from car_protocol.rooms.follower import Answer, Learnt
 from car_protocol.rooms.hub import Elsewhere, Room
 from car_protocol.storage.recorder import Recorder
+from car_protocol.wall_clock import WallClock
 from fakes.peers import FakePeer, car
 from fakes.rooms import hub, vehicle
 from fakes.servers import make_server
@@ -101,7 +102,7 @@ class Scene:
         self.recorder = Recorder(
             self.store,
             monotonic=loop.time,
-            wall_offset=time.time() - loop.time(),
+            clock=WallClock(loop.time, time.time),
             tick=0.0,
             limit=1 << 20,
             resumed=lambda: None,

@@ -53,6 +53,7 @@ from car_protocol.storage.store import PostgresStore
 from car_protocol.storage.traffic import TrafficMeter
 from car_protocol.storage.trail import Trail
 from car_protocol.tracing import TracedPublisher, traced_routes
+from car_protocol.wall_clock import ClockAdjustment, WallClock
 from car_protocol.wheel import Wheel
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
@@ -95,8 +96,11 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Running]:
+async def serving(settings: Settings, *, system_clock: Callable[[], float] = time.time) -> AsyncIterator[Running]:
     """Serve while the block runs; then write all that waits, and let everybody go.
+
+    Args:
+        system_clock: the Unix time, which may be corrected at any time.
 
     Raises:
         TlsError: the certificate or its key cannot be used.
@@ -125,7 +129,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(login_pool, passwords, Remembered(time.monotonic), nobody)
-        running, keeper, tasks = _make(settings, pool, login_pool, nodes, sign_in, tls, traces)
+        clock = WallClock(asyncio.get_running_loop().time, system_clock)
+        running, keeper, tasks = _make(settings, clock, pool, login_pool, nodes, sign_in, tls, traces)
         server = running.server
         lag = LoopLag()
         collector = ServerCollector(server, running.listener, {"rows": pool, "logins": login_pool}, lag)
@@ -140,17 +145,23 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 
 def _make(
-    settings: Settings, pool: Pool, login_pool: Pool, nodes: Nodes, sign_in: SignIn, tls: Tls | None, traces: "Traces | None"
+    settings: Settings,
+    clock: WallClock,
+    pool: Pool,
+    login_pool: Pool,
+    nodes: Nodes,
+    sign_in: SignIn,
+    tls: Tls | None,
+    traces: "Traces | None",
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
-    wall_offset = time.time() - loop.time()
     outbox = Outbox(
         PostgresRows(pool), open_channels(settings, time.time), attempts=settings.push_attempts, jitter=random.random
     )
     recorder = Recorder(
         PostgresStore(pool, pushes_wait=outbox.wake, followed=lambda sessions: hub.followed(sessions, loop.time())),
         monotonic=loop.time,
-        wall_offset=wall_offset,
+        clock=clock,
         tick=settings.state_tick,
         limit=settings.pending_bytes,
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
@@ -171,7 +182,7 @@ def _make(
         say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
         pending=recorder.pending,
         monotonic=loop.time,
-        wall=lambda: loop.time() + wall_offset,
+        wall=clock.now,
     )
     follower = Follower(
         nodes,
@@ -181,7 +192,7 @@ def _make(
         forward=lambda room, message, now: forward(server, room, message, now),
         missed=lambda room: greeter.greet_again(room),  # noqa: PLW0108 (the greeter is made of the follower)
         monotonic=loop.time,
-        wall=lambda: loop.time() + wall_offset,
+        wall=clock.now,
     )
     keeper = PresenceKeeper(nodes, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
@@ -208,7 +219,7 @@ def _make(
         notifier=notifier,
         subscriptions=SubscriptionDesk(pool, sealer),
         outbox=outbox,
-        traffic=TrafficMeter(pool, lambda: server.connections, lambda: loop.time() + wall_offset, settings.traffic_days),
+        traffic=TrafficMeter(pool, lambda: server.connections, clock.now, settings.traffic_days),
         trail=Trail(pool),
         gate=Gate(settings.logins_per_address),
         wheel=Wheel(loop),
@@ -228,7 +239,8 @@ def _make(
         Maintenance(pool, settings.audit_days).run,
         Removals(pool, hub).run,
     ]
-    return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *([tls.watch] if tls is not None else [])]
+    on_the_machine: list[Work] = [ClockAdjustment(clock, hub.renumber_sessions).run, *([tls.watch] if tls is not None else [])]
+    return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *on_the_machine]
 
 
 def _publishing(

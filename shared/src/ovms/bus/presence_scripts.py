@@ -9,6 +9,10 @@ replica's field in turn, the replica of the car's newest session, and what each 
 
 from typing import Final
 
+BETWEEN_SESSIONS: Final = 16
+"""The difference between the epochs of two sessions after Redis' clock was set back. A replica whose clock is set back raises
+the epochs of its sessions by one, and must not reach the epoch of the next session."""
+
 # `look` ends the leases of HTTP sessions that have run out; it tells how many had, how many are left, and when the first of
 # these ends. `tell` publishes.
 _COMMON: Final = """
@@ -106,7 +110,7 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
     end
   end
   if delay == 0 then
-    epoch = string.format('%.0f', math.max(ms, newest + 1))
+    epoch = string.format('%.0f', math.max(ms, newest + (newest - ms > 1000 and {BETWEEN_SESSIONS} or 1)))
     redis.call('HSET', session, 'epoch', epoch, 'replica', mine)
     redis.call('EXPIRE', session, 2592000)
     if mine ~= '' then

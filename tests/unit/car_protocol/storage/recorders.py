@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from car_protocol.storage.recorder import Recorder
+from fakes.clocks import wall_clock
 from fakes.stores import FakeStore
 from ovms.db.writer import HistoryRow
 
@@ -13,7 +14,7 @@ WALL_OFFSET = 1_700_000_000.0
 def recorder(
     store: FakeStore, *, limit: int = 1_000_000, tick: float = 0.0, resumed: Callable[[], None] = lambda: None
 ) -> Recorder:
-    return Recorder(store, monotonic=lambda: NOW, wall_offset=WALL_OFFSET, tick=tick, limit=limit, resumed=resumed)
+    return Recorder(store, monotonic=lambda: NOW, clock=wall_clock(WALL_OFFSET), tick=tick, limit=limit, resumed=resumed)
 
 
 def row(number: int, *, ack: str | None = None, at: int = 1_700_001_000, data: bytes = b"x", vehicle: int = 1) -> HistoryRow:

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from car_protocol.storage import lane
 from car_protocol.storage.recorder import Recorder
+from fakes.clocks import wall_clock
 from fakes.peers import FakePeer
 from fakes.rooms import room
 from fakes.stores import FakeStore
@@ -41,7 +42,7 @@ class RecorderMachine(RuleBasedStateMachine):
 
     async def make(self) -> Recorder:
         return Recorder(
-            self.store, monotonic=lambda: self.now, wall_offset=WALL_OFFSET, tick=0, limit=10**6, resumed=lambda: None
+            self.store, monotonic=lambda: self.now, clock=wall_clock(WALL_OFFSET), tick=0, limit=10**6, resumed=lambda: None
         )
 
     @rule(vehicle=VEHICLES, code=CODES, size=st.integers(0, 20))

@@ -22,6 +22,7 @@ import structlog
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.storage.lane import Lane, Write
 from car_protocol.storage.unwritten_history import ROW_COST, Batch, UnwrittenHistory
+from car_protocol.wall_clock import WallClock
 from ovms.db.logins import StoredMessage
 from ovms.db.writer import HistoryValues, NotificationRow, SampleRow, StateValues, TokenRow
 from ovms.metrics import ROWS, Histogram
@@ -79,7 +80,7 @@ class Recorder:
     Args:
         store: where they go.
         monotonic: the clock of the messages' times.
-        wall_offset: what makes Unix time of it. Fixed, so that a step of the wall clock never makes a newer message look older.
+        clock: what makes Unix time of it.
         tick: seconds to collect before writing.
         limit: bytes that may wait before `is_full`.
         resumed: called when there is room again.
@@ -90,14 +91,14 @@ class Recorder:
         store: Store,
         *,
         monotonic: Callable[[], float],
-        wall_offset: float,
+        clock: WallClock,
         tick: float,
         limit: int,
         resumed: Callable[[], None],
     ) -> None:
         self._store = store
         self._monotonic = monotonic
-        self._wall_offset = wall_offset
+        self._clock = clock
         self._limit = limit
         self._resumed = resumed
         self._states: dict[int, StateValues] = {}
@@ -147,7 +148,7 @@ class Recorder:
         vehicle, code, states, data = room.vehicle, message[0], self._states, message[1:]
         key = vehicle << 8 | code
         former = states.get(key)
-        states[key] = (vehicle, _CODES[code], data, now + self._wall_offset, room.epoch, sealed_with)
+        states[key] = (vehicle, _CODES[code], data, now + self._clock.offset, room.epoch, sealed_with)
         self._grow(len(data) + ROW_COST if former is None else len(data) - len(former[_DATA]))
         self._state_lane.wake()
 
@@ -211,7 +212,7 @@ class Recorder:
 
     def wall(self, now: float) -> float:
         """The Unix time of a time of the messages' clock."""
-        return now + self._wall_offset
+        return now + self._clock.offset
 
     # ---- the writer
 
