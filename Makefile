@@ -77,7 +77,6 @@ contract: $(VENV)/test.stamp ## look for calls that are not as docs/openapi.json
 CLIENT := dist/ovms-api-client
 client: $(VENV)/test.stamp ## generate a typed Python client from docs/openapi.json, to be installed from dist/
 	@$(WITH_TESTS) $(BIN)/python -m client.build $(CLIENT)
-	cd $(CLIENT) && $(CURDIR)/$(BIN)/mypy --strict ovms_api_client
 
 # The tools have an environment of their own: tests need none of them.
 AUDIT := $(VENV)/audit

@@ -1,4 +1,7 @@
-"""`python -m client.build DIRECTORY`: generate the client, as a package to install, into a directory that it empties first."""
+"""`python -m client.build DIRECTORY`: generate the client and check its types.
+
+It is a package to install. The directory is emptied first.
+"""
 
 import subprocess
 import sys
@@ -24,5 +27,27 @@ def build(directory: Path) -> str:
     return done.stdout
 
 
+def check(directory: Path) -> str:
+    """Check the types of a generated client; return the report of mypy, empty without errors."""
+    mypy = Path(sys.executable).with_name("mypy")
+    # Its own settings are none: those of a project around the directory are not the client's.
+    done = subprocess.run(
+        [mypy, "--strict", "--no-error-summary", "--config-file=", PACKAGE],
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def main(directory: Path) -> int:
+    print(build(directory))
+    report = check(directory)
+    print(report, end="")
+    return 1 if report else 0
+
+
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1])))

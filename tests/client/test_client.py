@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client.build import PACKAGE, build
+from client.build import PACKAGE, build, check
 from fixtures.stack import Stack
 
 Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the generator says; the client can be imported from then on."""
-    directory = tmp_path_factory.mktemp("client")
-    said = build(directory)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(directory)
-        import_module(PACKAGE)
-    return said
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("client")
 
 
 @pytest.fixture(scope="module")
-def call(demo_stack: Stack, said: str) -> Iterator[Call]:
+def output(directory: Path) -> str:
+    """The output of the generator; the client can be imported afterwards."""
+    output = build(directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(directory)
+        import_module(PACKAGE)
+    return output
+
+
+@pytest.fixture(scope="module")
+def call(demo_stack: Stack, output: str) -> Iterator[Call]:
     """Make a call by its module, such as `typed_state.v1_vehicles`, with a token that reads and controls."""
     token = demo_stack.ovms("token", "add", "demo", "--permit", "read,location,history,control").stdout.strip()
     client = import_module(PACKAGE).AuthenticatedClient(
@@ -44,8 +49,12 @@ def model(name: str) -> Any:
     return getattr(import_module(f"{PACKAGE}.models"), name)
 
 
-def test_the_generator_leaves_nothing_out(said: str) -> None:
-    assert len(said.splitlines()) == 1, said
+def test_the_generator_leaves_nothing_out(output: str) -> None:
+    assert len(output.splitlines()) == 1, output
+
+
+def test_the_client_passes_a_strict_type_check(directory: Path, output: str) -> None:
+    assert check(directory) == ""
 
 
 def test_vehicles_and_state_have_types(call: Call) -> None:
@@ -62,6 +71,12 @@ def test_vehicles_and_state_have_types(call: Call) -> None:
 def test_a_refusal_is_a_problem(call: Call) -> None:
     problem = call("typed_state.v1_state", "nobody")
     assert (type(problem), problem.status, problem.type_) == (model("Problem"), 404, "/api/v1/problems/vehicle-unknown")
+
+
+def test_an_invalid_request_names_its_fields(call: Call) -> None:
+    problem = call("typed_commands.v1_command", "DEMO", body=model("SetChargeModeCommand")(kind="set_charge_mode"))
+    assert problem.status == 422
+    assert problem.errors[0].pointer
 
 
 def test_the_legacy_calls_are_there_too(call: Call) -> None:

@@ -47,3 +47,9 @@ def test_a_problem_says_when_to_come_again_and_how_to_sign_in() -> None:
 def test_elsewhere_it_is_a_line_of_text(path: str) -> None:
     answer = refusal(scope(path), errors.ServiceUnavailable)
     assert (answer.headers["content-type"], bytes(answer.body)) == ("text/plain", b"Service unavailable\n")
+
+
+def test_a_vehicle_that_is_not_connected_is_a_fault_of_the_server_in_the_legacy_api_alone() -> None:
+    typed = refusal(scope("/api/v1/vehicles/CAR/commands"), errors.VehicleNotConnected)
+    assert (typed.status_code, json.loads(bytes(typed.body))["status"]) == (409, 409)
+    assert refusal(scope("/api/lock/CAR"), errors.VehicleNotConnected).status_code == 503

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from api_gateway.legacy.control import make_router
 from fixtures.observability import DASHBOARD, DIRECTORY, ROOT, RUNBOOKS, alerts, panels
 from fixtures.scraping import promtool
 
@@ -52,6 +53,13 @@ def test_rules_do_what_they_are_for() -> None:
     for command in (["check", "rules", "rules.yaml"], ["test", "rules", "rules-test.yaml"]):
         done = subprocess.run([tool, *command], cwd=DIRECTORY, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_alert_on_http_errors_excludes_every_call_that_sends_a_command() -> None:
+    [alert] = [alert for alert in alerts() if alert["alert"] == "OvmsHttpErrors"]
+    excluded = [re.compile(pattern) for pattern in re.findall(r'route!~"([^"]+)"', alert["expr"])]
+    for route in make_router().routes:
+        assert any(pattern.fullmatch(route.path_format) for pattern in excluded), route  # type: ignore[attr-defined]
 
 
 def test_prometheus_takes_what_the_page_says_of_scraping(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@
     ├── MethodNotImplemented    501   HEAD and OPTIONS under /api and /mqapi: as the reference
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
     ├── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
-    ├── VehicleNotConnected     503   a command for a car that is not there
+    ├── VehicleNotConnected     503   a command for a car that is not connected; 409 under /api/v1
     └── VehicleSilent           504   the car did not answer a command
 
 Bodies are the reference's where it has the error. They carry no secret and nothing of the request.
@@ -35,6 +35,8 @@ class ApiError(Exception):
     detail: ClassVar[str]
     meaning: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
+    typed_status: ClassVar[int | None] = None
+    """The status under `/api/v1`; None: the same as in the legacy API."""
     members: ClassVar[Mapping[str, Any]] = {}
     """What a problem says beside that (RFC 9457, 3.2)."""
 
@@ -122,10 +124,10 @@ class InvalidArgument(ApiError):
     detail = "Invalid argument"
     meaning = "An argument is missing, or is not what it may be; the answer says which."
 
-    def __init__(self, name: str, wanted: str) -> None:
+    def __init__(self, name: str, wanted: str, choices: Iterable[str] = ()) -> None:
         super().__init__(name)
         self.detail = f"Invalid argument {name}: {wanted}"  # type: ignore[misc]
-        self.name, self.wanted = name, wanted
+        self.name, self.wanted, self.choices = name, wanted, list(choices)
 
 
 class TooManyRequests(ApiError):
@@ -186,8 +188,10 @@ class VehicleNotConnected(ApiError):
     """The car is not connected to any replica."""
 
     status = 503
+    # 503 is a fault of the server, which clients repeat by themselves and which alerts count.
+    typed_status = 409
     detail = "Vehicle is not connected"
-    meaning = "The vehicle is not connected; it was told nothing."
+    meaning = "The vehicle is not connected; nothing was sent to it."
 
 
 class VehicleSilent(ApiError):

@@ -34,16 +34,22 @@ def refusal(scope: Mapping[str, Any], error: ApiError | type[ApiError]) -> Respo
         return error_answer(error)
     headers = [*_HEADERS]
     headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    if error.status == 401:
+    status = typed_status(error)
+    if status == 401:
         headers.append(_CHALLENGE)
-    return Plain(orjson.dumps(problem(error), option=orjson.OPT_APPEND_NEWLINE), error.status, *headers)
+    return Plain(orjson.dumps(problem(error), option=orjson.OPT_APPEND_NEWLINE), status, *headers)
+
+
+def typed_status(error: ApiError | type[ApiError]) -> int:
+    """Return the status of an error under `/api/v1`."""
+    return error.typed_status or error.status
 
 
 def problem(error: ApiError | type[ApiError]) -> dict[str, Any]:
     """An error as a problem: its type never changes."""
     # The title is one for all that have the type (RFC 9457, 3.1.3); an error may say more of what happened this time.
     title = (error if isinstance(error, type) else type(error)).detail
-    said = {"type": TYPES + slug(error), "title": title, "status": error.status, "detail": error.meaning}
+    said = {"type": TYPES + slug(error), "title": title, "status": typed_status(error), "detail": error.meaning}
     return {**said, **error.members}
 
 

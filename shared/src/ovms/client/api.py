@@ -1,7 +1,8 @@
 """The calls of the typed API that the terminal makes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -84,7 +85,7 @@ class Api:
         with self._answered():
             answer = self._client.request(method, path, json=body, headers=headers, timeout=timeout)
         if not answer.is_success:
-            raise _refusal(answer)
+            raise _refusal(answer, body)
         return _json(answer)
 
     @contextmanager
@@ -108,14 +109,26 @@ def _json(answer: httpx.Response) -> Any:
         raise Refused(_NO_SERVER) from None
 
 
-def _refusal(answer: httpx.Response) -> ClientError:
-    return _TROUBLES.get(answer.status_code, Refused)(_problem(answer))
+def _refusal(answer: httpx.Response, body: Any = None) -> ClientError:
+    return _TROUBLES.get(answer.status_code, Refused)(_problem(answer, body))
 
 
-def _problem(answer: httpx.Response) -> str:
-    """A refusal in the server's words (RFC 9457)."""
+def _problem(answer: httpx.Response, body: Any) -> str:
+    """Return the text of an error response (RFC 9457): a line, and one below it for each invalid field of the request."""
     try:
         problem = answer.json()
-        return f"{problem['title']} ({answer.status_code}): {problem['detail']}"
-    except (ValueError, TypeError, KeyError):
+        head = f"{problem['title']} ({answer.status_code})"
+        if errors := problem.get("errors"):
+            return "\n".join([head, *(f"  {_field_error(error, body)}" for error in errors)])
+        return f"{head}: {problem['detail']}"
+    except (ValueError, TypeError, KeyError, AttributeError):
         return f"the server answers {answer.status_code} {answer.reason_phrase}"
+
+
+def _field_error(error: Mapping[str, Any], body: Any) -> str:
+    """Return the explanation of one invalid field, with the valid value that is nearest to the one sent."""
+    name, given = "", body
+    for name in error["pointer"].removeprefix("#/").split("/"):
+        given = given.get(name) if isinstance(given, dict) else None
+    near = get_close_matches(str(given), error.get("choices", ()), n=1)
+    return f"{name}: {error['detail']}" + (f"; did you mean {near[0]}?" if near else "")

@@ -226,7 +226,7 @@ async def test_a_command_for_an_absent_car(
     gateway: Gateway, gateway_settings: Settings, service: CarService, owner: httpx.AsyncClient
 ) -> None:
     """Two gateways are woken when it comes."""
-    assert is_problem(await owner.post(COMMANDS_OF_CAR, json=WAKE), 503, "vehicle-not-connected")
+    assert is_problem(await owner.post(COMMANDS_OF_CAR, json=WAKE), 409, "vehicle-not-connected")
     assert await gateway.pool.fetchval("SELECT count(*) = 0 FROM commands")
     waiting = [await owner.post(COMMANDS_OF_CAR, json={**one, "queue": True}) for one in (LOCK, WAKE)]
     assert {answer.status_code for answer in waiting} == {202}

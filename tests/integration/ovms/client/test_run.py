@@ -162,3 +162,29 @@ def test_a_stream_that_is_refused_ends_it(fake: FakeApi, api: Api, console: Cons
     fake.answers = [(404, "application/problem+json", PROBLEM)]
     with pytest.raises(Refused, match="Vehicle unknown"):
         watch_vehicle(api, console, "DEMO")
+
+
+INVALID = {
+    "type": "/api/v1/problems/invalid-request",
+    "title": "Invalid request",
+    "status": 422,
+    "detail": "A field is invalid.",
+    "errors": [
+        {"pointer": "#/kind", "detail": "It must be one of lock, unlock", "choices": ["lock", "unlock"]},
+        {"pointer": "#/ttl", "detail": "It must be whole seconds from 1 to 86400"},
+    ],
+}
+
+
+@pytest.mark.parametrize(("kind", "suggestion"), [("lokc", "; did you mean lock?"), ("fly", "")])
+def test_an_invalid_command_is_explained_field_by_field(
+    fake: FakeApi, api: Api, console: Console, kind: str, suggestion: str
+) -> None:
+    fake.answers = [(422, JSON, json.dumps(INVALID))]
+    with pytest.raises(Refused) as raised:
+        give_command(api, console, "DEMO", kind, {}, wait=5, queue=False)
+    assert str(raised.value).splitlines() == [
+        "Invalid request (422)",
+        f"  kind: It must be one of lock, unlock{suggestion}",
+        "  ttl: It must be whole seconds from 1 to 86400",
+    ]

@@ -55,7 +55,7 @@ class Argument(NamedTuple):
             InvalidArgument: it is not what it may be.
         """
         if not any(_follows(schema, value) for schema in self.schema.get("anyOf", (self.schema,))):
-            raise InvalidArgument(self.name, self.wanted)
+            raise InvalidArgument(self.name, self.wanted, self.schema.get("enum", ()))
         return str(int(value)) if isinstance(value, float) else str(value)
 
 

@@ -10,7 +10,7 @@ from api_gateway.errors import (
     TooManyAttempts,
     TooManyRequests,
 )
-from api_gateway.refusals import PROBLEM, problem, slug
+from api_gateway.refusals import PROBLEM, problem, slug, typed_status
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -21,6 +21,19 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
         "title": {"type": "string", "description": "The problem in a few words"},
         "status": {"type": "integer", "description": "The HTTP status"},
         "detail": {"type": "string", "description": "What it means"},
+        "errors": {
+            "type": "array",
+            "description": "Of a 422: each invalid field or parameter",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer (RFC 6901) into the body, or `#/query/<name>`"},
+                    "detail": {"type": "string", "description": "Why the value is invalid"},
+                    "choices": {"type": "array", "description": "All valid values, if few", "items": {"type": "string"}},
+                },
+                "required": ["pointer", "detail"],
+            },
+        },
     },
     "required": ["type", "title", "status", "detail"],
 }
@@ -46,7 +59,7 @@ def declare(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     declared: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         entry = declared.setdefault(
-            error.status,
+            typed_status(error),
             {"description": "", "content": {PROBLEM: {"schema": _REFERENCE, "examples": {}}}},
         )
         entry["description"] = f"{entry['description']} {error.meaning}".strip()

@@ -103,7 +103,7 @@ class InvalidRequest(ApiError):
     meaning = "The body or a parameter is not what it may be; `errors` says which, and why."
     members: ClassVar[Mapping[str, Any]] = {"errors": [{"pointer": "#/lifetime", "detail": "Input should be greater than 0"}]}
 
-    def __init__(self, *errors: Mapping[str, str]) -> None:
+    def __init__(self, *errors: Mapping[str, Any]) -> None:
         super().__init__()
         self.members = {"errors": list(errors)}  # type: ignore[misc]
 

@@ -38,7 +38,7 @@ def read_order(body: bytes) -> Order:
         raise InvalidArgument("", "a JSON object of kind, arguments, ttl and queue")
     name, arguments = given.get("kind"), given.get("arguments", {})
     if not isinstance(name, str) or (kind := KINDS.get(name)) is None:
-        raise InvalidArgument("kind", "one of " + ", ".join(KINDS))
+        raise InvalidArgument("kind", "one of " + ", ".join(KINDS), KINDS)
     if not isinstance(arguments, dict):
         raise InvalidArgument("arguments", "an object")
     waits = given.get("queue", False)
@@ -93,6 +93,10 @@ def telling_which(place: str) -> Iterator[None]:
         yield
     except InvalidArgument as error:
         within = "/arguments" if error.name in ARGUMENTS else ""
-        raise InvalidRequest(
-            {"pointer": f"{place}{within}/{error.name}".removesuffix("/"), "detail": f"It must be {error.wanted}"}
-        ) from None
+        fault: dict[str, Any] = {
+            "pointer": f"{place}{within}/{error.name}".removesuffix("/"),
+            "detail": f"It must be {error.wanted}",
+        }
+        if error.choices:
+            fault["choices"] = error.choices
+        raise InvalidRequest(fault) from None
