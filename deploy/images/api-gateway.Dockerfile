@@ -1,8 +1,8 @@
 # api-gateway. The context is the top of the checkout: docker build -f deploy/images/api-gateway.Dockerfile .
 # Nothing here depends on the processor: docker buildx build --platform linux/amd64,linux/arm64 …
 
-# A release names it by its digest: python:3.11-slim-bookworm@sha256:…
-ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
+# Debian 12, as the name says; the digest is that of the index of all platforms (docs/releasing.md renews it).
+ARG PYTHON=docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 # What the service runs on: the same Python at the same place. No shell and no other program is needed.
 ARG RUNTIME=${PYTHON}
 

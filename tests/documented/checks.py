@@ -114,7 +114,7 @@ def detect_secrets(command: Command, _: Place) -> None:
 
 def sql(command: Command, place: Place) -> None:
     """A statement that PostgreSQL takes."""
-    place.shell('psql "$OVMS_DATABASE_URL" --quiet --set=ON_ERROR_STOP=1', command.text.replace("…", "1"))
+    place.shell("psql --quiet --set=ON_ERROR_STOP=1", command.text.replace("…", "1"))
 
 
 def psql(command: Command, place: Place) -> None:
@@ -132,7 +132,7 @@ def valkey_cli(command: Command, place: Place) -> None:
     """As it stands, where there is one; what it says without."""
     first, _, rest = command.text.partition(" | ")
     _, flag, address, *asked = words(first)
-    assert (flag, address) == ("-u", "$OVMS_REDIS_URL")
+    assert (flag, address) == ("-h", "redis.example.org")
     with redis.Redis(unix_socket_path=str(place.stack.data_directory / "valkey/valkey.sock")) as client:
         said = client.execute_command(*asked)
     place.through(rest, "".join(f"{name}:{value}\n" for name, value in said.items()))

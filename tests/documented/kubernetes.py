@@ -73,7 +73,8 @@ def _parse(given: tuple[str, ...]) -> None:
 
 def _create(text: str, place: Place) -> str:
     """What it would make, without a cluster; a Secret holds what pods are told to take out of it, and that is right."""
-    made = yaml.safe_load(place.shell(f"{text} --dry-run=client --output=yaml"))
+    command, *document = text.split("\n")
+    made = yaml.safe_load(place.shell("\n".join([f"{command} --dry-run=client --output=yaml", *document])))
     name = made["metadata"]["name"]
     if made["kind"] == "Secret" and name == SECRET:
         assert frozenset(made["data"]) in wanted().values(), f"no overlay wants {sorted(made['data'])}"

@@ -15,6 +15,7 @@ from typing import Final
 
 from documented.pages import ROOT
 from fixtures.certificates import Pair
+from fixtures.servers import libpq_environment
 from fixtures.stack import Stack
 from ovms.admin.demo import OWNER, OWNER_PASSWORD, VEHICLE_ID
 from ovms.local.programs import postgresql_programs
@@ -62,7 +63,7 @@ class Place:
         done = subprocess.run(
             ["sh", "-euc", text],
             cwd=ROOT,
-            env={"PATH": path, "HOME": str(self.directory), "OVMS_DATABASE_URL": self.database_url} | environment,
+            env={"PATH": path, "HOME": str(self.directory), **libpq_environment(self.database_url)} | environment,
             input=given,
             capture_output=True,
             text=True,

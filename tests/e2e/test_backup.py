@@ -16,6 +16,7 @@ from api_gateway.settings import Settings as GatewaySettings
 from car_protocol.settings import Settings
 from fixtures.cars import add_vehicles, car_service_on
 from fixtures.gateway import running
+from fixtures.servers import libpq_environment
 from fixtures.waiting import until_told
 from ovms.db.autoprovision import find_configurations, put_configuration
 from ovms.db.engine import Pool, open_pool
@@ -109,12 +110,13 @@ async def test_what_was_backed_up_comes_back(
         await service.written()
         await until_told(pool, "SELECT EXISTS (SELECT FROM samples WHERE code = 'L')")
         # While the services run.
-        assert await run(BACKUP, tmp_path, {"OVMS_DATABASE_URL": database_url}) == (0, "")
+        assert await run(BACKUP, tmp_path, libpq_environment(database_url)) == (0, "")
     told = await ask(GatewaySettings(database_url=database_url, **stores))
     assert "22.28" in told[1]
     assert "a trip" in told[2]
 
     environment = {"OVMS_DATABASE_URL": empty_database_url, "OVMS_SECRET_KEYS": secret_keys, "OVMS_DATA_DIR": "none"}
+    environment |= libpq_environment(empty_database_url)
     assert await run(RESTORE, tmp_path, environment) == (0, "the database has the form of this version\n")
     other = environment | {"OVMS_SECRET_KEYS": "other:" + secret_keys.partition(":")[2]}
     missing = "key 'test' is needed, and missing: passwords of vehicles (1), secrets of configurations (1), "

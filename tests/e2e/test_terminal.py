@@ -94,15 +94,17 @@ def test_a_command_is_answered_by_the_car(ovms: Callable[..., Done]) -> None:
     assert (done.returncode, done.stdout) == (0, "set_charge_mode succeeded: Charge mode set\n")
 
 
-def test_a_command_that_cannot_be_given_is_one_line(ovms: Callable[..., Done]) -> None:
+def test_an_invalid_command_is_explained(ovms: Callable[..., Done]) -> None:
     for arguments, status, words in (
         (("lock", "pin=918273"), 2, "--pin"),
         (("lock", "918273"), 2, "NAME=VALUE"),
-        (("fly",), 1, "(422)"),
+        (("lokc",), 1, "did you mean lock?"),
+        (("set_charge_mode", "mode=warp"), 1, "mode: It must be one of"),
+        (("set_charge_mode",), 1, "mode: It must be one of"),
         (("text", "command=x"), 1, "Insufficient rights (403)"),
     ):
         done = ovms("command", "DEMO", *arguments)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (status, "", 1)
+        assert (done.returncode, done.stdout) == (status, "")
         assert words in done.stderr
     assert "918273" not in ovms("command", "DEMO", "lock", "pin=918273").stderr
 

@@ -92,3 +92,14 @@ def test_the_list_has_all_that_the_packages_ask_for(name: str) -> None:
 def test_the_context_has_nothing_but_what_is_named() -> None:
     named = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert named[0] == "*"
+
+
+IMAGE = re.compile(r"(?:^ARG PYTHON=|^\s*(?:- )?image: )(\S+)", re.MULTILINE)
+MANIFESTS = [*ROOT.glob("deploy/**/*.yaml"), *ROOT.glob("deploy/**/*.Dockerfile")]
+OURS = ("ovms-", "registry.example.org/ovms/")
+
+
+def test_every_image_of_another_project_is_pinned_by_digest() -> None:
+    images = {image for path in MANIFESTS for image in IMAGE.findall(path.read_text()) if not image.startswith(OURS)}
+    assert len(images) >= 3
+    assert [image for image in images if not re.search(r":[^@:]+@sha256:[0-9a-f]{64}$", image)] == []

@@ -38,7 +38,7 @@ def test_a_page_says_what_it_means_what_to_look_at_and_what_to_do(page: Any) -> 
     assert "```sh\n" in text
     settings = set(re.findall(r"\bOVMS_[A-Z_]+", text))
     assert settings <= set(re.findall(r"\bOVMS_[A-Z0-9_]+", (ROOT / ".env.example").read_text()))
-    assert all((RUNBOOKS / target).exists() for target in re.findall(r"\]\(([^)]+)\)", text))
+    assert all((RUNBOOKS / target).exists() for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text))
 
 
 def test_the_rule_of_kubernetes_is_the_file_of_rules() -> None:
