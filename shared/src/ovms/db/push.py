@@ -110,8 +110,8 @@ class Push:
 
     @property
     def text(self) -> str:
-        """Its words."""
-        return self.message[1:].decode("utf-8", "replace")
+        """Its words. Lines end in LF, where a module sends CR: on the wire LF would end the message."""
+        return self.message[1:].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 async def find_subscribable(pool: Pool, connected: int, folded_id: str) -> Subscribable | None:

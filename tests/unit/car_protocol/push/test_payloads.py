@@ -40,6 +40,17 @@ def test_a_long_text_is_cut_to_what_the_services_take(write: object) -> None:
     assert 3500 < len(json.dumps(write(push(b"A" + b"\xc3\xa4\x01" * 5000)), ensure_ascii=False).encode()) <= 4096
 
 
+@pytest.mark.parametrize("sent", [b"ACharging\rSOC: 75%", b"ACharging\r\nSOC: 75%", b"ACharging\nSOC: 75%"])
+def test_lines_end_in_lf_wherever_a_text_is_pushed(sent: bytes) -> None:
+    """A module sends CR in their place."""
+    text = "Charging\nSOC: 75%"
+    assert fcm.write_message(push(sent))["message"]["data"]["message"] == text
+    assert apns.write_payload(push(sent))["aps"]["alert"] == f"Demo-1\n{text}"
+    assert expo.write_message(push(sent))["body"] == text
+    assert json.loads(webhook.write_body(push(sent)))["message"] == text
+    assert mail.write_mail(push(sent, key="me@example.org"), "push@ovms.example").get_content() == text + "\n"
+
+
 def test_a_mail() -> None:
     written = mail.write_mail(push("ABrände\rim Auto\0".encode(), key="me@example.org"), "OVMS <push@ovms.example>")
     assert written["From"] == "OVMS <push@ovms.example>"

@@ -1,7 +1,7 @@
 """Where a web hook may lead: an owner must not make this server call what only this server can reach (SSRF)."""
 
 import asyncio
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import IPPROTO_TCP, SOCK_STREAM, gaierror
 from typing import Final
 
@@ -9,18 +9,25 @@ import httpx
 
 from car_protocol.push.channel import Refused, Unreachable
 
-# Public by themselves, but each holds an IPv4 address that a gateway may take a packet to (RFC 6052, 8215, 3056, 4380).
-_TUNNELS: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+# All of IPv6 that is routed on the internet. Python knows the special ranges of its own release; whatever is assigned outside
+# of this one later is not public either.
+_UNICAST: Final = IPv6Network("2000::/3")
+
+# In it, but not the internet: protocol assignments with Teredo, which holds an IPv4 address, and documentation; 6to4, which holds
+# one too (RFC 2928, 4380, 3849, 9637, 3056).
+_SPECIAL_IPV6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20", "2002::/16")))
+# Protocol assignments, and the relays of 6to4 (RFC 6890, 7526).
+_SPECIAL_IPV4: Final = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet, and of nothing nearer."""
+    """Return whether an IP address is one of the internet, and of nothing nearer."""
     ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
-        if any(ip in network for network in _TUNNELS):
-            return False
-        ip = ip.ipv4_mapped or ip
-    return ip.is_global and not ip.is_multicast
+        if ip.ipv4_mapped is None:
+            return ip in _UNICAST and not any(ip in network for network in _SPECIAL_IPV6) and ip.is_global
+        ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL_IPV4)
 
 
 async def find_address(url: str, *, allow_private: bool) -> str:

@@ -37,8 +37,7 @@ def write_mail(push: Push, sender: str) -> EmailMessage:
     mail["Date"] = format_datetime(push.created_at)
     mail["Message-ID"] = f"<push-{push.id}-{push.created_at.timestamp():.0f}@{sender.rpartition('@')[2].strip('<> ')}>"
     mail["Auto-Submitted"] = "auto-generated"
-    # Cars write a line end as CR alone.
-    mail.set_content(push.text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", ""))
+    mail.set_content(push.text.replace("\0", ""))
     return mail
 
 
