@@ -29,7 +29,7 @@ from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN, Register
 from car_protocol.logins.users import UserDesk
 from car_protocol.metrics import ServerCollector
-from car_protocol.notifications.error_codes import ErrorCodes
+from car_protocol.notifications.error_codes import TABLES, ErrorCodes
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.channels import open_channels
 from car_protocol.push.outbox import Outbox, PostgresRows
@@ -196,7 +196,7 @@ def _make(
     )
     keeper = PresenceKeeper(nodes, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
-    error_codes = ErrorCodes.load(settings.error_codes) if settings.error_codes else ErrorCodes()
+    error_codes = ErrorCodes.load(TABLES, *([settings.error_codes] if settings.error_codes else []))
     notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
     greeter = Greeter(login_pool, recorder, follower)
     register = Register(login_pool, KnownVehicles(settings.known_vehicles), loop.time)

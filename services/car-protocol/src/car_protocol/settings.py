@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         30, ge=0, le=36_500, description="days that samples of positions and states are kept; 0: none is taken"
     )
     track_interval: float = Field(5.0, gt=0, description="the least time between two positions of a track")
-    error_codes: DirectoryPath | None = Field(None, description="a directory of tables of error codes, in the vece format")
+    error_codes: DirectoryPath | None = Field(None, description="a directory of more error code texts, in the vece format")
 
     push_attempts: int = Field(8, ge=1, description="to deliver a notification, over four hours, before it is dropped")
     mail_host: str = Field("", description="an SMTP server; notifications go out by mail where it and mail_from are set")

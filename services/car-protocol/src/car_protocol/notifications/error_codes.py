@@ -1,7 +1,9 @@
-"""Words for the error codes of cars, from files in the reference's `vece` format: a section a vehicle type, `<code>=<text>`.
+"""Texts for the error codes of cars, from files in the reference's `vece` format: a section a vehicle type, `<code>=<text>`.
+
+The service brings tables of its own; the operator's may replace any of their texts, and add others.
 
 A text may have one `%d`, which stands for the error's data. A type without a table of its own uses that of a shorter type:
-`VA` knows what `VA2` does not.
+a code that `VA2` does not have is looked up in `VA`.
 """
 
 import re
@@ -15,6 +17,8 @@ from ovms.errors import OvmsError
 
 _NUMBER: Final = re.compile(r"-?\d{1,18}\Z", re.ASCII)
 
+TABLES: Final = Path(__file__).parent / "tables"
+"""The service's own."""
 NONE: Final[Mapping[str, Mapping[str, str]]] = {}
 
 
@@ -29,14 +33,14 @@ class ErrorCodes:
         self._tables = tables
 
     @classmethod
-    def load(cls, directory: Path) -> "ErrorCodes":
-        """Read every `*.vece` file of a directory; later files add to earlier ones.
+    def load(cls, *directories: Path) -> "ErrorCodes":
+        """Read every `*.vece` file of some directories; later files add to earlier ones, and replace their texts.
 
         Raises:
             ErrorCodesUnreadable: a file cannot be read or has another format.
         """
         parser = ConfigParser(interpolation=None, strict=False)
-        for path in sorted(directory.glob("*.vece")):
+        for path in [path for directory in directories for path in sorted(directory.glob("*.vece"))]:
             try:
                 parser.read_string(path.read_text("utf-8"), str(path))
             except (OSError, UnicodeDecodeError, ConfigParserError) as error:

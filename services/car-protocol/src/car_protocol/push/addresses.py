@@ -13,8 +13,8 @@ from car_protocol.push.channel import Refused, Unreachable
 # of this one later is not public either.
 _UNICAST: Final = IPv6Network("2000::/3")
 
-# In it, but not the internet: protocol assignments with Teredo, which holds an IPv4 address, and documentation; 6to4, which holds
-# one too (RFC 2928, 4380, 3849, 9637, 3056).
+# Ranges of it that are not the internet: protocol assignments (Teredo among them, which holds an IPv4 address), documentation,
+# and 6to4, which holds one too (RFC 2928, 4380, 3849, 9637, 3056).
 _SPECIAL_IPV6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20", "2002::/16")))
 # Protocol assignments, and the relays of 6to4 (RFC 6890, 7526).
 _SPECIAL_IPV4: Final = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
