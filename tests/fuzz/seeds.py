@@ -131,6 +131,27 @@ def _frames() -> list[bytes]:
         write_steps(("h", b""), ("f", b"\x88\x03\xe8bye"), ("f", text + b"A"), ("s", b"a")),
         write_steps(("h", b""), ("r", b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff1234x")),
         write_steps(*(("r", UPGRADE[start : start + 40]) for start in range(0, len(UPGRADE), 40))),
+        *_floods(("h", b""), ("l", b"\x00\x00\x10")),
+    ]
+
+
+def _floods(*login: tuple[str, bytes]) -> list[bytes]:
+    """Frames that cost nothing, many at once and over some seconds."""
+    cheap = (b"\x89", b"\x8a", b"\x00", b"\x00x")
+    return [
+        *(write_steps(*login, ("f", b"\x01x"), ("b", frame)) for frame in cheap),
+        *(write_steps(*login, ("f", b"\x01x"), *[("f", frame), ("t", b"")] * 4) for frame in cheap),
+    ]
+
+
+def _edge_frames() -> list[bytes]:
+    introduction = ("f", b'\x81{"authorization":"Basic x"}')
+    return [
+        write_steps(introduction, ("k", b""), ("f", b"\x89ping"), ("f", b"\x81later"), ("t", b""), ("f", b"\x88\x03\xe8bye")),
+        write_steps(("b", b"\x81x")),
+        write_steps(introduction, ("k", b""), ("b", b"\x82x")),
+        *_floods(),
+        *_floods(introduction, ("k", b"")),
     ]
 
 
@@ -185,6 +206,7 @@ _SEEDS: Final = {
     "records": list(CAR[:9]),
     "views": _texts(CAR[:6]),
     "websocket": _frames(),
+    "edge_websocket": _edge_frames(),
     "room": _scenes(),
     "error_codes": [b"VA2,1,45", b"V,9,-1" + MARK + TABLE, b"VA,1,2" + MARK + TABLE],
     "times": list(SINCE),

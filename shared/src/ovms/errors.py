@@ -9,7 +9,8 @@ OvmsError
 │   ├── WrongCredentials
 │   ├── Undecodable
 │   ├── TimedOut
-│   └── WebSocketClosed
+│   ├── WebSocketClosed
+│   └── TooManyFrames
 ├── StateError           we broke the protocol: a bug, crash the connection, log at error
 └── IdentityError        a name or a vehicle id that this server does not take
 """
@@ -86,6 +87,13 @@ class WebSocketClosed(ProtocolError):
 
     def __str__(self) -> str:
         return "the WebSocket was closed"
+
+
+class TooManyFrames(ProtocolError):
+    """The peer sends more frames of a WebSocket than it may: before login, or in one second."""
+
+    def __str__(self) -> str:
+        return "too many WebSocket frames"
 
 
 class StateError(OvmsError):

@@ -17,6 +17,7 @@ WEIGHTS: Final = {
     "records": 2,
     "views": 1,
     "websocket": 3,
+    "edge_websocket": 1,
     "room": 5,
     "error_codes": 1,
     "times": 1,

@@ -47,7 +47,8 @@ class Talking:
     """A WebSocket and what has been seen of it."""
 
     def __init__(self) -> None:
-        self.socket = WebSocket()
+        self.now = 0.0
+        self.socket = WebSocket(lambda: self.now)
         self.browser: Browser | None = None
         self.has_begun = self.has_failed = False
 
@@ -105,7 +106,9 @@ def check(data: bytes) -> None:
                 talking.shake_hands()
             case "l":
                 # It grows at the login, and never shrinks.
-                talking.socket.limit = max(talking.socket.limit, int.from_bytes(given[:3], "big") % LIMIT)
+                talking.socket.logged_in(max(talking.socket.limit, int.from_bytes(given[:3], "big") % LIMIT))
+            case "t":
+                talking.now += 1.0
             case "f":
                 talking.receive(frame(given[0] if given else 0x81, given[1:]))
             case "b":

@@ -11,12 +11,14 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, Inv
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, PASSWORD, CarService, add_vehicles, car_service_on, make_token
 from fixtures.certificates import Pair, pair
+from fixtures.floods import CPU, FLOODS, cost_of_flood
 from fixtures.waiting import until
 from ovms.db.engine import Pool
 from ovms.db.passwords import hash_password
 from ovms.identity import Role
 from ovms.protocol import ClientSession, Welcomed
 from ovms.protocol.server import LINE_LIMITS, WELCOME_LIMIT
+from ovms.websockets import CONTROL_FRAMES
 
 __all__ = ["pair"]
 
@@ -120,13 +122,23 @@ async def test_pings_of_both_kinds_and_messages_in_fragments(service: CarService
         await app.hears(b"a")
 
 
-@pytest.mark.parametrize("welcome", ["MP-A 1 anna wrong *", "MP-A 9 a b c", "HELLO", "", "x" * (WELCOME_LIMIT + 1)])
+@pytest.mark.parametrize("welcome", ["MP-A 1 anna wrong *", "MP-A 9 a b c", "HELLO", ""])
 async def test_who_is_not_let_in_is_told_by_a_close(service: CarService, address: dict[str, Any], welcome: str) -> None:
     async with connect(**address) as socket:
         await socket.send(welcome)
         async with asyncio.timeout(DEADLINE):
             with pytest.raises(ConnectionClosedOK):
                 await socket.recv()
+    await until(lambda: not service.running.server.connections)
+
+
+async def test_a_welcome_of_more_than_1_kib_is_closed_with_1008(service: CarService, address: dict[str, Any]) -> None:
+    async with connect(**address) as socket:
+        await socket.send("x" * (WELCOME_LIMIT + 1))
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(ConnectionClosedError):
+                await socket.recv()
+        assert socket.close_code == 1008
     await until(lambda: not service.running.server.connections)
 
 
@@ -208,3 +220,22 @@ async def test_other_paths_are_not_served(service: CarService, address: dict[str
     with pytest.raises(InvalidMessage):
         await connect(**address)
     await until(lambda: service.running.server.counters.closed["BadWelcome"] == 1)
+
+
+@pytest.mark.parametrize("frame", FLOODS.values(), ids=FLOODS)
+async def test_a_stranger_who_floods_with_frames_delays_nobody(service: CarService, frame: bytes) -> None:
+    car = await service.car()
+    assert await cost_of_flood(service.port, "/apiv2", frame, car.drain) < CPU
+    await until(lambda: service.running.server.counters.closed["TooManyFrames"] == 1)
+
+
+async def test_a_peer_past_a_bound_of_frames_is_closed_with_1008(service: CarService, address: dict[str, Any]) -> None:
+    async with connect(**address, ping_interval=None) as socket:
+        await socket.send(USER_WELCOME)
+        await socket.recv()
+        for _ in range(CONTROL_FRAMES + 1):
+            await socket.pong()
+        async with asyncio.timeout(DEADLINE):
+            await socket.wait_closed()
+        assert socket.close_code == 1008
+    assert service.running.server.counters.closed["TooManyFrames"] == 1

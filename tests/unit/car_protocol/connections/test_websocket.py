@@ -1,6 +1,7 @@
 """Lines in and out of a WebSocket; the frames are those of RFC 6455 and of another library."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
 from car_protocol.connections.websocket import HANDSHAKE_LIMIT, WebSocket
-from ovms.errors import BadWelcome, LineTooLong, WebSocketClosed
+from ovms.errors import BadWelcome, LineTooLong, TooManyFrames, WebSocketClosed
+from ovms.protocol.server import LINE_LIMITS
+from ovms.websockets import CONTROL_FRAMES, EMPTY_FRAGMENTS, LOGIN_BYTES, SMALL, SMALL_FRAGMENTS
 
 # The key, its answer and the frame are those of RFC 6455, sections 1.3 and 5.7.
 KEY, ANSWER = b"dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -24,6 +27,17 @@ HEADERS = {
 }
 # A browser asks for compression too; it is not given.
 BROWSER = {**HEADERS, b"Origin": b"https://example.com", b"Sec-WebSocket-Extensions": b"permessage-deflate"}
+
+
+LINE_LIMIT = max(LINE_LIMITS.values())
+
+
+def open_socket(*, limit: int | None = None, clock: Callable[[], float] = lambda: 0.0) -> WebSocket:
+    """A socket at a time that stands still; with a limit its peer has logged in."""
+    made = WebSocket(clock)
+    if limit is not None:
+        made.logged_in(limit)
+    return made
 
 
 def head(target: bytes = b"/apiv2", headers: dict[bytes, bytes] = HEADERS, *, method: bytes = b"GET") -> bytes:
@@ -55,8 +69,8 @@ def feed(websocket: WebSocket, data: bytes, size: int = 1 << 20) -> bytes:
 
 @pytest.fixture
 def websocket() -> WebSocket:
-    """One that is open."""
-    made = WebSocket()
+    """One that is open, whose peer has logged in."""
+    made = open_socket(limit=LINE_LIMIT)
     made.receive(head())
     assert made.data_to_send()
     return made
@@ -69,7 +83,7 @@ def websocket() -> WebSocket:
 @pytest.mark.parametrize("headers", [HEADERS, BROWSER])
 @pytest.mark.parametrize("target", [b"/apiv2", b"/apiv2/", b"/apiv2?version=1"])
 def test_the_handshake(target: bytes, headers: dict[bytes, bytes], size: int) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
 
     assert feed(websocket, head(target, headers), size) == b""
 
@@ -82,7 +96,7 @@ def test_the_handshake(target: bytes, headers: dict[bytes, bytes], size: int) ->
 
 @pytest.mark.parametrize("size", [1, 4096])
 def test_the_handshake_with_lines_that_end_in_lf(size: int) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     feed(websocket, head().replace(b"\r\n", b"\n"), size)
     assert websocket.data_to_send().startswith(b"HTTP/1.1 101 ")
 
@@ -108,7 +122,7 @@ def test_the_handshake_with_lines_that_end_in_lf(size: int) -> None:
     ],
 )
 def test_what_is_no_upgrade_to_our_path_is_not_answered(request_head: bytes, size: int) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     assert feed(websocket, request_head, size) == b""
     assert isinstance(websocket.failure, BadWelcome)
     assert websocket.data_to_send() == b""
@@ -122,7 +136,7 @@ def filled_up_to(length: int) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 8192])
 def test_a_head_may_have_4_kib(size: int) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     # What follows it has limits of its own.
     assert feed(websocket, filled_up_to(HANDSHAKE_LIMIT) + MASKED_HELLO, size) == b"Hello\n"
     assert websocket.failure is None
@@ -131,7 +145,7 @@ def test_a_head_may_have_4_kib(size: int) -> None:
 @pytest.mark.parametrize("size", [1, 8192])
 @pytest.mark.parametrize("too_long", [filled_up_to(HANDSHAKE_LIMIT + 1), b"G" * (HANDSHAKE_LIMIT + 1)])
 def test_a_longer_head_is_not_read(too_long: bytes, size: int) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     assert feed(websocket, too_long, size) == b""
     assert isinstance(websocket.failure, LineTooLong)
     assert websocket.data_to_send() == b""
@@ -143,7 +157,7 @@ def test_a_longer_head_is_not_read(too_long: bytes, size: int) -> None:
 @pytest.mark.parametrize("size", [1, 7, 4096])
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 def test_a_frame_is_a_line(opcode: Opcode, size: int) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     stream = head() + MASKED_HELLO + frame(opcode, b"MP-A 1 user pass *") + frame(opcode, b"x" * 200)
     assert feed(websocket, stream, size) == b"Hello\nMP-A 1 user pass *\n" + b"x" * 200 + b"\n"
 
@@ -182,16 +196,16 @@ def test_a_message_in_fragments_with_a_ping_in_between(websocket: WebSocket, siz
 
 
 @pytest.mark.parametrize("size", [1, 100, 1 << 20])
-@pytest.mark.parametrize("limit", [None, 65536])
-def test_a_message_may_be_as_long_as_its_limit(websocket: WebSocket, limit: int | None, size: int) -> None:
-    if limit is not None:
-        websocket.limit = limit
+@pytest.mark.parametrize("limit", [4096, 65536])
+def test_a_message_may_be_as_long_as_its_limit(websocket: WebSocket, limit: int, size: int) -> None:
+    websocket.limit = limit
     assert feed(websocket, text(b"x" * websocket.limit), size) == b"x" * websocket.limit + b"\n"
     assert feed(websocket, text(b"x" * (websocket.limit + 1)), size) == b""
     assert isinstance(websocket.failure, LineTooLong)
 
 
 def test_what_is_announced_to_be_long_is_not_kept_beyond_the_limit(websocket: WebSocket) -> None:
+    websocket.limit = 4096
     announced = b"\x81\xff" + (2**62).to_bytes(8, "big") + bytes(4)
     websocket.receive(announced + b"x" * websocket.limit)
     assert websocket.failure is None
@@ -203,10 +217,65 @@ def test_what_is_announced_to_be_long_is_not_kept_beyond_the_limit(websocket: We
 
 
 def test_fragments_are_bounded_together(websocket: WebSocket) -> None:
+    websocket.limit = 4 * SMALL
     websocket.receive(text(b"x", fin=False))
-    for _ in range(websocket.limit):
-        assert websocket.receive(frame(Opcode.CONT, b"x", fin=False)) == b""
+    for _ in range(4):
+        assert websocket.receive(frame(Opcode.CONT, b"x" * SMALL, fin=False)) == b""
     assert isinstance(websocket.failure, LineTooLong)
+    assert websocket.close() == sent(Opcode.CLOSE, Close(1009, "").serialize())
+
+
+# ---- frames that cost their sender nothing
+
+CHEAP = {
+    "pings": (frame(Opcode.PING, b""), CONTROL_FRAMES),
+    "pongs": (frame(Opcode.PONG, b""), CONTROL_FRAMES),
+    "empty fragments": (frame(Opcode.CONT, b"", fin=False), EMPTY_FRAGMENTS),
+    "fragments of a byte": (frame(Opcode.CONT, b"x", fin=False), SMALL_FRAGMENTS - 1),  # the message begins with one
+}
+POLICY_VIOLATION = sent(Opcode.CLOSE, Close(1008, "").serialize())
+
+
+@pytest.mark.parametrize(("cheap", "most"), CHEAP.values(), ids=CHEAP)
+def test_a_peer_may_send_so_many_cheap_frames_a_second_and_no_more(cheap: bytes, most: int) -> None:
+    now = [0.0]
+    websocket = open_socket(limit=LINE_LIMIT, clock=lambda: now[0])
+    begun = text(b"x", fin=False)
+    feed(websocket, head() + begun + cheap * most)
+    assert websocket.failure is None
+    now[0] = 1.0
+    feed(websocket, cheap * most)
+    assert websocket.failure is None
+    websocket.data_to_send()
+    feed(websocket, cheap * 2)
+    assert isinstance(websocket.failure, TooManyFrames)
+    websocket.data_to_send()
+    assert websocket.close() == POLICY_VIOLATION
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+@pytest.mark.parametrize("cheap", [cheap for cheap, _ in CHEAP.values()], ids=CHEAP)
+def test_frames_before_login_have_1_kib_in_all(cheap: bytes, size: int) -> None:
+    now = [0.0]
+
+    def later() -> float:
+        now[0] += 1.0  # so that no second has too many
+        return now[0]
+
+    websocket = open_socket(clock=later)
+    begun = text(b"x", fin=False)
+    feed(websocket, head() + begun + cheap * ((LOGIN_BYTES - len(begun)) // len(cheap)), size)
+    assert websocket.failure is None
+    feed(websocket, cheap, size)
+    assert isinstance(websocket.failure, TooManyFrames)
+
+
+def test_what_follows_too_many_frames_is_not_read(websocket: WebSocket, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    handle = websocket._handle
+    monkeypatch.setattr(websocket, "_handle", lambda event: (read.append(event), handle(event)))
+    websocket.receive(frame(Opcode.PING, b"") * 10_000)
+    assert len(read) == CONTROL_FRAMES
 
 
 # ---- the end
@@ -262,7 +331,7 @@ def test_we_end_it_with_a_frame(websocket: WebSocket) -> None:
 
 
 def test_there_is_nothing_to_end_before_it_is_open() -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     websocket.receive(head()[:20])
     assert websocket.close() == b""
 
@@ -303,7 +372,7 @@ FRAMES = st.lists(
 
 @given(st.binary(max_size=200) | st.builds(bytes.__add__, st.just(b"GET /apiv2 HTTP/1.1\r\n"), st.binary(max_size=200)), CUTS)
 def test_any_head_ends_as_documented(data: bytes, cuts: list[int]) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     for piece in split(data + b"\r\n\r\n", cuts):
         websocket.receive(piece)
     assert websocket.failure is None or isinstance(websocket.failure, BadWelcome | LineTooLong)
@@ -311,13 +380,13 @@ def test_any_head_ends_as_documented(data: bytes, cuts: list[int]) -> None:
 
 @given(FRAMES, CUTS)
 def test_any_frames_end_as_documented_however_they_come(stream: bytes, cuts: list[int]) -> None:
-    whole, parts = WebSocket(), WebSocket()
+    whole, parts = open_socket(), open_socket()
     lines = whole.receive(head() + stream)
 
     assert b"".join(map(parts.receive, split(head() + stream, cuts))) == lines
 
     failure = whole.failure
-    assert failure is None or isinstance(failure, LineTooLong | WebSocketClosed)
+    assert failure is None or isinstance(failure, TooManyFrames | WebSocketClosed)
     assert type(parts.failure) is type(failure)
     whole.close()
     assert whole.frame(b"to nobody\r\n") == b""
@@ -329,7 +398,7 @@ def test_any_frames_end_as_documented_however_they_come(stream: bytes, cuts: lis
     st.sampled_from([Opcode.TEXT, Opcode.BINARY]),
 )
 def test_lines_come_through(lines: list[str], cuts: list[int], opcode: Opcode) -> None:
-    websocket = WebSocket()
+    websocket = open_socket()
     stream = head() + b"".join(frame(opcode, line.encode()) for line in lines)
 
     received = b"".join(map(websocket.receive, split(stream, cuts)))

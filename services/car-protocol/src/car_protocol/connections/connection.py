@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
             self._is_fresh = False
             # A WebSocket begins like any HTTP request, `GET`; no welcome begins so.
             if data[:1] == b"G":
-                self._websocket = WebSocket()
+                self._websocket = WebSocket(self._server.loop.time)
         if self._websocket is not None:
             self._receive_frames(self._websocket, data, now)
         else:
@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
 
     def _enter(self, room: Room) -> None:
         if self._websocket is not None:
-            self._websocket.limit = LINE_LIMITS[self.role]
+            self._websocket.logged_in(LINE_LIMITS[self.role])
         self._room = room
         self._actions = self._server.routes[self.role]
         self._leave_gate()

@@ -5,10 +5,10 @@ and lines become bytes of the socket.
 """
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -21,30 +21,41 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from ovms.errors import BadWelcome, LineTooLong, ProtocolError, WebSocketClosed
+from ovms.errors import BadWelcome, LineTooLong, ProtocolError, TooManyFrames, WebSocketClosed
+from ovms.websockets import LOGIN_BYTES, TOO_MANY, BoundedWebSocket
 
 PATH: Final = "/apiv2"
 HANDSHAKE_LIMIT: Final = 4096
+"""Bytes of a request's head: browsers send about 600, and cookies of whatever else is on the host."""
 
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 
 
 class WebSocket:
-    """One peer's WebSocket. Set `limit` to what one message may have: the session bounds lines, but sees them whole only.
+    """One peer's WebSocket. It bounds messages itself, since the session sees them whole only.
 
     After `receive` send `data_to_send()`, then look at `failure`.
+
+    Args:
+        clock: a monotonic one.
     """
 
-    def __init__(self) -> None:
-        self._connection = WSConnection(ConnectionType.SERVER)
-        self.limit = HANDSHAKE_LIMIT
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._connection = BoundedWebSocket(clock)
+        self.limit = LOGIN_BYTES
+        """Bytes of one message."""
         self.failure: ProtocolError | None = None
-        """Why it has ended: BadWelcome, no upgrade to our path; LineTooLong, a head or a message; WebSocketClosed."""
+        """Why it has ended: BadWelcome, no upgrade to our path; LineTooLong, a head or a message; or one of frames."""
         self._head = bytearray()
         self._is_open = False
         self._lines: list[bytes] = []
         self._message = bytearray()
         self._out: list[bytes] = []
+
+    def logged_in(self, limit: int) -> None:
+        """The peer has logged in: its messages may have `limit` bytes from now on."""
+        self.limit = limit
+        self._connection.lift_login_limit()
 
     def receive(self, data: bytes) -> bytes:
         """The lines, each with its end, that bytes of the socket complete, also those that came before it failed."""
@@ -77,7 +88,7 @@ class WebSocket:
         """What tells the peer that we end it."""
         self.failure = self.failure or WebSocketClosed()
         if self._is_open:
-            self._answer(CloseConnection(code=CloseReason.NORMAL_CLOSURE))
+            self._answer(CloseConnection(code=_code(self.failure)))
         return self.data_to_send()
 
     def _shake_hands(self, data: bytes) -> bytes:
@@ -137,3 +148,13 @@ class WebSocket:
     def _answer(self, event: Event) -> None:
         with suppress(LocalProtocolError):  # the peer has closed meanwhile: there is nobody to answer
             self._out.append(self._connection.send(event))
+
+
+def _code(failure: ProtocolError) -> CloseReason:
+    match failure:
+        case TooManyFrames():
+            return TOO_MANY
+        case LineTooLong():
+            return CloseReason.MESSAGE_TOO_BIG
+        case _:
+            return CloseReason.NORMAL_CLOSURE

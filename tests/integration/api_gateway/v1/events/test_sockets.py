@@ -1,19 +1,23 @@
 """Events over WebSockets, with a client of another make."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
+from api_gateway.edge.websocket import MESSAGES
 from api_gateway.settings import Settings
 from api_gateway.v1.events import sockets
+from fixtures.floods import CPU, FLOODS, cost_of_flood, upgrade
 from fixtures.gateway import OWNERS, Gateway, send_message, token_header
-from fixtures.streams import closed, frames
+from fixtures.streams import DEADLINE, closed, frames
 from fixtures.visitors import becomes
+from ovms.websockets import CONTROL_FRAMES, LOGIN_BYTES
 
 DEMO = "/api/v1/vehicles/DEMO/events"
 ALL = "/api/v1/events"
@@ -190,7 +194,8 @@ async def test_what_a_client_says_later_is_passed_over(gateway: Gateway) -> None
 
 
 async def test_too_long_a_frame_ends_it(gateway: Gateway) -> None:
-    async with dial(gateway, DEMO) as socket:
+    async with dial(gateway, DEMO, BASIC) as socket:
+        await hears(socket, "presence")
         await socket.send("x" * 20_000)
         assert (await closed(socket))[0] == 1009
 
@@ -233,4 +238,43 @@ async def test_who_talks_before_he_is_answered_is_cut_off(gateway: Gateway) -> N
     with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
         async with asyncio.timeout(10):
             await reader.readuntil(b"101")
+    writer.close()
+
+
+@pytest.mark.parametrize("frame", FLOODS.values(), ids=FLOODS)
+async def test_a_stranger_who_floods_with_frames_delays_nobody(gateway: Gateway, frame: bytes) -> None:
+    async with gateway.client() as client:
+        await client.get("/livez")  # so that what is made for the first call is not counted
+        assert await cost_of_flood(gateway.port, ALL, frame, lambda: client.get("/livez")) < CPU
+
+
+@pytest.mark.parametrize("frame", [b'{"authorization":""}', b""], ids=["messages", "pongs"])
+async def test_a_caller_past_a_bound_of_frames_is_closed_with_1008(gateway: Gateway, frame: bytes) -> None:
+    async with dial(gateway, ALL, BASIC, ping_interval=None) as socket:
+        for _ in range(max(CONTROL_FRAMES, MESSAGES) + 1):
+            await (socket.send(frame) if frame else socket.pong())
+        async with asyncio.timeout(DEADLINE):
+            await socket.wait_closed()
+        assert socket.close_code == 1008
+
+
+async def test_a_stranger_says_who_he_is_in_1_kib(gateway: Gateway) -> None:
+    async with dial(gateway, ALL) as socket:
+        await socket.send("x" * LOGIN_BYTES)
+        with pytest.raises(ConnectionClosedError):
+            await socket.recv()
+        assert socket.close_code == 1008
+
+
+async def test_one_who_is_refused_is_read_no_further_than_before(gateway: Gateway) -> None:
+    """The closing handshake takes time in which frames are read."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(upgrade(ALL))
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"\x81\x81\x00\x00\x00\x00x")
+    assert await reader.read(1) == b"\x88"
+    writer.write(FLOODS["pongs"] * LOGIN_BYTES)
+    async with asyncio.timeout(5):  # a closing handshake has 10 s
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
     writer.close()

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.credentials import from_query, headers_of
 from api_gateway.dependencies import find_caller
-from api_gateway.edge.websocket import ABORT
+from api_gateway.edge.websocket import ABORT, LOGGED_IN
 from api_gateway.errors import ApiError, AuthenticationFailed, InsufficientRights, ServiceUnavailable
 from api_gateway.live.attendance import REFUSED, Find
 from api_gateway.live.events import as_frame, read_id
@@ -64,6 +64,7 @@ async def _serve(socket: WebSocket, finder: Finder) -> None:
             authorization, told_last = await _introduction(socket)
             headers = [(b"authorization", authorization.encode("latin-1", "replace"))]
             caller, last = await find_caller(socket.scope, resources, headers, b""), told_last or last
+    socket.scope[LOGGED_IN]()
     if not caller.may(READ):
         raise InsufficientRights
     watches = socket.query_params.get("watch") == "1"
