@@ -1,8 +1,7 @@
-"""Play the scenarios of the conformance suite over TLS, over WebSocket, over both, or against replicas.
+"""Play the scenarios of the conformance suite over TLS, over WebSocket, or over both.
 
     run.py --v2-port 6870 --http-port 6869 --tls --ca certificate.pem
     run.py --v2-port 6867 --http-port 6868 --websocket
-    run.py --v2-port 6867 --http-port 6868 --replicas
 
 Scenarios, fixtures and what the reference was seen to do are the suite's own; only how bytes travel is ours. Like the suite's
 own runner it prints a line a scenario, with the differences, and ends with status 1 where anything differs.
@@ -23,10 +22,6 @@ from travel import put_in_place, tls_context
 
 SUITE = Path(__file__).parents[3] / "shared/conformance"
 
-# What is compared regardless of its order where cars are at different replicas: the reference tells a group of the car that
-# spoke last first, and of two that speak to two replicas at the same moment nobody can say which was last.
-UNORDERED = {("groups", "app")}
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,7 +32,6 @@ def main() -> int:
     parser.add_argument("--tls", action="store_true", help="TLS for protocol v2, HTTPS for the API")
     parser.add_argument("--ca", type=Path, help="the certificates to trust")
     parser.add_argument("--websocket", action="store_true", help="protocol v2 in frames of a WebSocket")
-    parser.add_argument("--replicas", action="store_true", help="the ports lead to several replicas")
     parser.add_argument("--only", metavar="SCENARIO")
     options = parser.parse_args()
 
@@ -47,8 +41,7 @@ def main() -> int:
     put_in_place(importlib.import_module("peers"), scenarios, context, is_websocket=options.websocket)
     expected = read_expected(options.suite)
     world = lambda: scenarios.World(options.host, options.v2_port, options.http_port)  # noqa: E731
-    unordered = UNORDERED if options.replicas else set()
-    verdicts = [compare(play, world, expected, unordered) for play in chosen(scenarios, options.only)]
+    verdicts = [compare(play, world, expected) for play in chosen(scenarios, options.only)]
     print(f"{sum(verdicts)} as the reference, {len(verdicts) - sum(verdicts)} different")
     return 0 if all(verdicts) else 1
 
@@ -66,9 +59,7 @@ def read_expected(suite: Path) -> dict[str, Any]:
     return expected
 
 
-def compare(
-    play: Callable[[Any], Any], make_world: Callable[[], Any], expected: dict[str, Any], unordered: set[tuple[str, str]]
-) -> bool:
+def compare(play: Callable[[Any], Any], make_world: Callable[[], Any], expected: dict[str, Any]) -> bool:
     """Play a scenario and say whether it saw what it should."""
     name, world = play.__name__, make_world()
     try:
@@ -76,10 +67,7 @@ def compare(
     except Exception:  # noqa: BLE001  (whatever keeps a scenario from its end is what it saw)
         seen = [["failed", traceback.format_exc(limit=3).splitlines()]]
     world.close()
-    seen, wanted = (
-        [[label, sorted(one) if (name, label) in unordered else one] for label, one in observed]
-        for observed in (seen, expected[name])
-    )
+    wanted = expected[name]
     is_same = bool(seen == wanted)
     print("ok  " if is_same else "DIFF", name, flush=True)
     if not is_same:

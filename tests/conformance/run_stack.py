@@ -113,7 +113,7 @@ def running_replicas() -> Iterator[Target]:
 
 def compare(target: Target, way: Sequence[str], arguments: Sequence[str], output: Output) -> dict[str, bool]:
     """Run the suite, pass on what it prints, and return whether each scenario was as the reference."""
-    command = [sys.executable, "-u", OUR_RUNNER if way else SUITE / "run.py", *where(target, way), *arguments]
+    command = [sys.executable, "-u", OUR_RUNNER if set(way) - {REPLICAS} else SUITE / "run.py", *where(target, way), *arguments]
     seen = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as runner:
         assert runner.stdout is not None
@@ -129,7 +129,8 @@ def where(target: Target, way: Sequence[str]) -> list[str | Path]:
     """The arguments that say where the stack is found."""
     v2_port, http_port = target.tls_ports if TLS in way else target.ports
     trusted = ["--ca", target.certificate] if TLS in way else []
-    return [*way, "--v2-port", str(v2_port), "--http-port", str(http_port), *trusted]
+    travels = [argument for argument in way if argument != REPLICAS]
+    return [*travels, "--v2-port", str(v2_port), "--http-port", str(http_port), *trusted]
 
 
 def judge(seen: dict[str, bool], expected_to_differ: set[str]) -> list[str]:

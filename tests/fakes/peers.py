@@ -15,6 +15,7 @@ class FakePeer:
         self.sent: list[bytes] = []
         self.closed: list[str] = []
         self.is_gone = False
+        self.is_behind = False
         self.room: Room | None = None
         self.is_refused = False
         self.is_held = False

@@ -197,6 +197,10 @@ class Scene:
         assert not (groups._of_peer)
         assert not (groups._updates)
         assert not (groups._subscribers)
+        assert not (groups._rates)
+        assert not (groups._pending)
+        assert not (groups._behind)
+        assert not (groups._requests)
         assert not self.server.recorder._bytes
         store = cast("FakeStore", self.server.recorder._store)
         assert all(len(row.code) == 1 for row in store.states.values())

@@ -3,8 +3,7 @@
 import pytest
 
 from car_protocol.actions.groups import subscribe, update
-from car_protocol.rooms.groups import LONGEST_NAME, TICK
-from fakes.loops import FakeLoop
+from car_protocol.rooms.groups import LONGEST_NAME, LONGEST_UPDATE
 from ovms.bus.groups import Update, read_group
 from unit.car_protocol.actions.scenes import NOW, Scene
 
@@ -14,16 +13,9 @@ def scene() -> Scene:
     return Scene()
 
 
-def tick(scene: Scene) -> None:
-    loop = scene.server.loop
-    assert isinstance(loop, FakeLoop)
-    loop.advance(TICK)
-
-
 def test_subscribers_get_an_update_with_the_vehicle_and_the_group_in_upper_case(scene: Scene) -> None:
     subscribe(scene.server, scene.room, scene.app, b"Gfriends,1", NOW)
     update(scene.server, scene.room, scene.car, b"gFriends,75.5,a,b\xff", NOW)
-    tick(scene)
     assert scene.take() == {"app": [b"gDEMO,FRIENDS,75.5,a,b\xff"]}
     [body] = [body for channel, body in scene.told_elsewhere if channel == b"ovms:group:FRIENDS"]
     assert read_group(body) == Update("here", b"gDEMO,FRIENDS,75.5,a,b\xff")
@@ -35,14 +27,14 @@ def test_a_batch_client_gets_what_is_there_and_nothing_later(scene: Scene) -> No
     subscribe(scene.server, scene.room, scene.batch, b"Gfriends", NOW)
     assert scene.take() == {"batch": [b"gDEMO,FRIENDS,1"]}
     update(scene.server, scene.room, scene.car, b"gfriends,2", NOW)
-    tick(scene)
     assert scene.take() == {}
 
 
-@pytest.mark.parametrize("message", [b"g", b"gfriends", b"g" + b"n" * (LONGEST_NAME + 1) + b",1"])
+@pytest.mark.parametrize(
+    "message", [b"g", b"gfriends", b"g" + b"n" * (LONGEST_NAME + 1) + b",1", b"gfriends,".ljust(LONGEST_UPDATE + 1, b"x")]
+)
 def test_what_is_no_update_is_ignored(scene: Scene, message: bytes) -> None:
     update(scene.server, scene.room, scene.car, message, NOW)
-    tick(scene)
     assert (scene.ignored, scene.told_elsewhere) == (1, [])
 
 
@@ -51,6 +43,12 @@ def test_a_name_may_be_long_but_not_longer(scene: Scene) -> None:
     subscribe(scene.server, scene.room, scene.app, b"G" + name, NOW)
     subscribe(scene.server, scene.room, scene.app, b"G" + name + b"n", NOW)
     update(scene.server, scene.room, scene.car, b"g" + name + b",1", NOW)
-    tick(scene)
     assert scene.take() == {"app": [b"gDEMO," + name.upper() + b",1"]}
     assert scene.ignored == 1
+
+
+def test_an_update_has_1_kib(scene: Scene) -> None:
+    subscribe(scene.server, scene.room, scene.app, b"Gfriends", NOW)
+    longest = b"gfriends,".ljust(LONGEST_UPDATE, b"x")
+    update(scene.server, scene.room, scene.car, longest, NOW)
+    assert scene.take() == {"app": [b"gDEMO,FRIENDS," + longest.partition(b",")[2]]}

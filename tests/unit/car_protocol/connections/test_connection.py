@@ -8,6 +8,7 @@ from car_protocol.connections.connection import HARD_BUFFER, MOST_UNREAD, SLOW_R
 from car_protocol.server import Server
 from fakes.loops import FakeLoop
 from fakes.peers import app as fake_app
+from fakes.peers import car as fake_car
 from fakes.rooms import vehicle
 from fakes.servers import FakeDesk, make_server
 from fakes.transports import FakeTransport
@@ -324,6 +325,18 @@ def test_a_reader_that_catches_up_is_kept(server: Server, loop: FakeLoop) -> Non
     line.connection.resume_writing()
     loop.advance(100)
     assert not line.transport.is_closed
+
+
+def test_a_slow_reader_gets_only_the_newest_update_of_each_car_of_a_group(server: Server) -> None:
+    line = greeted(server, Role.APP)
+    module = fake_car()
+    line.say(b"Gfriends")
+    line.connection.pause_writing()
+    for number in range(100):
+        server.groups.update(module, b"FRIENDS", b"gDEMO,FRIENDS,%d" % number)
+    assert line.hear() == []
+    line.connection.resume_writing()
+    assert line.hear() == [b"gDEMO,FRIENDS,99"]
 
 
 def test_a_slow_reader_is_let_go_also_where_another_timer_comes_first(server: Server, loop: FakeLoop) -> None:

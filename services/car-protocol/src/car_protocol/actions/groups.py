@@ -1,6 +1,6 @@
 """Group updates from cars, and subscriptions of apps."""
 
-from car_protocol.rooms.groups import LONGEST_NAME
+from car_protocol.rooms.groups import LONGEST_NAME, LONGEST_UPDATE
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
 from ovms.identity import Role
@@ -9,7 +9,7 @@ from ovms.identity import Role
 def update(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`g<group>,<data>` of a car: subscribers get `g<vehicle>,<GROUP>,<data>`."""
     name, comma, data = message[1:].partition(b",")
-    if not comma or len(name) > LONGEST_NAME:
+    if not comma or len(name) > LONGEST_NAME or len(message) > LONGEST_UPDATE:
         server.counters.ignored += 1
         return
     group = name.upper()

@@ -226,6 +226,12 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer has caught up."""
         self._slow_since = None
+        self._server.groups.caught_up(self)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the peer reads more slowly than it is sent to."""
+        return self._slow_since is not None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The connection has ended, whoever ended it."""

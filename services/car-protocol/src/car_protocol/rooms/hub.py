@@ -32,6 +32,10 @@ class Peer(Hearer, Protocol):
 
     role: Role
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it reads more slowly than it is sent to."""
+
     async def has_read(self) -> None:
         """Wait until the peer has read most of what was sent, or has gone."""
 

@@ -23,6 +23,7 @@ class FarPeer:
     """An app that is connected to another replica."""
 
     role = Role.APP
+    is_behind = False
 
     def __init__(self, replicas: "Replicas", address: Address) -> None:
         self._replicas = replicas
