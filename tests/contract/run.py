@@ -11,7 +11,7 @@ import yaml
 
 from contract.hooks import SPARE, TOKENS
 from fixtures.stack import OVMS, TESTS, Stack, running_stack
-from ovms.admin.demo import OWNER
+from ovms.auth.published import OWNER
 from ovms.db.tokens import identify
 
 CONFIG: Final = Path(__file__).with_name("schemathesis.toml")

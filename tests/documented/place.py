@@ -17,7 +17,7 @@ from documented.pages import ROOT
 from fixtures.certificates import Pair
 from fixtures.servers import libpq_environment
 from fixtures.stack import Stack
-from ovms.admin.demo import OWNER, OWNER_PASSWORD, VEHICLE_ID
+from ovms.auth.published import OWNER, OWNER_PASSWORD, VEHICLE_ID
 from ovms.local.programs import postgresql_programs
 from ovms.logs import make_log
 from ovms.redaction import Redactor

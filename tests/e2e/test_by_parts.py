@@ -30,8 +30,8 @@ TESTS: Final = ROOT / "tests"
 NAME: Final = "by_parts"
 """In the place of `ovms`, which is who the tests' PostgreSQL belongs to already."""
 # What commands ask for, by what they are.
-TYPED: Final = {"createuser": "5tranger\n5tranger\n", "owner add": "geheim\n", "vehicle add": "NETPASS\n"}
-CAR: Final = f"env PYTHONPATH={TESTS} OVMS_DEMO_VEHICLE=MYCAR OVMS_DEMO_PASSWORD=NETPASS {sys.executable} -m simulator"
+TYPED: Final = {"createuser": "5tranger\n5tranger\n", "owner add": "geheim-1\n", "vehicle add": "NETPASS1\n"}
+CAR: Final = f"env PYTHONPATH={TESTS} OVMS_DEMO_VEHICLE=MYCAR OVMS_DEMO_PASSWORD=NETPASS1 {sys.executable} -m simulator"
 PORTS: Final = {"V2": 6867, "HTTP": 6868, "HEALTH": 6880}
 
 
@@ -52,7 +52,7 @@ class Machine:
             "createdb --owner=ovms ovms": f"createdb --owner={NAME} {NAME}",
             "127.0.0.1:6379": f"127.0.0.1:{redis_port}",
             "OVMS_HOST=0.0.0.0": "OVMS_HOST=127.0.0.1",
-            "alice:PASSWORD": "alice:geheim",
+            "alice:PASSWORD": "alice:geheim-1",
         } | {f"127.0.0.1:{port}": f"127.0.0.1:{self.ports[name]}" for name, port in PORTS.items()}
 
     def run(self, command: str) -> str:

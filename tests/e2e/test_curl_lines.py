@@ -15,7 +15,7 @@ import pytest
 from api_gateway.app import make_api
 from api_gateway.documentation.openapi import make_document
 from fixtures.stack import Stack
-from ovms.admin.demo import OWNER, OWNER_PASSWORD
+from ovms.auth.published import OWNER, OWNER_PASSWORD
 
 DOCUMENT: Final[dict[str, Any]] = make_document(make_api())
 # In backticks, also over several lines, or in a block of code.
@@ -43,7 +43,7 @@ def documented() -> Iterator[tuple[str, str, str]]:
 # Nobody may sign up unless a setting lets him.
 OTHERWISE: Final = {("post", "/api/v1/accounts"): 403}
 # Of whom the documentation tells beside the demo owner, and his password there.
-OTHERS: Final = {"alice": "secret", "bob": "geheim"}
+OTHERS: Final = {"alice": "a-good-one", "bob": "geheim-1"}
 # What stands for something that is made first, and how.
 MADE_UP: Final = "c0ffee0123456789"
 MAKERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
@@ -74,7 +74,7 @@ def stack(demo_stack: Stack) -> Iterator[Stack]:
         assert demo_stack.ovms("owner", "add", name, typed=f"{password}\n").returncode == 0
     yield demo_stack
     for name in OTHERS:
-        demo_stack.ovms("owner", "remove", name)
+        demo_stack.ovms("owner", "remove", name, "--yes")
 
 
 @pytest.mark.parametrize(("method", "path", "line"), LINES, ids=[f"{method} {path}" for method, path, _ in LINES])
@@ -95,7 +95,7 @@ def test_a_line_does_what_it_says(stack: Stack, method: str, path: str, line: st
 @functools.cache
 def queued(stack: Stack) -> str:
     """The id of a command that stays queued, since its vehicle is away."""
-    assert stack.ovms("vehicle", "add", AWAY, "--owner", OWNER, typed="none\n").returncode == 0
+    assert stack.ovms("vehicle", "add", AWAY, "--owner", OWNER, typed="of no module\n").returncode == 0
     return str(make(stack, f"/api/v1/vehicles/{AWAY}/commands", {"kind": "lock", "queue": True})["id"])
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from fixtures.stack import Stack
-from ovms.admin.demo import OWNER, OWNER_PASSWORD, VEHICLE_ID
+from ovms.auth.published import OWNER, OWNER_PASSWORD, VEHICLE_ID
 
 SIGN_IN: Final = {"username": OWNER, "password": OWNER_PASSWORD}
 

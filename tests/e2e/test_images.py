@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
 from api_gateway.app import DISTRIBUTION
 from fixtures.relay import relayed
@@ -27,6 +28,7 @@ from ovms.local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
+PASSWORD = "of-this-test"
 WITHIN = 60.0
 
 pytestmark = pytest.mark.skipif(
@@ -176,8 +178,10 @@ def test_it_migrates(car_protocol: Image, environment: dict[str, str]) -> None:
     assert car_protocol.run(environment, "ovms", "migrate", "--check")[0] == 0
 
 
-def test_a_demo_car_is_seen(car_protocol: Image, api_gateway: Image, environment: dict[str, str]) -> None:
-    assert main(["provision", str(ROOT / "deploy/compose/demo.json")], environment) == 0
+def test_a_demo_car_is_seen(car_protocol: Image, api_gateway: Image, environment: dict[str, str], tmp_path: Path) -> None:
+    document = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["configs"]["demo"]["content"]
+    (tmp_path / "demo.json").write_text(document.replace("${DEMO_PASSWORD-}", PASSWORD))
+    assert main(["provision", str(tmp_path / "demo.json")], environment) == 0
     http, health = (f"http://{HOST}:{environment[f'OVMS_{name}_PORT']}" for name in ("HTTP", "HEALTH"))
 
     with (
@@ -187,8 +191,8 @@ def test_a_demo_car_is_seen(car_protocol: Image, api_gateway: Image, environment
     ):
         assert car_protocol.run(environment, *car_protocol.health_check) == (0, "")
         assert api_gateway.run(environment, *api_gateway.health_check) == (0, "")
-        car = {"OVMS_DEMO_HOST": HOST, "OVMS_V2_PORT": environment["OVMS_V2_PORT"]}
-        with demo_car.serving(car, lambda: '"soc"' in get(f"{http}/api/status/DEMO?username=demo&password=demo")[1]):
+        car = {"OVMS_DEMO_HOST": HOST, "OVMS_DEMO_PASSWORD": PASSWORD, "OVMS_V2_PORT": environment["OVMS_V2_PORT"]}
+        with demo_car.serving(car, lambda: '"soc"' in get(f"{http}/api/status/DEMO?username=demo&password={PASSWORD}")[1]):
             assert get(f"{http}/api/status/DEMO?username=demo&password=wrong") == (401, "")
 
 

@@ -138,10 +138,10 @@ def test_a_program_hears_the_demo_car(demo: Stack) -> None:
 
 
 def test_an_owner_and_a_vehicle_are_made(for_others: Stack) -> None:
-    assert run(ADD_OWNER, for_others, typed="geheim\n") == "owner alice added\n"
-    assert run(ADD_VEHICLE, for_others, typed="NETPASS\n") == "vehicle MYCAR of owner alice added\n"
+    assert run(ADD_OWNER, for_others, typed="geheim-1\n") == "owner alice added\n"
+    assert run(ADD_VEHICLE, for_others, typed="NETPASS1\n") == "vehicle MYCAR of owner alice added\n"
 
-    with urllib.request.urlopen(f"{for_others.http_url}/api/vehicles?username=alice&password=geheim", timeout=10) as answer:
+    with urllib.request.urlopen(f"{for_others.http_url}/api/vehicles?username=alice&password=geheim-1", timeout=10) as answer:
         assert [vehicle["id"] for vehicle in json.load(answer)] == ["MYCAR"]
     assert run(".venv/bin/ovms owner list", for_others) == "alice\t\t1 vehicle\n"
 

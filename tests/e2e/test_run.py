@@ -149,8 +149,8 @@ def test_without_the_demo_nobody_is_there_and_commands_work_while_it_runs(tmp_pa
         assert stack.ovms("owner", "list").stdout == ""
         assert "curl" not in stack.output
 
-        assert stack.ovms("owner", "add", "anna", typed="geheim\n").returncode == 0
-        assert stack.ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NETPASS\n").returncode == 0
+        assert stack.ovms("owner", "add", "anna", typed="geheim-1\n").returncode == 0
+        assert stack.ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NETPASS1\n").returncode == 0
         token = stack.ovms("token", "add", "anna").stdout.strip()
 
         url = f"{stack.http_url}/api/vehicles?username=anna&password={token}"

@@ -1,7 +1,7 @@
 """`python -m simulator`: a demo car until SIGTERM or SIGINT.
 
-OVMS_DEMO_HOST (127.0.0.1), OVMS_V2_PORT (6867), OVMS_DEMO_VEHICLE (DEMO) and OVMS_DEMO_PASSWORD (DEMO) say where it logs in,
-and as what; OVMS_DEMO_SEED (1) which of its lives it lives.
+OVMS_DEMO_HOST (127.0.0.1), OVMS_V2_PORT (6867), OVMS_DEMO_VEHICLE (DEMO) and OVMS_DEMO_PASSWORD (required) say where it logs
+in, and as what; OVMS_DEMO_SEED (1) seeds its journey.
 """
 
 import asyncio
@@ -21,15 +21,24 @@ def read_account(environment: Mapping[str, str]) -> tuple[Account, int]:
     """Where the car logs in, and its seed.
 
     Raises:
-        ValueError: the port or the seed is no number.
+        ValueError: the port or the seed is not a number, or there is no password.
     """
+    if not (password := environment.get("OVMS_DEMO_PASSWORD")):
+        raise ValueError("OVMS_DEMO_PASSWORD is not set: set it to the password of the vehicle")
     account = Account(
         environment.get("OVMS_DEMO_HOST") or "127.0.0.1",
-        int(environment.get("OVMS_V2_PORT") or 6867),
+        _number(environment, "OVMS_V2_PORT", 6867),
         environment.get("OVMS_DEMO_VEHICLE") or "DEMO",
-        environment.get("OVMS_DEMO_PASSWORD") or "DEMO",
+        password,
     )
-    return account, int(environment.get("OVMS_DEMO_SEED") or 1)
+    return account, _number(environment, "OVMS_DEMO_SEED", 1)
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        return int(environment.get(name) or default)
+    except ValueError:
+        raise ValueError(f"{name}={environment[name]}: not a number") from None
 
 
 async def drive(account: Account, seed: int) -> None:
@@ -50,7 +59,7 @@ def main() -> int:
     try:
         account, seed = read_account(os.environ)
     except ValueError as error:
-        print(f"demo car: OVMS_V2_PORT or OVMS_DEMO_SEED: {error}", file=sys.stderr)
+        print(f"demo car: {error}", file=sys.stderr)
         return 2
     asyncio.run(drive(account, seed))
     return 0

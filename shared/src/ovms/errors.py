@@ -12,7 +12,7 @@ OvmsError
 │   ├── WebSocketClosed
 │   └── TooManyFrames
 ├── StateError           we broke the protocol: a bug, crash the connection, log at error
-└── IdentityError        a name or a vehicle id that this server does not take
+└── IdentityError        a name, an id, a password or a permit that this server does not accept
 """
 
 
@@ -101,4 +101,4 @@ class StateError(OvmsError):
 
 
 class IdentityError(OvmsError):
-    """A vehicle id or an owner's name that this server does not take."""
+    """A name, an id, a password or a permit that this server does not accept."""

@@ -8,7 +8,7 @@ import pytest
 
 from api_gateway.auth.door import FREE
 from api_gateway.settings import Settings
-from fixtures.gateway import Gateway
+from fixtures.gateway import Gateway, hashed
 from fixtures.typed import DEMO, bearer, refused, token_of
 
 HERE, ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}, {"X-Forwarded-For": "198.51.100.7"}
@@ -74,6 +74,19 @@ async def test_guesses_that_come_at_once_are_counted_at_once(gateway: Gateway) -
     statuses = [answer.status_code for answer in answers]
     assert statuses.count(401) <= FREE + 1
     assert set(statuses) == {401, 429}
+
+
+async def test_the_published_password_authenticates_on_loopback_alone(gateway: Gateway) -> None:
+    await gateway.pool.execute("UPDATE owners SET password_hash = $1 WHERE name = 'demo'", hashed("demo"))
+    async with gateway.client() as client:
+        statuses = [
+            (await client.get(path, params={"username": "Demo", "password": "demo"}, headers=headers)).status_code
+            for path in ("/api/status/Second", VEHICLES)
+            for headers in ({}, HERE, ELSEWHERE)
+        ]
+        broker = await client.post("/mqapi/auth", data={"username": "demo", "password": "demo"})
+    assert statuses == [200, 401, 401] * 2
+    assert broker.status_code == 403  # it speaks for users whose address it does not name
 
 
 async def test_calls_are_counted_and_told(gateway: Gateway) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ovms.admin.document import read_document
+from ovms.admin.document import Document, parse_document
+from ovms.admin.errors import InputError
 from unit.deploy.policy import SETTINGS, wrong_settings
 
 COMPOSE = Path(__file__).parents[3] / "deploy/compose"
@@ -58,7 +59,7 @@ def test_a_container_has_limits_and_no_rights(name: str) -> None:
 def test_secrets_come_from_outside() -> None:
     text = (COMPOSE / "compose.yaml").read_text()
     for line in text.splitlines():
-        if "PASSWORD" in line or "SECRET_KEYS" in line:
+        if ("PASSWORD" in line and "DEMO_PASSWORD" not in line) or "SECRET_KEYS" in line:
             assert ":?" in line, line
 
 
@@ -72,6 +73,19 @@ def test_they_have_time_to_end() -> None:
     assert int(ONE_MACHINE["car-protocol"]["stop_grace_period"].removesuffix("s")) >= drain + 10
 
 
-def test_the_demo_car_can_be_provisioned() -> None:
-    (owner,) = read_document(COMPOSE / "demo.json").owners
+def demo_document(password: str) -> Document:
+    content = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["configs"]["demo"]["content"]
+    return parse_document(json.loads(content.replace("${DEMO_PASSWORD-}", password)))
+
+
+def test_the_demo_is_provisioned_with_the_password_of_its_operator() -> None:
+    (owner,) = demo_document("of its operator").owners
     assert (owner.name, owner.vehicles[0].vehicle_id) == ("demo", "DEMO")
+    assert (owner.password, owner.vehicles[0].password) == ("of its operator", "of its operator")
+    assert ONE_MACHINE["demo-car"]["environment"]["OVMS_DEMO_PASSWORD"] == "${DEMO_PASSWORD-}"
+
+
+@pytest.mark.parametrize("password", ["", "demo", "DEMO"])
+def test_the_demo_has_no_default_password(password: str) -> None:
+    with pytest.raises(InputError, match="8 to 256 characters"):
+        demo_document(password)

@@ -122,7 +122,11 @@ async def test_it_comes_back_after_a_refusal() -> None:
 async def test_the_program_ends_with_status_0_on_sigterm() -> None:
     server = Server()
     async with listening(server) as port:
-        environment = {**os.environ, "OVMS_V2_PORT": str(port), "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = os.environ | {
+            "OVMS_V2_PORT": str(port),
+            "OVMS_DEMO_PASSWORD": "DEMO",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "simulator", env=environment, stdout=asyncio.subprocess.PIPE
         )
@@ -135,7 +139,7 @@ async def test_the_program_ends_with_status_0_on_sigterm() -> None:
 
 
 def test_variables() -> None:
-    assert read_account({}) == (Account("127.0.0.1", 6867, "DEMO", "DEMO"), 1)
+    assert read_account({"OVMS_DEMO_PASSWORD": "P"}) == (Account("127.0.0.1", 6867, "DEMO", "P"), 1)
     assert read_account(
         {
             "OVMS_DEMO_HOST": "h",
@@ -145,5 +149,7 @@ def test_variables() -> None:
             "OVMS_DEMO_SEED": "2",
         }
     ) == (Account("h", 1, "V", "P"), 2)
-    with pytest.raises(ValueError, match="invalid literal"):
-        read_account({"OVMS_V2_PORT": "x"})
+    with pytest.raises(ValueError, match="OVMS_V2_PORT=x: not a number"):
+        read_account({"OVMS_DEMO_PASSWORD": "P", "OVMS_V2_PORT": "x"})
+    with pytest.raises(ValueError, match="OVMS_DEMO_PASSWORD is not set"):
+        read_account({})

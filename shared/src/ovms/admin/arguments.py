@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ovms.admin import calls, commands
+from ovms.auth.rights import RIGHTS
 
 if TYPE_CHECKING:
     # argparse has no public name for what `add_subparsers` returns.
@@ -26,6 +27,11 @@ def parser() -> argparse.ArgumentParser:
     _command(subjects, "run", "run everything on this machine until Ctrl-C", None)
     migrate = _command(subjects, "migrate", "bring the database to this version's form", commands.migrate)
     migrate.add_argument("--check", action="store_true", help="change nothing, only say whether it has that form")
+    migrate.add_argument(
+        "--allow-newer",
+        action="store_true",
+        help="succeed where a newer version has migrated it, as after a return to this one",
+    )
     rotates = _command(subjects, "rotate-key", "seal all secrets anew under the first of OVMS_SECRET_KEYS", commands.rotate_key)
     rotates.add_argument("--check", action="store_true", help="change nothing, only say which keys are needed")
     provision = _command(subjects, "provision", "make the database hold what a JSON file lists", commands.provision)
@@ -53,7 +59,7 @@ def _owner_commands(verbs: _Subparsers) -> None:
     add.add_argument("name")
     add.add_argument("--email", default="")
     _command(verbs, "list", "list owners", commands.owner_list)
-    _command(verbs, "remove", "remove an owner and all that is his", commands.owner_remove).add_argument("name")
+    _removal(verbs, "remove an owner with tokens, vehicles and all that they sent", commands.owner_remove).add_argument("name")
     _command(verbs, "password", "change an owner's password", commands.owner_password).add_argument("name")
 
 
@@ -62,7 +68,7 @@ def _vehicle_commands(verbs: _Subparsers) -> None:
     add.add_argument("id")
     add.add_argument("--owner", required=True)
     _command(verbs, "list", "list vehicles", commands.vehicle_list).add_argument("--owner")
-    _command(verbs, "remove", "remove a vehicle and all that it sent", commands.vehicle_remove).add_argument("id")
+    _removal(verbs, "remove a vehicle and all that it sent", commands.vehicle_remove).add_argument("id")
     _command(verbs, "password", "change a vehicle's password", commands.vehicle_password).add_argument("id")
     _command(verbs, "alias", "print what the services' logs call a vehicle", commands.vehicle_alias).add_argument("id")
 
@@ -72,9 +78,10 @@ def _token_commands(verbs: _Subparsers) -> None:
     add.add_argument("owner")
     add.add_argument("--application", default="")
     add.add_argument("--purpose", default="")
-    add.add_argument("--permit", default="*", help="rights with commas between them (default: every right)")
+    rights = f"* for every right (default), or some of {', '.join(RIGHTS)}, with commas between"
+    add.add_argument("--permit", default="*", help=rights)
     _command(verbs, "list", "list an owner's tokens", commands.token_list).add_argument("owner")
-    remove = _command(verbs, "remove", "remove a token", commands.token_remove)
+    remove = _removal(verbs, "remove a token", commands.token_remove)
     remove.add_argument("owner")
     remove.add_argument("token", help="its identifier, as `list` shows it, or the token")
 
@@ -85,7 +92,7 @@ def _autoprovision_commands(verbs: _Subparsers) -> None:
     add.add_argument("key", help="what the module asks with, usually the VIN")
     add.add_argument("--owner", required=True)
     _command(verbs, "list", "list configurations", commands.autoprovision_list)
-    _command(verbs, "remove", "remove a configuration", commands.autoprovision_remove).add_argument("key")
+    _removal(verbs, "remove a configuration", commands.autoprovision_remove).add_argument("key")
 
 
 def _api_commands(subjects: _Subparsers) -> None:
@@ -115,6 +122,12 @@ def _subject(subjects: _Subparsers, name: str, summary: str) -> _Subparsers:
 def _command(into: _Subparsers, name: str, summary: str, prepare: commands.Prepare | None) -> argparse.ArgumentParser:
     made = into.add_parser(name, help=summary, description=summary)
     made.set_defaults(prepare=prepare)
+    return made
+
+
+def _removal(into: _Subparsers, summary: str, prepare: commands.Prepare) -> argparse.ArgumentParser:
+    made = _command(into, "remove", f"{summary}; asks first", prepare)
+    made.add_argument("--yes", action="store_true", help="do not ask")
     return made
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
+from ovms.admin import commands
 from ovms.admin.arguments import parser
 from ovms.admin.commands import Work
 from ovms.admin.errors import AdminError
@@ -55,7 +56,8 @@ def main(
 
 def _do(asked: argparse.Namespace, environment: Mapping[str, str]) -> None:
     work: Work = asked.prepare(asked)
-    with open_target(environment) as target:
+    creates = asked.prepare is commands.migrate and not asked.check
+    with open_target(environment, creates=creates) as target:
         asyncio.run(_within(work, target))
 
 

@@ -7,17 +7,20 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from ovms.account_rules import EMAIL, OWNER_PASSWORD, SHORT_TEXT, VEHICLE_PASSWORD, check_owner_name
 from ovms.admin import autoprovision, owner, token, vehicle
 from ovms.admin.configuration import check_key, check_secret, join_parameters
 from ovms.admin.document import read_document
 from ovms.admin.errors import AdminError, InputError
-from ovms.admin.passwords import ask_hidden, ask_password
+from ovms.admin.passwords import ask_hidden, ask_password, checked, confirm_removal
 from ovms.admin.provision import provision as provision_document
 from ovms.admin.reference.command import bring
 from ovms.admin.rotation import rotate
 from ovms.admin.target import Target
+from ovms.auth.rights import check_permit
 from ovms.db.engine import Connection, open_pool
-from ovms.db.migrate import is_behind, upgrade
+from ovms.db.migrate import Schema, read_schema, upgrade
+from ovms.identity import check_new_vehicle_id
 
 Work: TypeAlias = Callable[[Target], Awaitable[None]]
 Prepare: TypeAlias = Callable[[argparse.Namespace], Work]
@@ -25,10 +28,14 @@ Prepare: TypeAlias = Callable[[argparse.Namespace], Work]
 
 def migrate(asked: argparse.Namespace) -> Work:
     async def work(target: Target) -> None:
+        schema = await read_schema(target.database_url)
+        if asked.check and schema is Schema.BEHIND:
+            raise AdminError("the database has not been migrated to this version yet: run `ovms migrate`")
+        if schema is Schema.NEWER and (asked.check or asked.allow_newer):
+            print("a newer version has migrated the database; this version can use it")
+            return
         if not asked.check:
             await upgrade(target.database_url)
-        elif await is_behind(target.database_url):
-            raise AdminError("the database has not been migrated to this version yet: run `ovms migrate`")
         print("the database has the form of this version")
 
     return work
@@ -57,7 +64,9 @@ def rotate_key(asked: argparse.Namespace) -> Work:
 
 
 def owner_add(asked: argparse.Namespace) -> Work:
-    password = ask_password(f"owner {asked.name}")
+    checked(check_owner_name, asked.name)
+    checked(EMAIL.check, asked.email)
+    password = ask_password(f"owner {asked.name}", OWNER_PASSWORD)
     return _transaction(lambda db, _: owner.add(db, asked.name, email=asked.email, password=password))
 
 
@@ -66,16 +75,18 @@ def owner_list(_: argparse.Namespace) -> Work:
 
 
 def owner_remove(asked: argparse.Namespace) -> Work:
+    confirm_removal(f"owner {asked.name}, with tokens, vehicles and all that they sent", is_confirmed=asked.yes)
     return _transaction(lambda db, _: owner.remove(db, asked.name))
 
 
 def owner_password(asked: argparse.Namespace) -> Work:
-    password = ask_password(f"owner {asked.name}")
+    password = ask_password(f"owner {asked.name}", OWNER_PASSWORD)
     return _transaction(lambda db, _: owner.change_password(db, asked.name, password))
 
 
 def vehicle_add(asked: argparse.Namespace) -> Work:
-    password = ask_password(f"vehicle {asked.id}")
+    checked(check_new_vehicle_id, asked.id)
+    password = ask_password(f"vehicle {asked.id}", VEHICLE_PASSWORD)
     return _transaction(lambda db, target: vehicle.add(db, asked.id, asked.owner, password, target.sealer()))
 
 
@@ -84,11 +95,12 @@ def vehicle_list(asked: argparse.Namespace) -> Work:
 
 
 def vehicle_remove(asked: argparse.Namespace) -> Work:
+    confirm_removal(f"vehicle {asked.id}, with all that it sent", is_confirmed=asked.yes)
     return _transaction(lambda db, _: vehicle.remove(db, asked.id))
 
 
 def vehicle_password(asked: argparse.Namespace) -> Work:
-    password = ask_password(f"vehicle {asked.id}")
+    password = ask_password(f"vehicle {asked.id}", VEHICLE_PASSWORD)
     return _transaction(lambda db, target: vehicle.change_password(db, asked.id, password, target.sealer()))
 
 
@@ -113,11 +125,15 @@ def autoprovision_list(_: argparse.Namespace) -> Work:
 
 
 def autoprovision_remove(asked: argparse.Namespace) -> Work:
+    confirm_removal(f"configuration {asked.key}", is_confirmed=asked.yes)
     return _transaction(lambda db, _: autoprovision.remove(db, asked.key))
 
 
 def token_add(asked: argparse.Namespace) -> Work:
-    about = {"application": asked.application, "purpose": asked.purpose, "permit": asked.permit}
+    permit = checked(check_permit, asked.permit)
+    about = {"application": asked.application, "purpose": asked.purpose, "permit": permit}
+    for text in (asked.application, asked.purpose):
+        checked(SHORT_TEXT.check, text)
     return _pool(lambda db: token.add(db, asked.owner, **about))
 
 
@@ -126,6 +142,7 @@ def token_list(asked: argparse.Namespace) -> Work:
 
 
 def token_remove(asked: argparse.Namespace) -> Work:
+    confirm_removal(f"a token of owner {asked.owner}", is_confirmed=asked.yes)
     return _pool(lambda db: token.remove(db, asked.owner, asked.token))
 
 

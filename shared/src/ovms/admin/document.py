@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from ovms.account_rules import EMAIL, OWNER_PASSWORD, VEHICLE_PASSWORD, TextRule, check_owner_name
 from ovms.admin.configuration import check_key, check_secret, join_parameters
 from ovms.admin.errors import InputError
-from ovms.db.owners import check_owner_name
 from ovms.errors import IdentityError
 from ovms.identity import check_vehicle_id, fold_vehicle_id
 
@@ -96,15 +96,17 @@ def _owner(where: str, value: object) -> OwnerEntry:
     return OwnerEntry(
         where,
         _checked(where, check_owner_name, _text(where, entry, "name")),
-        _secret(where, entry),
-        _text(where, entry, "email", default=""),
+        _secret(where, entry, OWNER_PASSWORD),
+        _checked(where, EMAIL.check, _text(where, entry, "email", default="")),
         tuple(_vehicle(place, vehicle) for place, vehicle in _entries(f"{where}.", entry, "vehicles")),
     )
 
 
 def _vehicle(where: str, value: object) -> VehicleEntry:
     entry = _object(where, value, required=("id", "password"), optional=())
-    return VehicleEntry(where, _checked(where, check_vehicle_id, _text(where, entry, "id")), _secret(where, entry))
+    return VehicleEntry(
+        where, _checked(where, check_vehicle_id, _text(where, entry, "id")), _secret(where, entry, VEHICLE_PASSWORD)
+    )
 
 
 def _configuration(where: str, value: object) -> ConfigurationEntry:
@@ -143,10 +145,8 @@ def _text(where: str, entry: dict[str, Any], name: str, *, default: str | None =
     return text
 
 
-def _secret(where: str, entry: dict[str, Any]) -> str:
-    if not (password := _text(where, entry, "password")):
-        raise InputError(f"{where}: password is empty")
-    return password
+def _secret(where: str, entry: dict[str, Any], rule: TextRule) -> str:
+    return _checked(where, rule.check, _text(where, entry, "password"))
 
 
 def _typed(where: str, name: str, value: object, wanted: type[T]) -> T:

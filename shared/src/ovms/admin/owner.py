@@ -1,10 +1,9 @@
 """`ovms owner add|list|remove|password`."""
 
-from ovms.admin.errors import AdminError, InputError
+from ovms.admin.errors import AdminError
 from ovms.db.engine import Connection
-from ovms.db.owners import Owner, add_owner, change_owner, check_owner_name, find_owner, list_owners, remove_owner
+from ovms.db.owners import Owner, add_owner, change_owner, find_owner, list_owners, remove_owner
 from ovms.db.passwords import hash_password
-from ovms.errors import IdentityError
 
 
 async def the_owner(connection: Connection, name: str) -> Owner:
@@ -20,11 +19,7 @@ async def the_owner(connection: Connection, name: str) -> Owner:
 
 
 async def add(connection: Connection, name: str, *, email: str, password: str) -> None:
-    """Add an owner."""
-    try:
-        check_owner_name(name)
-    except IdentityError as error:
-        raise InputError(str(error)) from None
+    """Add an owner; name, address and password must be checked."""
     if found := await find_owner(connection, name):
         raise AdminError(f"an owner is already called {found.name!r}")
     await add_owner(connection, name, email=email, password_hash=hash_password(password))

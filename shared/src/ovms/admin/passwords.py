@@ -2,13 +2,47 @@
 
 import getpass
 import sys
+from collections.abc import Callable
 
-from ovms.admin.errors import InputError
+from ovms.account_rules import TextRule
+from ovms.admin.errors import AdminError, InputError
+from ovms.errors import IdentityError
 
 
-def ask_password(whose: str) -> str:
-    """Ask for the password of someone or something, as `ask_hidden` does."""
-    return ask_hidden(f"password of {whose}")
+def ask_password(whose: str, rule: TextRule) -> str:
+    """Ask for the new password of an owner or a vehicle, as `ask_hidden` does.
+
+    Raises:
+        InputError: as `ask_hidden`, or the rule rejects it.
+    """
+    return checked(rule.check, ask_hidden(f"password of {whose}"))
+
+
+def checked(check: Callable[[str], str], text: str) -> str:
+    """Return a text that a rule accepts.
+
+    Raises:
+        InputError: the rule rejects it.
+    """
+    try:
+        return check(text)
+    except IdentityError as error:
+        raise InputError(str(error)) from None
+
+
+def confirm_removal(what: str, *, is_confirmed: bool) -> None:
+    """Ask on the terminal before something is removed, unless `--yes` was given.
+
+    Raises:
+        InputError: standard input is not a terminal.
+        AdminError: the answer is not yes.
+    """
+    if is_confirmed:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"standard input is not a terminal, so nobody can confirm the removal of {what}: add --yes")
+    if input(f"Remove {what}? This cannot be undone. [y/N] ").strip().lower() not in ("y", "yes"):
+        raise AdminError("nothing was removed")
 
 
 def ask_hidden(what: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from ovms.admin import demo
+from ovms.admin.demo import Demo, close_demo, load_demo
 from ovms.admin.run_settings import RunSettings
 from ovms.admin.target import DATABASE_URL, REDIS_URL, SECRET_KEYS, Target, data_directory
 from ovms.db.migrate import upgrade
@@ -23,11 +23,11 @@ from ovms.tls import CERTIFICATE, KEY, open_tls
 
 MARGIN: Final = 5.0
 
-# Which programs to run, given the settings, the variables for them, and whether the demo car is to drive.
-Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], bool], list[Service]]
+# Which programs to run, given the settings, the variables for them, and the demo that is to run.
+Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], Demo | None], list[Service]]
 
 
-def programs_of_the_server(settings: RunSettings, environment: Mapping[str, str], demo_drives: bool) -> list[Service]:
+def programs_of_the_server(settings: RunSettings, environment: Mapping[str, str], demo: Demo | None) -> list[Service]:
     """Both services, and the demo car where the simulator is installed.
 
     The gateway comes second: once it answers, cars are welcome too.
@@ -38,7 +38,7 @@ def programs_of_the_server(settings: RunSettings, environment: Mapping[str, str]
         Service("car-protocol", car_protocol, environment, settings.health_url, settings.drain_timeout + MARGIN),
         Service("api-gateway", gateway, environment, f"{settings.http_url}/readyz"),
     ]
-    if demo_drives and importlib.util.find_spec("simulator"):
+    if demo is not None and importlib.util.find_spec("simulator"):
         car = dict(environment)
         for name in (DATABASE_URL, REDIS_URL, SECRET_KEYS):
             del car[name]
@@ -66,15 +66,15 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
         databases.start()
         target = Target(databases.database_url, settings.secret_keys or directory.secret_keys())
         asyncio.run(upgrade(target.database_url))
-        demo_drives = settings.demo and demo.load_demo(target)
+        demo = _prepare_demo(settings, target)
         variables = _variables(environment, settings, target, databases.redis_url)
         variables |= {CERTIFICATE: certificate, KEY: key}
         services = Services(signals)
         stack.callback(services.stop)
-        for service in programs(settings, variables, demo_drives):
+        for service in programs(settings, variables, demo):
             services.start(service)
         if not signals.received:
-            _announce(settings, demo_drives)
+            _announce(settings, demo)
         while not signals.received:
             services.check()
             databases.check()
@@ -96,7 +96,16 @@ def _variables(environment: Mapping[str, str], settings: RunSettings, target: Ta
     return {**environment, **settings.for_services(), **databases}
 
 
-def _announce(settings: RunSettings, demo_drives: bool) -> None:
+def _prepare_demo(settings: RunSettings, target: Target) -> Demo | None:
+    """Return the demo where it is wanted; otherwise leave no published password, and print what that has changed."""
+    if settings.demo:
+        return load_demo(target, is_public=settings.is_public)
+    if done := close_demo(target):
+        print(done, flush=True)
+    return None
+
+
+def _announce(settings: RunSettings, demo: Demo | None) -> None:
     lines = [
         "",
         "The OVMS server is ready; Ctrl-C stops it.",
@@ -104,6 +113,6 @@ def _announce(settings: RunSettings, demo_drives: bool) -> None:
         f"  HTTP API        {settings.http_url}/api, with TLS {settings.https_url}/api",
         f"  its manual      {settings.http_url}/docs",
     ]
-    if demo_drives:
-        lines += ["", f"  {demo.curl_line(settings.http_url)}"]
+    if demo is not None and (line := demo.curl_line(settings.http_url)):
+        lines += ["", f"  {line}"]
     print("\n".join(lines), end="\n\n", flush=True)

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from ovms.admin.errors import InputError
 from ovms.admin.target import REDIS_URL, SECRET_KEYS, database_url
+from ovms.auth.published import is_loopback
 from ovms.local.ports import free_ports
 from ovms.tls import CERTIFICATE, KEY
 from ovms.workers import MOST_WORKERS
@@ -37,6 +38,7 @@ class RunSettings:
     workers: int
     drain_timeout: float
     demo: bool
+    """Whether to run the demo: by default on loopback alone."""
     certificate: str
     key: str
     """Files; both empty: a certificate is to be made."""
@@ -52,8 +54,9 @@ class RunSettings:
             InputError: a value is none that its variable can have, or two ports are the same.
         """
         workers = _workers(environment)
+        host = environment.get("OVMS_HOST") or "127.0.0.1"
         settings = cls(
-            host=environment.get("OVMS_HOST") or "127.0.0.1",
+            host=host,
             v2_port=_port(environment, _V2_PORT, 6867),
             http_port=_port(environment, _HTTP_PORT, 6868),
             v2_tls_port=_port(environment, _V2_TLS_PORT, 6870),
@@ -62,7 +65,7 @@ class RunSettings:
             health_port=_port(environment, _HEALTH_PORT, 0) or free_ports(workers),
             workers=workers,
             drain_timeout=_seconds(environment, _DRAIN_TIMEOUT, 60.0),
-            demo=_flag(environment, "OVMS_DEMO"),
+            demo=_flag(environment, "OVMS_DEMO", default=_is_loopback(host)),
             certificate=environment.get(CERTIFICATE) or "",
             key=environment.get(KEY) or "",
             database_url=database_url(environment),
@@ -90,6 +93,11 @@ class RunSettings:
         return {"OVMS_HOST": self.host, "OVMS_HEALTH_HOST": _HEALTH_HOST, **ports}
 
     @property
+    def is_public(self) -> bool:
+        """Whether it listens on another address than loopback."""
+        return not _is_loopback(self.host)
+
+    @property
     def health_url(self) -> str:
         """Where car-protocol says that it is ready."""
         return f"http://{_HEALTH_HOST}:{self.health_port}/readyz"
@@ -110,6 +118,10 @@ class RunSettings:
     @property
     def _url_host(self) -> str:
         return f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or is_loopback(host)
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:
@@ -134,8 +146,8 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     raise InputError(f"{name}={text}: not a number of seconds")
 
 
-def _flag(environment: Mapping[str, str], name: str) -> bool:
-    text = environment.get(name) or "1"
+def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environment.get(name) or ("1" if default else "0")
     if text not in ("0", "1"):
         raise InputError(f"{name}={text}: neither 0 nor 1")
     return text == "1"

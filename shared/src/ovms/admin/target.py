@@ -12,7 +12,7 @@ from typing import Final
 
 from ovms.admin.errors import AdminError, InputError
 from ovms.db.address import AddressError, read_address
-from ovms.db.migrate import upgrade
+from ovms.db.migrate import Schema, read_schema, upgrade
 from ovms.db.sealing import Sealer
 from ovms.local.datadir import DEFAULT, DataDirectory
 from ovms.local.errors import DirectoryBusy
@@ -67,11 +67,15 @@ def database_url(environment: Mapping[str, str]) -> str | None:
 
 
 @contextmanager
-def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
+def open_target(environment: Mapping[str, str], *, creates: bool) -> Iterator[Target]:
     """Find the database, or run it for the time of the block.
+
+    Args:
+        creates: whether to create and migrate the database of the data directory.
 
     Raises:
         InputError: the environment names something else than a database.
+        AdminError: there is no database, or it lacks migrations of this version, and it is not to be created.
         LocalError: the database of the data directory cannot be reached or started.
     """
     directory, reference = data_directory(environment), environment.get(REFERENCE_URL)
@@ -79,6 +83,11 @@ def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
         yield Target(url, environment.get(SECRET_KEYS) or directory.known_secret_keys(), reference)
         return
     server = Postgres(directory.postgres)
+    if not creates and not server.exists:
+        raise AdminError(
+            f"{directory.path} holds no database: name the data directory in {DATA_DIR} or a database in {DATABASE_URL}, "
+            "or create one with `ovms run` or `ovms migrate`"
+        )
     with ExitStack() as stack:
         stack.callback(server.stop)
         try:
@@ -87,5 +96,9 @@ def open_target(environment: Mapping[str, str]) -> Iterator[Target]:
             server.attach()
         else:
             server.start()
-            asyncio.run(upgrade(server.url))
-        yield Target(server.url, environment.get(SECRET_KEYS) or directory.secret_keys(), reference)
+            if creates:
+                asyncio.run(upgrade(server.url))
+            elif asyncio.run(read_schema(server.url)) is Schema.BEHIND:
+                raise AdminError(f"the database in {directory.path} is of an older version: run `ovms migrate`")
+        keys = directory.secret_keys() if creates else directory.known_secret_keys()
+        yield Target(server.url, environment.get(SECRET_KEYS) or keys, reference)

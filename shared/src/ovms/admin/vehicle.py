@@ -1,6 +1,6 @@
 """`ovms vehicle add|list|remove|password`."""
 
-from ovms.admin.errors import AdminError, InputError
+from ovms.admin.errors import AdminError
 from ovms.admin.owner import the_owner
 from ovms.db.engine import Connection
 from ovms.db.sealing import Sealer
@@ -12,16 +12,10 @@ from ovms.db.vehicles import (
     list_vehicles,
     remove_vehicles,
 )
-from ovms.errors import IdentityError
-from ovms.identity import check_new_vehicle_id
 
 
 async def add(connection: Connection, vehicle_id: str, owner_name: str, password: str, sealer: Sealer) -> None:
-    """Add a vehicle to an owner."""
-    try:
-        check_new_vehicle_id(vehicle_id)
-    except IdentityError as error:
-        raise InputError(str(error)) from None
+    """Add a vehicle to an owner; id and password must be checked."""
     owner = await the_owner(connection, owner_name)
     if found := await find_vehicle(connection, vehicle_id):
         raise AdminError(f"a vehicle already has the id {found.vehicle_id!r}")

@@ -8,6 +8,8 @@ an older one: it reads all that there is, as it always did, and does nothing mor
 from functools import lru_cache
 from typing import Final
 
+from ovms.errors import IdentityError
+
 EVERYTHING: Final = "*"
 NOTHING: Final = frozenset({"", "none"})
 
@@ -25,6 +27,9 @@ ADMIN: Final = "admin"
 READING: Final = (READ, LOCATION, HISTORY)
 SCOPES: Final = (*READING, CONTROL, ADMIN)
 
+RIGHTS: Final = (*SCOPES, "auth", "session", "token.admin", "v2", "v3", "mqtt")
+"""Every right that a call of this server asks for."""
+
 _OLDER: Final = "auth"
 """The right of every token that was made without saying more, also where a scope stands beside it."""
 
@@ -32,6 +37,18 @@ _OLDER: Final = "auth"
 def grants_anything(permit: str) -> bool:
     """Whether a permit lets its holder in at all."""
     return permit.strip().lower() not in NOTHING
+
+
+def check_permit(permit: str) -> str:
+    """Return a permit that consists of rights that this server knows, for a token that its operator makes.
+
+    Raises:
+        IdentityError: a right is unknown, or `*` does not stand alone.
+    """
+    unknown = sorted(_held(permit) - set(RIGHTS)) if permit != EVERYTHING else []
+    if unknown:
+        raise IdentityError(f"permit {permit!r}: no right is called {unknown[0]!r}; rights are {', '.join(RIGHTS)}, or * alone")
+    return permit
 
 
 def permits(permit: str, *rights: str) -> bool:

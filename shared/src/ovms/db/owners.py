@@ -6,10 +6,7 @@ from typing import Final
 
 from ovms.db.engine import Connection, Database
 from ovms.db.vehicles import remove_vehicles
-from ovms.errors import IdentityError
 from ovms.identity import fold_vehicle_id
-
-_LONGEST_NAME: Final = 255
 
 _FIND: Final = "SELECT id, name, email, password_hash FROM owners WHERE lower(name) = lower($1)"
 
@@ -67,17 +64,6 @@ class Profile:
     name: str
     email: str
     created_at: datetime
-
-
-def check_owner_name(name: str) -> str:
-    """Return an owner's name as it is spelled.
-
-    Raises:
-        IdentityError: it is empty, too long, begins or ends with a space, or holds what cannot be printed.
-    """
-    if not name or len(name) > _LONGEST_NAME or name != name.strip() or not name.isprintable():
-        raise IdentityError(f"owner name {name!r}: 1 to {_LONGEST_NAME} printable characters, no space at the ends")
-    return name
 
 
 async def find_owner(connection: Connection, name: str) -> Owner | None:

@@ -60,6 +60,11 @@ class Postgres:
         return f"postgresql://{USER}:{password}@/{DATABASE}?host={self._sockets.path}"
 
     @property
+    def exists(self) -> bool:
+        """Whether a database was made in its directory."""
+        return (self._data / "PG_VERSION").exists()
+
+    @property
     def pid(self) -> int:
         """The process id of the server."""
         if self._process is None:
@@ -80,7 +85,7 @@ class Postgres:
         try:
             programs = self._programs()
             self._prepare_directories()
-            if not (self._data / "PG_VERSION").exists():
+            if not self.exists:
                 self._initialise(programs)
             self._await_predecessor()
             self._launch(programs / "postgres")

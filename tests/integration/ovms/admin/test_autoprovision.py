@@ -19,7 +19,7 @@ from ovms.db.sealing import Sealer
 
 Provision = Callable[[object], Outcome]
 
-OWNERS = [{"name": "Anna", "password": "geheim"}, {"name": "Bob", "password": "hunter22"}]
+OWNERS = [{"name": "Anna", "password": "geheim 1"}, {"name": "Bob", "password": "hunter22"}]
 SECRET = "8944000000000000001"
 PARAMETERS = ["+4412345", "-", "NETPASS"]
 
@@ -89,7 +89,7 @@ def test_a_wrong_entry_undoes_all_before_it(
 
 
 def test_configurations_are_added_listed_and_removed(ovms: Command, database_url: str, secret_keys: str) -> None:
-    ovms("owner", "add", "Anna", typed="x")
+    ovms("owner", "add", "Anna", typed="eight or more")
     typed = f"{SECRET}\r\n{' '.join(PARAMETERS)}\r\n"
     add = ("autoprovision", "add", "VIN1", "--owner", "anna")
 
@@ -98,8 +98,8 @@ def test_configurations_are_added_listed_and_removed(ovms: Command, database_url
     assert ovms("autoprovision", "list") == (0, "VIN1\tAnna\n", "")
     assert opened(database_url, secret_keys) == (SECRET.encode(), b"+4412345 - NETPASS")
 
-    assert ovms("autoprovision", "remove", "VIN1") == (0, "configuration VIN1 removed\n", "")
-    assert ovms("autoprovision", "remove", "VIN1") == (1, "", "ovms: no configuration has the key 'VIN1'\n")
+    assert ovms("autoprovision", "remove", "VIN1", "--yes") == (0, "configuration VIN1 removed\n", "")
+    assert ovms("autoprovision", "remove", "VIN1", "--yes") == (1, "", "ovms: no configuration has the key 'VIN1'\n")
     assert stored(database_url) == []
 
 
@@ -115,7 +115,7 @@ def test_configurations_are_added_listed_and_removed(ovms: Command, database_url
     ],
 )
 def test_bad_input_is_one_line(ovms: Command, database_url: str, key: str, typed: str, message: str) -> None:
-    ovms("owner", "add", "anna", typed="x")
+    ovms("owner", "add", "anna", typed="eight or more")
     assert ovms("autoprovision", "add", key, "--owner", "anna", typed=typed) == (2, "", f"ovms: {message}\n")
     assert stored(database_url) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,13 @@ import pytest
 
 from fixtures.command import Command, Outcome
 from fixtures.servers import fetch
+from ovms.admin.cli import main
 from ovms.db.passwords import verify_password
 from ovms.db.sealing import Sealer
 
 DOCUMENT: dict[str, Any] = {
     "owners": [
-        {"name": "Anna", "password": "geheim", "email": "a@example.com", "vehicles": [{"id": "EV1", "password": "NET"}]},
+        {"name": "Anna", "password": "geheim 1", "email": "a@example.com", "vehicles": [{"id": "EV1", "password": "NETPASS1"}]},
         {"name": "Bob", "password": "hunter22"},
     ]
 }
@@ -51,19 +54,19 @@ def test_passwords_are_kept_hashed_and_sealed(
 ) -> None:
     provision(DOCUMENT)
     [row] = fetch(database_url, "SELECT * FROM owners JOIN vehicles ON owner_id = owners.id")
-    assert verify_password(row["password_hash"], "geheim")
+    assert verify_password(row["password_hash"], "geheim 1")
     sealer = Sealer.from_setting(secret_keys)
-    assert sealer.open(row["password_key_id"], row["password"], context="EV1") == b"NET"
+    assert sealer.open(row["password_key_id"], row["password"], context="EV1") == b"NETPASS1"
 
 
 @pytest.mark.parametrize(
     ("changes", "summary"),
     [
         ({"email": "b@example.com"}, "owners: 0 added, 1 changed, 1 unchanged; vehicles: 0 added, 0 changed, 1 unchanged"),
-        ({"password": "neu"}, "owners: 0 added, 1 changed, 1 unchanged; vehicles: 0 added, 0 changed, 1 unchanged"),
+        ({"password": "neu neu neu"}, "owners: 0 added, 1 changed, 1 unchanged; vehicles: 0 added, 0 changed, 1 unchanged"),
         ({"name": "ANNA"}, "owners: 0 added, 0 changed, 2 unchanged; vehicles: 0 added, 0 changed, 1 unchanged"),
         (
-            {"vehicles": [{"id": "ev1", "password": "NEW"}]},
+            {"vehicles": [{"id": "ev1", "password": "NEWPASS1"}]},
             "owners: 0 added, 0 changed, 2 unchanged; vehicles: 0 added, 1 changed, 0 unchanged",
         ),
         ({"vehicles": []}, "owners: 0 added, 0 changed, 2 unchanged; vehicles: 0 added, 0 changed, 0 unchanged"),
@@ -78,7 +81,9 @@ def test_only_what_differs_is_changed(provision: Callable[[object], Outcome], ch
 def test_a_wrong_entry_is_one_line_and_nothing_is_changed(
     provision: Callable[[object], Outcome], database_url: str, tmp_path: Path
 ) -> None:
-    status, out, err = provision(changed(vehicles=[{"id": "EV1", "password": "x"}, {"id": "a b", "password": "x"}]))
+    status, out, err = provision(
+        changed(vehicles=[{"id": "EV1", "password": "eight or more"}, {"id": "a b", "password": "eight or more"}])
+    )
     assert (status, out) == (2, "")
     assert err.startswith(f"ovms: {tmp_path}/cars.json: owners[0].vehicles[1]: vehicle id 'a b': ")
     assert err.count("\n") == 1
@@ -90,7 +95,7 @@ def test_a_vehicle_of_another_owner_undoes_all_that_was_done_before_it(
 ) -> None:
     provision(DOCUMENT)
     before = everything(database_url)
-    carol = {"name": "carol", "password": "x", "vehicles": [{"id": "ev1", "password": "x"}]}
+    carol = {"name": "carol", "password": "eight or more", "vehicles": [{"id": "ev1", "password": "eight or more"}]}
 
     status, out, err = provision({"owners": [carol]})
 
@@ -105,7 +110,7 @@ def test_a_new_vehicle_gets_an_id_that_a_module_accepts_and_an_imported_one_keep
     provision: Callable[[object], Outcome], database_url: str, tmp_path: Path
 ) -> None:
     provision(DOCUMENT)
-    imported = changed(vehicles=[{"id": "OLD_CAR.1", "password": "NET"}])
+    imported = changed(vehicles=[{"id": "OLD_CAR.1", "password": "NETPASS2"}])
     status, _, err = provision(imported)
     assert (status, err.count("\n")) == (2, 1)
     assert err.startswith(f"ovms: {tmp_path}/cars.json: owners[0].vehicles[0]: vehicle id 'OLD_CAR.1': 1 to 32 ASCII letters")
@@ -114,40 +119,40 @@ def test_a_new_vehicle_gets_an_id_that_a_module_accepts_and_an_imported_one_keep
 
 
 def test_owners_are_added_listed_changed_and_removed(ovms: Command, database_url: str) -> None:
-    assert ovms("owner", "add", "Anna", "--email", "a@example.com", typed="geheim\n") == (0, "owner Anna added\n", "")
-    assert ovms("owner", "add", "anna", typed="x\n") == (1, "", "ovms: an owner is already called 'Anna'\n")
+    assert ovms("owner", "add", "Anna", "--email", "a@example.com", typed="geheim 1\n") == (0, "owner Anna added\n", "")
+    assert ovms("owner", "add", "anna", typed="eight or more\n") == (1, "", "ovms: an owner is already called 'Anna'\n")
     assert ovms("owner", "list")[1] == "Anna\ta@example.com\t0 vehicles\n"
 
-    assert ovms("owner", "password", "ANNA", typed="neu")[0] == 0
+    assert ovms("owner", "password", "ANNA", typed="neu neu neu")[0] == 0
     [row] = fetch(database_url, "SELECT * FROM owners")
-    assert verify_password(row["password_hash"], "neu")
+    assert verify_password(row["password_hash"], "neu neu neu")
     assert row["email"] == "a@example.com"
 
-    assert ovms("owner", "remove", "anna")[0] == 0
+    assert ovms("owner", "remove", "anna", "--yes")[0] == 0
     assert ovms("owner", "list")[1] == ""
-    assert ovms("owner", "remove", "anna") == (1, "", "ovms: no owner is called 'anna'\n")
+    assert ovms("owner", "remove", "anna", "--yes") == (1, "", "ovms: no owner is called 'anna'\n")
 
 
 def test_a_password_must_be_given(ovms: Command) -> None:
     assert ovms("owner", "add", "Anna", typed="\n") == (2, "", "ovms: no password of owner Anna on standard input\n")
-    assert ovms("owner", "add", " Anna", typed="x\n")[0] == 2
+    assert ovms("owner", "add", " Anna", typed="eight or more\n")[0] == 2
 
 
 def test_vehicles_are_added_listed_and_changed(ovms: Command, database_url: str, secret_keys: str) -> None:
-    ovms("owner", "add", "Anna", typed="x")
-    assert ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NET\n") == (0, "vehicle EV1 of owner Anna added\n", "")
-    assert ovms("vehicle", "add", "ev1", "--owner", "anna", typed="NET\n")[0] == 1
+    ovms("owner", "add", "Anna", typed="eight or more")
+    assert ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NETPASS1\n") == (0, "vehicle EV1 of owner Anna added\n", "")
+    assert ovms("vehicle", "add", "ev1", "--owner", "anna", typed="NETPASS1\n")[0] == 1
     for rejected in ("e v", "E_V", "E.V", "-"):
-        assert ovms("vehicle", "add", "--owner", "anna", "--", rejected, typed="NET\n")[0] == 2
-    assert ovms("vehicle", "add", "EV2", "--owner", "nobody", typed="NET\n")[0] == 1
+        assert ovms("vehicle", "add", "--owner", "anna", "--", rejected, typed="NETPASS1\n")[0] == 2
+    assert ovms("vehicle", "add", "EV2", "--owner", "nobody", typed="NETPASS1\n")[0] == 1
     assert ovms("vehicle", "list")[1] == ovms("vehicle", "list", "--owner", "ANNA")[1] == "EV1\tAnna\n"
 
-    assert ovms("vehicle", "password", "ev1", typed="NEW\n")[0] == 0
+    assert ovms("vehicle", "password", "ev1", typed="NEWPASS1\n")[0] == 0
     [row] = fetch(database_url, "SELECT * FROM vehicles")
-    assert Sealer.from_setting(secret_keys).open(row["password_key_id"], row["password"], context="EV1") == b"NEW"
+    assert Sealer.from_setting(secret_keys).open(row["password_key_id"], row["password"], context="EV1") == b"NEWPASS1"
 
 
-@pytest.mark.parametrize("removal", [("vehicle", "remove", "ev1"), ("owner", "remove", "anna")])
+@pytest.mark.parametrize("removal", [("vehicle", "remove", "ev1", "--yes"), ("owner", "remove", "anna", "--yes")])
 def test_a_removed_vehicle_leaves_nothing_it_sent(
     provision: Callable[[object], Outcome], ovms: Command, database_url: str, removal: tuple[str, ...]
 ) -> None:
@@ -167,18 +172,18 @@ def test_a_removed_vehicle_leaves_nothing_it_sent(
 
 
 def test_a_token_is_shown_once_and_removed_by_its_identifier(ovms: Command) -> None:
-    ovms("owner", "add", "Anna", typed="x")
-    status, token, _ = ovms("token", "add", "anna", "--application", "app", "--purpose", "test", "--permit", "vehicles")
+    ovms("owner", "add", "Anna", typed="eight or more")
+    status, token, _ = ovms("token", "add", "anna", "--application", "app", "--purpose", "test", "--permit", "read,v2")
     assert status == 0
     assert len(token.strip()) == 64
 
     listed = ovms("token", "list", "anna")[1]
     identifier, application, purpose, permit, *_ = listed.split("\t")
     assert token.strip() not in listed
-    assert (application, purpose, permit) == ("app", "test", "vehicles")
+    assert (application, purpose, permit) == ("app", "test", "read,v2")
 
-    assert ovms("token", "remove", "anna", identifier) == (0, "token removed\n", "")
-    assert ovms("token", "remove", "anna", identifier) == (1, "", "ovms: owner Anna has no such token\n")
+    assert ovms("token", "remove", "anna", identifier, "--yes") == (0, "token removed\n", "")
+    assert ovms("token", "remove", "anna", identifier, "--yes") == (1, "", "ovms: owner Anna has no such token\n")
     assert ovms("token", "add", "nobody")[0] == 1
 
 
@@ -205,9 +210,12 @@ def test_a_newer_database_has_what_this_version_needs(ovms: Command, database_ur
     assert ovms("migrate", "--check")[0] == status
 
 
-def test_a_newer_database_is_left_as_it_is(ovms: Command, database_url: str) -> None:
+def test_a_database_of_a_newer_version_is_not_migrated(ovms: Command, database_url: str) -> None:
     fetch(database_url, "UPDATE alembic_version SET version_num = '9999'")
-    assert ovms("migrate")[0] == 0
+    status, out, err = ovms("migrate")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("ovms: a newer version of this server has migrated the database")
+    assert ovms("migrate", "--allow-newer")[0] == 0
     assert fetch(database_url, "SELECT version_num FROM alembic_version")[0]["version_num"] == "9999"
 
 
@@ -221,15 +229,136 @@ def test_a_database_that_is_away_is_one_line(ovms: Command, url: str) -> None:
 
 
 def test_wrong_or_missing_keys_are_one_line(ovms: Command) -> None:
-    ovms("owner", "add", "Anna", typed="x")
+    ovms("owner", "add", "Anna", typed="eight or more")
     for keys in ("", "k1:abc"):
-        status, _, err = ovms("vehicle", "add", "EV1", "--owner", "anna", typed="x", OVMS_SECRET_KEYS=keys)
+        status, _, err = ovms("vehicle", "add", "EV1", "--owner", "anna", typed="eight or more", OVMS_SECRET_KEYS=keys)
         assert (status, err.count("\n")) == (1, 1)
 
 
+NOTHING = {"OVMS_DATABASE_URL": "", "OVMS_SECRET_KEYS": ""}
+
+
 def test_without_an_address_it_runs_the_database_of_the_data_directory(ovms: Command, tmp_path: Path) -> None:
-    nothing = {"OVMS_DATABASE_URL": "", "OVMS_SECRET_KEYS": ""}
-    assert ovms("owner", "add", "Anna", typed="x", **nothing)[0] == 0
-    assert ovms("vehicle", "add", "EV1", "--owner", "anna", typed="x", **nothing)[0] == 0
-    assert ovms("vehicle", "list", **nothing) == (0, "EV1\tAnna\n", "")
+    assert ovms("migrate", **NOTHING)[0] == 0
+    assert ovms("owner", "add", "Anna", typed="eight or more", **NOTHING)[0] == 0
+    assert ovms("vehicle", "add", "EV1", "--owner", "anna", typed="eight or more", **NOTHING)[0] == 0
+    assert ovms("vehicle", "list", **NOTHING) == (0, "EV1\tAnna\n", "")
     assert not (tmp_path / "data/postgres/data/postmaster.pid").exists()
+
+
+COMMANDS = [
+    ("owner", "list"),
+    ("owner", "add", "anna"),
+    ("vehicle", "list"),
+    ("token", "list", "anna"),
+    ("autoprovision", "list"),
+    ("rotate-key",),
+    ("migrate", "--check"),
+    ("vehicle", "alias", "EV1"),
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_never_creates_a_database(ovms: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    status, out, err = ovms(*arguments, typed="eight or more\n", **NOTHING)
+    assert (status, out) == (1, "")
+    assert err == (
+        f"ovms: {tmp_path}/data holds no database: name the data directory in OVMS_DATA_DIR or a database in "
+        "OVMS_DATABASE_URL, or create one with `ovms run` or `ovms migrate`\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+# ---- the rules of the API
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "message"),
+    [
+        (("owner", "add", "short"), "x", "password of an owner: 8 to 256 characters of any kind"),
+        (("owner", "add", "short"), "seven77", "password of an owner: 8 to 256 characters of any kind"),
+        (("owner", "add", "short"), "x" * 257, "password of an owner: 8 to 256 characters of any kind"),
+        (("owner", "add", " x"), "eight or more", "owner name ' x': 1 to 255 printable characters, no space at the ends"),
+        (("owner", "add", "x", "--email", "nowhere"), "eight or more", "e-mail address 'nowhere': of the form name@host"),
+        (("owner", "password", "anna"), "short", "password of an owner: 8 to 256 characters of any kind"),
+        (("vehicle", "add", "EV2", "--owner", "anna"), "NETPASS", "password of a vehicle: 8 to 255 characters"),
+        (("vehicle", "add", "EV2", "--owner", "anna"), "tab\tinside it", "password of a vehicle: 8 to 255 characters"),
+        (("vehicle", "add", "E V", "--owner", "anna"), "eight or more", "vehicle id 'E V': "),
+        (("vehicle", "password", "EV1"), "NETPASS", "password of a vehicle: 8 to 255 characters"),
+        (("token", "add", "anna", "--permit", "fly"), "", "permit 'fly': no right is called 'fly'; rights are read, location"),
+        (("token", "add", "anna", "--permit", "read,*"), "", "permit 'read,*': no right is called '*'"),
+        (("token", "add", "anna", "--permit", ""), "", "permit '': no right is called ''"),
+        (("token", "add", "anna", "--purpose", "a\0b"), "", "text 'a\\x00b': at most 255 characters"),
+    ],
+)
+def test_what_the_api_rejects_the_command_rejects(
+    provision: Callable[[object], Outcome],
+    ovms: Command,
+    database_url: str,
+    arguments: tuple[str, ...],
+    typed: str,
+    message: str,
+) -> None:
+    provision(DOCUMENT)
+    before = everything(database_url)
+    status, out, err = ovms(*arguments, typed=f"{typed}\n")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"ovms: {message}")
+    assert everything(database_url) == before
+    assert fetch(database_url, "SELECT * FROM api_tokens") == []
+
+
+@pytest.mark.parametrize("place", ["owner", "vehicle"])
+def test_a_short_password_in_a_file_is_rejected(provision: Callable[[object], Outcome], database_url: str, place: str) -> None:
+    wrong = {"password": "demo"} if place == "owner" else {"vehicles": [{"id": "DEMO", "password": "DEMO"}]}
+    status, _, err = provision(changed(**wrong))
+    assert status == 2
+    assert f"password of {'an owner' if place == 'owner' else 'a vehicle'}: 8 to" in err
+    assert everything(database_url) == []
+
+
+# ---- removals
+
+
+REMOVALS = [
+    ("owner", "remove", "anna"),
+    ("vehicle", "remove", "EV1"),
+    ("token", "remove", "anna", "0123456789abcdef"),
+    ("autoprovision", "remove", "VIN1"),
+]
+
+
+@pytest.mark.parametrize("arguments", REMOVALS, ids=" ".join)
+def test_a_removal_that_nobody_can_confirm_needs_yes(
+    provision: Callable[[object], Outcome], ovms: Command, database_url: str, arguments: tuple[str, ...]
+) -> None:
+    provision(DOCUMENT)
+    before = everything(database_url)
+    status, out, err = ovms(*arguments, typed="y\n")
+    assert (status, out) == (2, "")
+    assert err.startswith("ovms: standard input is not a terminal, so nobody can confirm the removal of ")
+    assert err.endswith(": add --yes\n")
+    assert everything(database_url) == before
+
+
+@pytest.mark.parametrize(("answer", "left"), [("", 1), ("n", 1), ("yes", 0), ("Y", 0)])
+def test_a_removal_asks_on_a_terminal(
+    provision: Callable[[object], Outcome],
+    database_url: str,
+    secret_keys: str,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    left: int,
+) -> None:
+    provision(DOCUMENT)
+    questions: list[str] = []
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or answer)
+    environment = {"OVMS_DATABASE_URL": database_url, "OVMS_SECRET_KEYS": secret_keys}
+
+    assert main(["vehicle", "remove", "EV1"], environment) == (1 if left else 0)
+
+    assert questions == ["Remove vehicle EV1, with all that it sent? This cannot be undone. [y/N] "]
+    assert len(fetch(database_url, "SELECT * FROM vehicles")) == left

@@ -209,9 +209,9 @@ def test_who_cannot_be_here_is_left_out_with_all_that_is_his(ovms: Command, flee
 
 
 def test_who_is_here_already_is_somebody_else(ovms: Command, fleet: MariaDB, database_url: str) -> None:
-    ovms("owner", "add", "ann", typed="here\n")
+    ovms("owner", "add", "ann", typed="from here\n")
     assert bring(ovms, fleet)[1] == "vehicles: 0 taken, 0 here already, 1 left out"
-    ovms("owner", "remove", "ann")
+    ovms("owner", "remove", "ann", "--yes")
     bring(ovms, fleet)
     fleet.run(f"UPDATE {DATABASE}.ovms_owners SET name = 'Eve'")
     assert "left out: 1 of owners, taken before under another name (owner 1)" in bring(ovms, fleet)
@@ -332,7 +332,7 @@ def test_awkward_tokens_subscriptions_and_configurations(ovms: Command, fleet: M
         ("VIN1", False),
     ]
     assert ovms("autoprovision", "list")[1] == "NOBODY\t\nVIN1\tAnn\n"
-    assert ovms("autoprovision", "remove", "NOBODY")[0] == 0
+    assert ovms("autoprovision", "remove", "NOBODY", "--yes")[0] == 0
 
 
 def test_tables_of_another_charset_and_tables_that_are_missing(ovms: Command, fleet: MariaDB, database_url: str) -> None:

@@ -92,8 +92,8 @@ async def test_everything_is_sealed_anew_and_opens_under_the_new_key_alone(
 
 
 def test_a_check_changes_nothing(ovms: Command, secret_keys: str, both: str, database_url: str) -> None:
-    ovms("owner", "add", "anna", typed="geheim")
-    ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NETPASS")
+    ovms("owner", "add", "anna", typed="geheim 1")
+    ovms("vehicle", "add", "EV1", "--owner", "anna", typed="NETPASS1")
     for _ in range(2):
         status, out, err = ovms("rotate-key", "--check", OVMS_SECRET_KEYS=both)
         assert (status, out, err) == (0, "key 'test' is needed: passwords of vehicles (1)\n", "")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from ovms.db import migrate
 from ovms.db.migrate import create_engine, upgrade
 from ovms.db.tables import metadata
 
@@ -49,3 +51,17 @@ async def test_migrating_twice_changes_nothing(database_url: str, pool: asyncpg.
     await pool.execute("INSERT INTO owners (name, password_hash) VALUES ('demo', 'x')")
     await upgrade(database_url)
     assert await pool.fetchval("SELECT count(*) FROM owners") == 1
+
+
+async def test_a_migration_does_not_wait_for_a_lock_for_long(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await upgrade(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    before = await connection.fetchval("SELECT version_num FROM alembic_version")
+    await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", 0.05)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE owners, vehicles, api_tokens, alembic_version IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(migrate.MigrationError, match="another session has held a lock"):
+            await upgrade(empty_database_url)
+    assert before != await connection.fetchval("SELECT version_num FROM alembic_version") == "0001"
+    await connection.close()

@@ -62,5 +62,26 @@ def test_every_worker_has_an_internal_port() -> None:
 
 def test_stopping_may_take_as_long_as_the_drain() -> None:
     settings = RunSettings.from_environment({"OVMS_DRAIN_TIMEOUT": "90.5"})
-    [car_protocol, *_] = programs_of_the_server(settings, {}, demo_drives=False)
+    [car_protocol, *_] = programs_of_the_server(settings, {}, demo=None)
     assert car_protocol.stop_timeout > 90.5
+
+
+@pytest.mark.parametrize(
+    ("environment", "demo", "is_public"),
+    [
+        ({}, True, False),
+        ({"OVMS_HOST": "localhost"}, True, False),
+        ({"OVMS_HOST": "::1"}, True, False),
+        ({"OVMS_DEMO": "0"}, False, False),
+        ({"OVMS_HOST": "0.0.0.0"}, False, True),
+        ({"OVMS_HOST": "::"}, False, True),
+        ({"OVMS_HOST": "192.0.2.7"}, False, True),
+        ({"OVMS_HOST": "example.org"}, False, True),
+        ({"OVMS_HOST": "0.0.0.0", "OVMS_DEMO": "1"}, True, True),
+    ],
+)
+def test_off_loopback_the_demo_runs_only_where_it_is_asked_for(
+    environment: dict[str, str], demo: bool, is_public: bool
+) -> None:
+    settings = RunSettings.from_environment(environment)
+    assert (settings.demo, settings.is_public) == (demo, is_public)

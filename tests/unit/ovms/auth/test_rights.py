@@ -2,7 +2,24 @@
 
 import pytest
 
-from ovms.auth.rights import ADMIN, CONTROL, HISTORY, LOCATION, READ, READING, SCOPES, allows, grants_anything, permits
+from api_gateway.legacy.control import CALLS
+from api_gateway.mqapi.routes import RIGHTS as MQTT_RIGHTS
+from car_protocol.logins.users import RIGHT as LOGIN_RIGHT
+from ovms.auth.rights import (
+    ADMIN,
+    CONTROL,
+    HISTORY,
+    LOCATION,
+    READ,
+    READING,
+    RIGHTS,
+    SCOPES,
+    allows,
+    check_permit,
+    grants_anything,
+    permits,
+)
+from ovms.errors import IdentityError
 
 
 @pytest.mark.parametrize(
@@ -63,3 +80,19 @@ def test_an_older_permit_with_a_scope_keeps_reading() -> None:
 @pytest.mark.parametrize("permit", ["", "none", " None"])
 def test_nothing(permit: str) -> None:
     assert allowed(permit) == set()
+
+
+@pytest.mark.parametrize("permit", ["*", "read", "read,control", "Auth, V2", "token.admin"])
+def test_a_permit_of_known_rights_is_accepted(permit: str) -> None:
+    assert check_permit(permit) == permit
+
+
+@pytest.mark.parametrize("permit", ["fly", "read,fly", "*,read", "", ","])
+def test_a_permit_with_an_unknown_right_is_rejected(permit: str) -> None:
+    with pytest.raises(IdentityError, match="no right is called"):
+        check_permit(permit)
+
+
+def test_every_right_that_a_call_asks_for_is_known() -> None:
+    asked = {LOGIN_RIGHT, *MQTT_RIGHTS}.union(*(call.rights for call in CALLS))
+    assert asked <= set(RIGHTS)

@@ -14,6 +14,7 @@ from api_gateway.legacy.declared import TEXT, answer
 from api_gateway.legacy.forms import read_fields
 from api_gateway.mqapi.topics import may_use
 from ovms.auth.credentials import Password
+from ovms.auth.published import is_published
 from ovms.auth.rights import permits
 
 router = APIRouter(prefix="/mqapi", tags=["mqtt"])
@@ -60,6 +61,8 @@ async def authenticate(request: Request, resources: ResourcesDep) -> Response:
     given = await _read(request)
     if "username" not in given or "password" not in given:
         return empty_answer(403)
+    if is_published(given["username"], given["password"]):
+        return empty_answer(403)  # the address is the broker's: the user may be anywhere
     address = partial(resources.proxies.address_of, request.scope)
     try:
         login = await resources.door.sign_in(Password(given["username"], given["password"]), address)

@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api_gateway.v1.errors import InvalidRequest
+from ovms.account_rules import EMAIL, OWNER_PASSWORD, SHORT_TEXT
 from ovms.auth.rights import SCOPES, allows
 
-LONGEST_TEXT: Final = 255
-
-PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
-
-ShortText = Annotated[str, Field(max_length=LONGEST_TEXT, pattern=PRINTABLE)]
+ShortText = Annotated[str, Field(max_length=SHORT_TEXT.longest, pattern=SHORT_TEXT.pattern)]
 Scope = Literal["read", "location", "history", "control", "admin"]
-# NIST SP 800-63B: a length, and no rules of composition.
-OwnerPassword = Annotated[str, Field(min_length=8, max_length=256, pattern=r"^[^\x00]*$")]
+OwnerPassword = Annotated[
+    str, Field(min_length=OWNER_PASSWORD.shortest, max_length=OWNER_PASSWORD.longest, pattern=OWNER_PASSWORD.pattern)
+]
 GivenPassword = Annotated[str, Field(max_length=1024)]
-Email = Annotated[str, Field(max_length=320, pattern=r"^([^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255})?$")]
+Email = Annotated[str, Field(max_length=EMAIL.longest, pattern=EMAIL.pattern)]
 Instant = Annotated[AwareDatetime, Field(description="RFC 3339")]
 
 

@@ -16,6 +16,7 @@ from car_protocol.logins.register import AWAY
 from ovms.auth.credentials import Password
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import Overloaded
+from ovms.auth.published import is_loopback, is_published
 from ovms.auth.rights import permits
 from ovms.auth.sign_in import SignIn
 from ovms.db.engine import Pool
@@ -82,6 +83,8 @@ class UserDesk:
             return
 
     async def _check(self, caller: Caller, login: UserLogin) -> Admission | None:
+        if is_published(login.user, login.password) and not is_loopback(caller.address):
+            return None
         who = await self._sign_in.sign_in(Password(login.user, login.password))
         if who is None or not permits(who.permit, RIGHT):
             return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from ovms.db.owners import check_owner_name
+from ovms.account_rules import check_owner_name
 from ovms.db.reference.source import Row, SourceTable
 from ovms.db.tokens import looks_like_token
 from ovms.errors import IdentityError, OvmsError

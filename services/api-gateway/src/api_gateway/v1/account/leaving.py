@@ -79,7 +79,7 @@ async def export_all(request: Request, caller: AccountAdmin, resources: Resource
 async def erase(wanted: Erasure, request: Request, caller: AccountAdmin, resources: ResourcesDep) -> Response:
     """Erase your account with your vehicles and all that is kept of them and of you. There is no way back.
 
-    `curl -u alice:secret -X DELETE -H 'Content-Type: application/json' -d '{"password": "secret"}'
+    `curl -u alice:a-good-one -X DELETE -H 'Content-Type: application/json' -d '{"password": "a-good-one"}'
     http://127.0.0.1:6868/api/v1/account`
     """
     await confirm(request, caller, wanted.password, resources)

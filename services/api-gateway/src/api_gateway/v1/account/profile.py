@@ -106,7 +106,7 @@ async def change_own_password(
     """Change your password; the current one is needed also where a cookie or a token signs you in. Everybody else who is signed
     in with the current one is so no more. API tokens go on unless `revoke_tokens` says otherwise.
 
-    `curl -u alice:secret -X PUT -H 'Content-Type: application/json' -d '{"current": "secret", "new": "a better one"}'
+    `curl -u alice:a-good-one -X PUT -H 'Content-Type: application/json' -d '{"current": "a-good-one", "new": "a better one"}'
     http://127.0.0.1:6868/api/v1/account/password`
     """
     await confirm(request, caller, wanted.current, resources)

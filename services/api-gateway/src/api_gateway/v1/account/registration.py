@@ -16,8 +16,9 @@ from api_gateway.trail import note
 from api_gateway.v1.answers import created, done
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, VehicleIdTaken, VehicleUnknown
-from api_gateway.v1.fields import PRINTABLE, Wanted
+from api_gateway.v1.fields import Wanted
 from api_gateway.v1.reach import Own
+from ovms.account_rules import VEHICLE_PASSWORD
 from ovms.db.accounts import lock_account
 from ovms.db.vehicles import (
     MOST_VEHICLES,
@@ -31,9 +32,14 @@ from ovms.identity import LONGEST_VEHICLE_ID, NEW_VEHICLE_ID
 
 router = APIRouter(prefix=f"{ROOT}/vehicles", tags=["account"])
 
-# The welcome of protocol v2 lets a passer-by try passwords as fast as his machine can: a short one keeps nobody out.
 VehiclePassword = Annotated[
-    str, Field(min_length=8, max_length=255, pattern=PRINTABLE, description="What the module logs in with")
+    str,
+    Field(
+        min_length=VEHICLE_PASSWORD.shortest,
+        max_length=VEHICLE_PASSWORD.longest,
+        pattern=VEHICLE_PASSWORD.pattern,
+        description="What the module logs in with",
+    ),
 ]
 
 _EXAMPLE: Final = {"id": "MYCAR"}

@@ -15,9 +15,10 @@ from api_gateway.v1.answers import created
 from api_gateway.v1.declared import declare
 from api_gateway.v1.errors import InvalidRequest, NameTaken, SignUpClosed
 from api_gateway.v1.fields import Email, OwnerPassword, ShortText, Wanted
+from ovms.account_rules import check_owner_name
 from ovms.auth.delays import network
 from ovms.db.audit import record
-from ovms.db.owners import add_owner, check_owner_name
+from ovms.db.owners import add_owner
 from ovms.errors import IdentityError
 
 router = APIRouter(prefix=f"{ROOT}/accounts", tags=["account"])
