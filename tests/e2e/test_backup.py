@@ -71,8 +71,13 @@ async def fill(pool: Pool, keys: str) -> None:
         "INSERT INTO history VALUES ($1, '*-LOG-Trip', 7, '2001-02-03', 'long ago', now() + interval '1 day', NULL)", vehicle
     )
     await pool.execute(
-        "INSERT INTO push_outbox (vehicle, app_id, push_type, key_type, key, message, created_at, next_attempt_at) "
-        "VALUES ($1, 'phone', 'expo', 'production', 'device', 'A', now(), now() + interval '1 day')",
+        "INSERT INTO push_subscriptions (vehicle, app_id, push_type, key_type, key, endpoint) "
+        "VALUES ($1, 'phone', 'expo', 'production', 'device', '')",
+        vehicle,
+    )
+    await pool.execute(
+        "INSERT INTO push_outbox (vehicle, app_id, message, created_at, due_at) "
+        "VALUES ($1, 'phone', 'A', now(), now() + interval '1 day')",
         vehicle,
     )
 

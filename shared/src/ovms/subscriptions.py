@@ -45,6 +45,17 @@ def is_webhook(url: str) -> bool:
     return parts.scheme in ("https", "http") and bool(parts.host) and not parts.userinfo and has_port
 
 
+def endpoint_of(push_type: str, key: str) -> str:
+    """Return what fails or hangs as a whole for an owner: a mail address, the host of a web hook, or all of a push service."""
+    match push_type:
+        case "mail":
+            return key.lower()
+        case "webhook":
+            return httpx.URL(key).netloc.decode().lower()
+        case _:
+            return ""
+
+
 def redact(push_type: str, key: str) -> str:
     """What may be shown of a key: enough to know it again, not enough to use it."""
     match push_type:

@@ -28,7 +28,7 @@ async def vehicle(pool: Pool, secret_keys: str) -> int:
 @pytest.fixture
 def recorder(pool: Pool) -> Recorder:
     return Recorder(
-        PostgresStore(pool, pushes_wait=lambda: None, followed=lambda _: None),
+        PostgresStore(pool, repeat_after=0, pushes_wait=lambda: None, followed=lambda _: None),
         monotonic=lambda: 0.0,
         clock=wall_clock(NOW),
         tick=0.0,

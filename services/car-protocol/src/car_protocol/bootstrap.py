@@ -64,6 +64,7 @@ from ovms.bus.nodes import Nodes
 from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
+from ovms.db.push import DONE_FOR
 from ovms.db.sealing import Sealer
 from ovms.identity import Role
 from ovms.metrics import LoopLag, make_registry
@@ -156,10 +157,18 @@ def _make(
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
     outbox = Outbox(
-        PostgresRows(pool), open_channels(settings, time.time), attempts=settings.push_attempts, jitter=random.random
+        PostgresRows(pool, per_minute=settings.push_per_minute, done_for=max(DONE_FOR, settings.push_repeat)),
+        open_channels(settings, time.time),
+        attempts=settings.push_attempts,
+        jitter=random.random,
     )
     recorder = Recorder(
-        PostgresStore(pool, pushes_wait=outbox.wake, followed=lambda sessions: hub.followed(sessions, loop.time())),
+        PostgresStore(
+            pool,
+            repeat_after=settings.push_repeat,
+            pushes_wait=outbox.wake,
+            followed=lambda sessions: hub.followed(sessions, loop.time()),
+        ),
         monotonic=loop.time,
         clock=clock,
         tick=settings.state_tick,

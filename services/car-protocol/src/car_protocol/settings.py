@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     track_interval: float = Field(5.0, gt=0, description="the least time between two positions of a track")
     error_codes: DirectoryPath | None = Field(None, description="a directory of more error code texts, in the vece format")
 
+    push_per_minute: int = Field(4, ge=1, description="notifications of a car that one phone, mailbox or hook gets in a minute")
+    push_repeat: float = Field(120.0, ge=0, description="seconds in which it gets equal ones once, then with their number")
     push_attempts: int = Field(8, ge=1, description="to deliver a notification, over four hours, before it is dropped")
     mail_host: str = Field("", description="an SMTP server; notifications go out by mail where it and mail_from are set")
     mail_port: int = Field(587, description="its port")

@@ -107,7 +107,7 @@ OF_VEHICLE: Final = (
     Part(
         "push",
         "push_outbox",
-        "SELECT id, app_id, push_type, message, created_at FROM push_outbox "
+        "SELECT id, app_id, message, created_at, count, done_at FROM push_outbox "
         "WHERE vehicle = $1 AND id > $2 ORDER BY id LIMIT $3",
         (0,),
         ("id",),

@@ -1,7 +1,8 @@
 """Who gets notifications pushed, and the outbox of those that wait to be (docs/decisions/0007).
 
-A row of the outbox is taken for a while: who takes it counts an attempt and moves its next one into the future, so that nobody
-else takes it meanwhile, and somebody does if this replica dies with it.
+A row of the outbox is taken for a while, so that no other replica takes it meanwhile, and another one does if this one dies
+with it. Rows that are done stay for some minutes. What has left in the last minute, and what is on its way, bound the next
+take by subscription, by endpoint and owner, and by owner, all replicas together.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from ovms.db.engine import Connection, Database, Pool
+from ovms.subscriptions import endpoint_of
 
 MOST_SUBSCRIPTIONS: Final = 64
 """Of one vehicle; the one that was renewed longest ago makes room."""
@@ -21,10 +23,13 @@ WHERE mine.id = $1 AND upper(wanted.vehicle_id) = $2
 """
 
 _SUBSCRIBE: Final = """
-INSERT INTO push_subscriptions (vehicle, app_id, push_type, key_type, key)
-SELECT id, $2, $3, $4, $5 FROM vehicles WHERE id = $1
+INSERT INTO push_subscriptions AS kept (vehicle, app_id, push_type, key_type, key, endpoint)
+SELECT id, $2, $3, $4, $5, $6 FROM vehicles WHERE id = $1
 ON CONFLICT (vehicle, app_id) DO UPDATE
-SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded.key, updated_at = now()
+SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded.key, endpoint = excluded.endpoint,
+    updated_at = now(),
+    failures = CASE WHEN kept.endpoint = excluded.endpoint THEN kept.failures ELSE 0 END,
+    paused_until = CASE WHEN kept.endpoint = excluded.endpoint THEN kept.paused_until ELSE now() END
 """
 
 _MAKE_ROOM: Final = """
@@ -39,28 +44,85 @@ SELECT app_id, push_type, key_type, key, updated_at FROM push_subscriptions
 WHERE vehicle = $1 ORDER BY app_id COLLATE "C"
 """
 
-_REMOVE_WAITING: Final = "DELETE FROM push_outbox WHERE vehicle = $1 AND app_id = $2"
-
 # A device that has registered anew since then has another key.
 _UNSUBSCRIBE_GONE: Final = "DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id = $2 AND key = $3"
 
+# The takes of all replicas follow each other: each counts what the ones before have taken. A statement of its own, since the
+# next one sees what was committed before it began.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(6871, hashtext($1))"
+
+# Alerts and errors come before all else. Of an owner the first are numbered, and owners take turns by these numbers.
 _TAKE: Final = """
-WITH due AS (
-  SELECT id FROM push_outbox WHERE push_type = $1 AND next_attempt_at <= now()
-  ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-UPDATE push_outbox AS taken SET attempts = attempts + 1, next_attempt_at = now() + $3 * interval '1 second'
-FROM due, vehicles WHERE taken.id = due.id AND vehicles.id = taken.vehicle
-RETURNING taken.id, taken.vehicle, vehicle_id, app_id, key_type, key, message, taken.created_at, attempts
+WITH recent AS MATERIALIZED (
+  SELECT rows.vehicle, rows.app_id, owner_id, endpoint, count(*) FILTER (WHERE done_at IS NULL) AS flying, count(*) AS sent
+  FROM push_outbox AS rows JOIN push_subscriptions USING (vehicle, app_id) JOIN vehicles ON vehicles.id = rows.vehicle
+  WHERE push_type = $1 AND (done_at > now() - interval '1 minute' OR done_at IS NULL AND taken_until > now())
+  GROUP BY 1, 2, 3, 4),
+next AS (
+  SELECT rows.id, owner_id, endpoint, omitted, substring(message FROM 1 FOR 1) NOT IN ('A', 'E') AS is_info,
+    row_number() OVER (PARTITION BY rows.vehicle, rows.app_id
+      ORDER BY substring(message FROM 1 FOR 1) NOT IN ('A', 'E'), rows.id)
+    + coalesce((SELECT recent.sent FROM recent WHERE (recent.vehicle, recent.app_id) = (rows.vehicle, rows.app_id)), 0) AS place
+  FROM push_outbox AS rows JOIN push_subscriptions USING (vehicle, app_id) JOIN vehicles ON vehicles.id = rows.vehicle
+  WHERE push_type = $1 AND done_at IS NULL AND due_at <= now() AND paused_until <= now()
+    AND (taken_until IS NULL OR taken_until <= now())),
+of_endpoint AS (
+  SELECT next.*, row_number() OVER (PARTITION BY owner_id, endpoint ORDER BY is_info, id) AS turn,
+    coalesce((SELECT sum(flying) FROM recent WHERE (recent.owner_id, recent.endpoint) = (next.owner_id, next.endpoint)), 0)
+      AS flying,
+    coalesce((SELECT sum(recent.sent) FROM recent WHERE (recent.owner_id, recent.endpoint) = (next.owner_id, next.endpoint)), 0)
+      AS sent
+  FROM next WHERE place <= $4::bigint),
+of_owner AS (
+  SELECT of_endpoint.id, omitted, row_number() OVER (PARTITION BY owner_id ORDER BY is_info, id)
+    + coalesce((SELECT sum(recent.flying) FROM recent WHERE recent.owner_id = of_endpoint.owner_id), 0) AS turn
+  FROM of_endpoint WHERE turn + flying <= $5::bigint AND turn + of_endpoint.sent <= $6::bigint),
+chosen AS (
+  SELECT id, omitted FROM of_owner JOIN push_outbox AS rows USING (id) WHERE turn <= $7::bigint
+  ORDER BY turn, id LIMIT $2 FOR UPDATE OF rows SKIP LOCKED),
+taken AS (
+  UPDATE push_outbox AS rows SET attempts = attempts + 1, taken_until = now() + $3 * interval '1 second'
+  FROM chosen WHERE rows.id = chosen.id
+  RETURNING rows.*, chosen.omitted),
+shown AS (
+  UPDATE push_subscriptions AS kept SET omitted = kept.omitted - first.omitted
+  FROM (SELECT DISTINCT ON (vehicle, app_id) * FROM taken ORDER BY vehicle, app_id, id) AS first
+  WHERE (kept.vehicle, kept.app_id) = (first.vehicle, first.app_id)
+  RETURNING first.id)
+SELECT taken.id, taken.vehicle, vehicle_id, taken.app_id, key_type, key, message, taken.created_at, attempts, count,
+  CASE WHEN taken.id = (SELECT min(id) FROM taken AS same WHERE (same.vehicle, same.app_id) = (taken.vehicle, taken.app_id))
+    THEN taken.omitted ELSE 0 END AS omitted, failures
+FROM taken JOIN push_subscriptions USING (vehicle, app_id) JOIN vehicles ON vehicles.id = taken.vehicle
 """
 
-_PUT_OFF: Final = """
-UPDATE push_outbox SET next_attempt_at = now() + $3 * interval '1 second' WHERE id = $1 AND attempts = $2
+MOST_OF_ENDPOINT_AT_ONCE: Final = 2
+"""Deliveries of one owner to one endpoint."""
+MOST_OF_OWNER_AT_ONCE: Final = 8
+"""Deliveries of one owner and push type."""
+MOST_OF_ENDPOINT: Final = 60
+"""Deliveries of one owner to one endpoint in a minute."""
+DONE_FOR: Final = 60.0
+"""Seconds for which rows that are done have to stay at least: the minute of the bounds."""
+
+# Whoever has taken the row since then has counted another attempt.
+_RELEASE: Final = "UPDATE push_outbox SET taken_until = NULL WHERE id = $1 AND attempts = $2"
+
+_PAUSE: Final = """
+UPDATE push_subscriptions AS paused SET failures = $3, paused_until = now() + $4 * interval '1 second'
+FROM push_subscriptions AS failed, vehicles AS mine, vehicles AS theirs
+WHERE failed.vehicle = $1 AND failed.app_id = $2 AND mine.id = failed.vehicle AND theirs.owner_id = mine.owner_id
+  AND paused.vehicle = theirs.id AND (paused.push_type, paused.endpoint) = (failed.push_type, failed.endpoint)
 """
 
-_REMOVE: Final = "DELETE FROM push_outbox WHERE id = $1"
+_REMOVE: Final = "UPDATE push_outbox SET done_at = now(), taken_until = NULL WHERE id = $1"
+
+_REMOVE_DONE: Final = "DELETE FROM push_outbox WHERE done_at < now() - $1 * interval '1 second'"
 
 _REMOVE_OTHERS: Final = """
-WITH removed AS (DELETE FROM push_outbox WHERE push_type <> ALL($1::text[]) RETURNING push_type)
+WITH removed AS (
+  DELETE FROM push_outbox USING push_subscriptions AS kept
+  WHERE (kept.vehicle, kept.app_id) = (push_outbox.vehicle, push_outbox.app_id) AND push_type <> ALL($1::text[])
+  RETURNING push_type)
 SELECT push_type, count(*) FROM removed GROUP BY push_type
 """
 
@@ -102,6 +164,12 @@ class Push:
     created_at: datetime
     attempts: int
     """This one among them."""
+    count: int = 1
+    """Of equal notifications, as which it counts."""
+    omitted: int = 0
+    """Notifications before it that found no place in the outbox."""
+    failures: int = 0
+    """Of its endpoint, one after the other, before this attempt."""
 
     @property
     def kind(self) -> str:
@@ -110,8 +178,13 @@ class Push:
 
     @property
     def text(self) -> str:
-        """Its words. Lines end in LF, where a module sends CR: on the wire LF would end the message."""
-        return self.message[1:].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+        """Text to show. Lines end in LF, where a module sends CR: on the wire LF would end the message."""
+        text = self.message[1:].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+        if self.count > 1:
+            text += f" ({self.count} times)"
+        if self.omitted:
+            text += f"\n({self.omitted} more in the history)"
+        return text
 
 
 async def find_subscribable(pool: Pool, connected: int, folded_id: str) -> Subscribable | None:
@@ -128,7 +201,7 @@ async def subscribe(pool: Pool, vehicle: int, app_id: str, *, push_type: str, ke
 
 async def subscribe_in(connection: Connection, vehicle: int, app_id: str, *, push_type: str, key_type: str, key: str) -> int:
     """The same inside the transaction of a connection."""
-    await connection.execute(_SUBSCRIBE, vehicle, app_id, push_type, key_type, key)
+    await connection.execute(_SUBSCRIBE, vehicle, app_id, push_type, key_type, key, endpoint_of(push_type, key))
     status = await connection.execute(_MAKE_ROOM, vehicle, MOST_SUBSCRIPTIONS)
     return int(status.removeprefix("DELETE "))
 
@@ -140,7 +213,6 @@ async def list_subscriptions(db: Database, vehicle: int) -> list[KeptSubscriptio
 
 async def end_subscription(connection: Connection, vehicle: int, app_id: str) -> bool:
     """Push nothing of a vehicle to an app any more, nor what waits to be; whether something was."""
-    await connection.execute(_REMOVE_WAITING, vehicle, app_id)
     return await connection.execute(_UNSUBSCRIBE, vehicle, app_id) != "DELETE 0"
 
 
@@ -154,19 +226,36 @@ async def unsubscribe_gone(pool: Pool, push: Push) -> None:
     await pool.execute(_UNSUBSCRIBE_GONE, push.vehicle, push.app_id, push.key)
 
 
-async def take_due(pool: Pool, push_type: str, *, most: int, lease: float) -> list[Push]:
-    """Take what is due; nobody else takes it for `lease` seconds."""
-    return [Push(*row) for row in await pool.fetch(_TAKE, push_type, most, lease)]
+async def take_due(pool: Pool, push_type: str, *, most: int, lease: float, per_minute: int) -> list[Push]:
+    """Take what is due and within the bounds; no other replica takes it for `lease` seconds.
+
+    Args:
+        per_minute: the most that one subscription gets in a minute.
+    """
+    bounds = (per_minute, MOST_OF_ENDPOINT_AT_ONCE, MOST_OF_ENDPOINT, MOST_OF_OWNER_AT_ONCE)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(_LOCK, push_type)
+        return [Push(*row) for row in await connection.fetch(_TAKE, push_type, most, lease, *bounds)]
 
 
-async def put_off(pool: Pool, push: Push, seconds: float) -> None:
-    """Try again later, unless somebody else has taken it since."""
-    await pool.execute(_PUT_OFF, push.id, push.attempts, seconds)
+async def pause(pool: Pool, push: Push, *, failures: int, seconds: float) -> None:
+    """Send nothing more of its owner to the endpoint of a push for a while; 0 failures and seconds: it works again."""
+    await pool.execute(_PAUSE, push.vehicle, push.app_id, failures, seconds)
+
+
+async def release(pool: Pool, push: Push) -> None:
+    """Let any replica take a push again, unless one has done so since."""
+    await pool.execute(_RELEASE, push.id, push.attempts)
 
 
 async def remove(pool: Pool, push: Push) -> None:
-    """It is delivered, or given up."""
+    """Take a push that is delivered, or given up, off the queue."""
     await pool.execute(_REMOVE, push.id)
+
+
+async def remove_done(pool: Pool, seconds: float) -> None:
+    """Delete the pushes that were done more than so many seconds ago."""
+    await pool.execute(_REMOVE_DONE, seconds)
 
 
 async def remove_others(pool: Pool, push_types: Sequence[str]) -> dict[str, int]:

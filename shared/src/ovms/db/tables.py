@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -256,7 +257,7 @@ reference_positions: Final = Table(
     Column("finished", Boolean, nullable=False),
 )
 
-# Who gets the notifications of a vehicle pushed.
+# Who gets the notifications of a vehicle pushed, and how that goes.
 push_subscriptions: Final = Table(
     "push_subscriptions",
     metadata,
@@ -266,22 +267,32 @@ push_subscriptions: Final = Table(
     Column("key_type", Text, nullable=False),
     Column("key", Text, nullable=False, comment="a device's token, a mail address or an URL"),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("endpoint", Text, nullable=False, comment="what fails or hangs as a whole for an owner, empty: the push service"),
+    Column("failures", Integer, nullable=False, server_default=text("0"), comment="of the endpoint, one after the other"),
+    Column("paused_until", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("omitted", Integer, nullable=False, server_default=text("0"), comment="notifications that found no place"),
 )
 
-# One row a notification and subscription, written with the notification and gone when it is delivered or given up. The
-# subscription is copied: what was due to a device stays due to it.
+# One row a notification and subscription, written with the notification. Those that are done stay for some minutes: they are
+# what the next ones are paced by.
 push_outbox: Final = Table(
     "push_outbox",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("vehicle", BigInteger, nullable=False),
     Column("app_id", Text, nullable=False),
-    Column("push_type", Text, nullable=False),
-    Column("key_type", Text, nullable=False),
-    Column("key", Text, nullable=False),
     Column("message", LargeBinary, nullable=False, comment="one byte of type, then the text"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("next_attempt_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Index("ix_push_outbox_due", "push_type", "next_attempt_at"),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("count", Integer, nullable=False, server_default=text("1"), comment="of equal notifications, as which it counts"),
+    Column("taken_until", DateTime(timezone=True), comment="end of the lease of the replica that delivers it"),
+    Column("done_at", DateTime(timezone=True), comment="when it was delivered or given up"),
+    ForeignKeyConstraint(
+        ["vehicle", "app_id"],
+        ["push_subscriptions.vehicle", "push_subscriptions.app_id"],
+        name="fk_push_outbox_vehicle",
+        ondelete="CASCADE",
+    ),
+    Index("ix_push_outbox_subscription", "vehicle", "app_id"),
 )

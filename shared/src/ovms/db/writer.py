@@ -79,12 +79,13 @@ HISTORY_LOCKS: Final = 256
 """Vehicles share them: a batch has thousands of vehicles, and PostgreSQL's table of locks a few thousand places."""
 
 # One statement, so that a notification is in the history exactly when it is in the outbox. One that is in the history already
-# is a statement's that was given up here but not there: it is pushed already. A vehicle's outbox is bounded, and so is what
+# is a statement's that was given up here but not there: it is pushed already. One that equals a row that no replica has taken
+# is counted there; one that was pushed a moment ago waits for a while, to be counted. What may wait is bounded, and so is what
 # is pushed of a text: no service takes more.
 _NOTIFICATIONS: Final = """
 WITH new AS (
   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::bytea[], $5::float8[], $6::boolean[])
-    AS new(vehicle, record_number, notified_at, message, expires_at, pushed)
+    WITH ORDINALITY AS new(vehicle, record_number, notified_at, message, expires_at, pushed, number)
   WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)),
 kept AS (
   INSERT INTO history (vehicle, record_type, record_number, recorded_at, data, expires_at)
@@ -94,23 +95,59 @@ kept AS (
   ON CONFLICT DO NOTHING
   RETURNING vehicle, record_number, recorded_at),
 fresh AS (
-  SELECT vehicle, notified_at, message FROM new WHERE pushed AND expires_at IS NULL
+  SELECT vehicle, notified_at, message, number FROM new WHERE pushed AND expires_at IS NULL
   UNION ALL
-  SELECT vehicle, notified_at, message FROM new JOIN kept USING (vehicle, record_number)
+  SELECT vehicle, notified_at, message, number FROM new JOIN kept USING (vehicle, record_number)
   WHERE pushed AND recorded_at = to_timestamp(notified_at)),
+told AS (
+  SELECT vehicle, substring(message FROM 1 FOR 4096) AS message, min(notified_at) AS notified_at, min(number) AS number,
+    count(*), substring(message FROM 1 FOR 1) NOT IN ('A', 'E') AS is_info
+  FROM fresh GROUP BY 1, 2, is_info),
+wanted AS MATERIALIZED (
+  SELECT told.*, app_id FROM told JOIN push_subscriptions AS subscribed USING (vehicle) FOR KEY SHARE OF subscribed),
+merged AS (
+  UPDATE push_outbox AS kept SET count = kept.count + wanted.count FROM wanted
+  WHERE (kept.vehicle, kept.app_id, kept.message) = (wanted.vehicle, wanted.app_id, wanted.message)
+    AND kept.done_at IS NULL AND kept.taken_until IS NULL AND kept.attempts = 0
+  RETURNING wanted.vehicle, wanted.app_id, wanted.message),
 waiting AS MATERIALIZED (
-  SELECT vehicle, (SELECT count(*) FROM (SELECT FROM push_outbox WHERE push_outbox.vehicle = sender.vehicle LIMIT $7) AS rows)
-  FROM (SELECT DISTINCT vehicle FROM fresh) AS sender),
+  SELECT vehicle, app_id, count(rows.id) FROM (SELECT DISTINCT vehicle, app_id FROM wanted) AS subscriptions
+  LEFT JOIN push_outbox AS rows USING (vehicle, app_id) WHERE done_at IS NULL GROUP BY 1, 2),
+of_owner AS MATERIALIZED (
+  SELECT sender.vehicle, (
+    SELECT count(*) FROM vehicles AS mine JOIN vehicles AS theirs USING (owner_id)
+    JOIN push_outbox AS rows ON rows.vehicle = theirs.id WHERE mine.id = sender.vehicle AND done_at IS NULL)
+  FROM (SELECT DISTINCT vehicle FROM wanted) AS sender),
 due AS (
-  SELECT fresh.*, app_id, push_type, key_type, key, row_number() OVER (PARTITION BY vehicle) AS place
-  FROM fresh JOIN push_subscriptions USING (vehicle))
-INSERT INTO push_outbox (vehicle, app_id, push_type, key_type, key, message, created_at)
-SELECT vehicle, app_id, push_type, key_type, key, substring(message FROM 1 FOR 4096), to_timestamp(notified_at)
-FROM due JOIN waiting USING (vehicle) WHERE place + waiting.count <= $7
+  SELECT wanted.*,
+    row_number() OVER (PARTITION BY vehicle, app_id ORDER BY is_info, number) + coalesce(waiting.count, 0)
+      <= CASE WHEN is_info THEN $8::bigint ELSE $7::bigint END AS fits
+  FROM wanted LEFT JOIN waiting USING (vehicle, app_id)
+  WHERE NOT EXISTS (
+    SELECT FROM merged
+    WHERE (merged.vehicle, merged.app_id, merged.message) = (wanted.vehicle, wanted.app_id, wanted.message))),
+placed AS (
+  SELECT due.*, fits AND of_owner.count
+    + row_number() OVER (PARTITION BY vehicle, fits ORDER BY is_info, number) <= $9::bigint AS has_place
+  FROM due JOIN of_owner USING (vehicle)),
+omitted AS (
+  UPDATE push_subscriptions AS kept SET omitted = kept.omitted + lost.count
+  FROM (SELECT vehicle, app_id, sum(count) AS count FROM placed WHERE NOT has_place GROUP BY 1, 2) AS lost
+  WHERE (kept.vehicle, kept.app_id) = (lost.vehicle, lost.app_id))
+INSERT INTO push_outbox (vehicle, app_id, message, created_at, count, due_at)
+SELECT vehicle, app_id, message, to_timestamp(notified_at), count, coalesce((
+  SELECT max(coalesce(done_at, now())) FROM push_outbox AS former
+  WHERE (former.vehicle, former.app_id, former.message) = (placed.vehicle, placed.app_id, placed.message)
+  ) + $10::float8 * interval '1 second', now())
+FROM placed WHERE has_place ORDER BY number
 """
 
-MOST_PUSHES: Final = 1000
-"""Notifications of a vehicle that may wait to be pushed; while as many do, new ones are in the history only."""
+MOST_WAITING: Final = 20
+"""Pushes that may wait for one subscription; what finds no place is in the history only, and counted."""
+MOST_INFOS_WAITING: Final = 10
+"""Of which are neither alerts nor errors."""
+MOST_WAITING_OF_OWNER: Final = 2000
+"""Pushes that may wait for all subscriptions of an owner."""
 
 
 # Two replicas may have the same car for a moment: what came at one time is one sample.
@@ -232,9 +269,14 @@ async def write_samples(pool: Pool, rows: Sequence[SampleRow]) -> None:
     await pool.execute(_SAMPLES, *zip(*rows, strict=True))
 
 
-async def write_notifications(pool: Pool, rows: Sequence[NotificationRow]) -> int:
-    """Write notifications, all or none; return how many pushes are due now."""
-    status = await pool.execute(_NOTIFICATIONS, *zip(*rows, strict=True), MOST_PUSHES)
+async def write_notifications(pool: Pool, rows: Sequence[NotificationRow], *, repeat_after: float) -> int:
+    """Write notifications, all or none; return how many pushes have been added.
+
+    Args:
+        repeat_after: seconds in which one subscription gets equal notifications once.
+    """
+    bounds = (MOST_WAITING, MOST_INFOS_WAITING, MOST_WAITING_OF_OWNER)
+    status = await pool.execute(_NOTIFICATIONS, *zip(*rows, strict=True), *bounds, repeat_after)
     return int(status.removeprefix("INSERT 0 "))
 
 

@@ -43,17 +43,22 @@ class Scene:
             self.number += 1
             now = int(time.time())
             rows.append(NotificationRow(self.vehicle, self.number, now, message, now + 86_400, is_pushed=True))
-        due = await write_notifications(self.pool, rows)
+        due = await write_notifications(self.pool, rows, repeat_after=0)
         self.wake()
         return due
 
+    def rows(self, *of_other: Pool) -> PostgresRows:
+        """An outbox that no pace holds back."""
+        return PostgresRows(*(of_other or (self.pool,)), per_minute=10_000, done_for=60)
+
     async def make_due(self) -> None:
         """As if all that was put off had waited for long enough."""
-        await self.pool.execute("UPDATE push_outbox SET next_attempt_at = now()")
+        await self.pool.execute("UPDATE push_outbox SET due_at = now()")
+        await self.pool.execute("UPDATE push_subscriptions SET paused_until = now()")
         self.wake()
 
     async def waiting(self) -> int:
-        return int(await self.pool.fetchval("SELECT count(*) FROM push_outbox"))
+        return int(await self.pool.fetchval("SELECT count(*) FROM push_outbox WHERE done_at IS NULL"))
 
     async def subscribers(self) -> list[str]:
         return [row["app_id"] for row in await self.pool.fetch("SELECT app_id FROM push_subscriptions ORDER BY app_id")]
@@ -67,7 +72,7 @@ class Scene:
     @asynccontextmanager
     async def delivering(self, push_type: str, channel: Channel, attempts: int = 8) -> AsyncIterator[Outbox]:
         """An outbox that works, with one channel."""
-        outbox = Outbox(PostgresRows(self.pool), {push_type: channel}, attempts=attempts, jitter=lambda: 0.5)
+        outbox = Outbox(self.rows(), {push_type: channel}, attempts=attempts, jitter=lambda: 0.5)
         self.wake = outbox.wake
         task = asyncio.create_task(outbox.run())
         try:

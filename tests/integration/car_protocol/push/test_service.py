@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from car_protocol.push.channel import PATIENCE
 from car_protocol.push.channels import CredentialsUnreadable, open_channels
 from car_protocol.settings import Settings
 from fixtures.cars import CarService, add_vehicles, car_service_on
@@ -18,6 +19,7 @@ from fixtures.push_services import Answer, HttpService, MailService, http_servic
 from fixtures.waiting import until
 from integration.car_protocol.push.conftest import eventually
 from ovms.db.engine import Pool
+from ovms.db.push import MOST_OF_ENDPOINT_AT_ONCE
 from ovms.db.sealing import Sealer
 from ovms.identity import Role
 
@@ -92,7 +94,7 @@ async def test_from_the_car_to_every_subscriber(far: Far) -> None:
 
 
 async def _is_empty(pool: Pool) -> bool:
-    return not await pool.fetchval("SELECT EXISTS (SELECT FROM push_outbox)")
+    return not await pool.fetchval("SELECT EXISTS (SELECT FROM push_outbox WHERE done_at IS NULL)")
 
 
 async def test_a_mail_address_that_is_a_dash_ends_it(far: Far) -> None:
@@ -178,13 +180,59 @@ async def test_a_push_service_that_hangs_slows_no_car(far: Far) -> None:
     car, app, _ = await far.service.scene()
     app.send(f"pS,webhook,simple,http://127.0.0.1:{port}/".encode(), b"pme,mail,simple,me@example.org")
     await eventually(lambda: _has_two(far))
-    car.send(*[b"PACar is on fire"] * 20)
-    await until(lambda: len(far.mail.mails) == 20)
+    car.send(*[b"PACar is on fire %d" % number for number in range(20)])
+    await until(lambda: len(far.mail.mails) == 4)
     for _ in range(20):
         await car.drain()
     assert far.service.running.server.outbox.retried == 0
     over.set()
     silent.close()
+
+
+async def test_the_hanging_web_hook_of_one_owner_delays_no_push_of_another(far: Far) -> None:
+    """It answers a header line now and then, so that no time-out between two reads ever ends it."""
+    over, hanging = asyncio.Event(), set[int]()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hanging.add(id(writer))
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while not over.is_set():
+            writer.write(b"X-More: 1\r\n")
+            with suppress(TimeoutError, ConnectionError):
+                await asyncio.wait_for(over.wait(), 0.5)
+        writer.close()
+
+    silent = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    car, app, _ = await far.service.scene()
+    app.send(f"pS,webhook,simple,http://127.0.0.1:{port}/".encode())
+    await far.subscribed(("DEMO", "S", "webhook", f"http://127.0.0.1:{port}/"))
+    other, other_app = await far.service.car("Stranger"), await far.service.app("Stranger")
+    other_app.send(f"pS,webhook,simple,{far.http.url}/hook".encode())
+    await eventually(lambda: _has_two(far))
+    car.send(*[b"PACar is on fire %d" % number for number in range(24)])
+    await until(lambda: len(hanging) == MOST_OF_ENDPOINT_AT_ONCE)
+    other.send(b"PAStopped")
+    await until(lambda: far.hooks() == ["Stopped"])
+    outbox = far.service.running.server.outbox
+    assert (outbox.retried, len(hanging)) == (0, MOST_OF_ENDPOINT_AT_ONCE)
+    await until(lambda: outbox.retried == MOST_OF_ENDPOINT_AT_ONCE, 2 * PATIENCE)
+    over.set()
+    silent.close()
+
+
+async def test_a_burst_of_one_car_reaches_apps_and_history_in_full_and_a_hook_at_its_pace(far: Far) -> None:
+    car, app, _ = await far.service.scene()
+    app.send(f"pA,webhook,simple,{far.http.url}/hook".encode())
+    await far.subscribed(("DEMO", "A", "webhook", f"{far.http.url}/hook"))
+    low = b"PA12V Battery critical: 11.2V"
+    car.send(*[low] * 40, *[b"PIinfo %d" % number for number in range(40)])
+    assert len([message for message in await app.until_hears(b"PIinfo 39") if message[:1] == b"P"]) == 79
+    await until(lambda: len(far.hooks()) == far.service.settings.push_per_minute)
+    assert far.hooks()[0].startswith("12V Battery critical: 11.2V")
+    await far.service.written()
+    assert len(await far.service.history()) == 80
+    assert len(far.hooks()) == far.service.settings.push_per_minute
 
 
 async def _has_two(far: Far) -> bool:

@@ -3,7 +3,7 @@
 from ipaddress import IPv6Address, IPv6Network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from car_protocol.push.addresses import find_address, is_public
@@ -31,6 +31,7 @@ def test_addresses_of_something_nearer(address: str) -> None:
     assert not is_public(address)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6).filter(lambda ip: ip not in IPv6Network("2000::/3") and not ip.ipv4_mapped))
 def test_no_ipv6_address_outside_of_what_the_internet_routes_is_public(address: IPv6Address) -> None:
     assert not is_public(str(address))

@@ -22,7 +22,8 @@ class FakeRows:
         self.waiting: list[Push] = []
         self.of_others: dict[str, int] = {}
         self.removed: list[int] = []
-        self.put_offs: list[tuple[int, float]] = []
+        self.pauses: list[tuple[int, int, float]] = []
+        self.released: list[int] = []
         self.unsubscribed: list[int] = []
         self.failures: list[Exception] = []
 
@@ -31,9 +32,16 @@ class FakeRows:
         taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
 
-    async def put_off(self, taken: Push, seconds: float) -> None:
+    async def pause(self, taken: Push, *, failures: int, seconds: float) -> None:
         self._fail()
-        self.put_offs.append((taken.id, seconds))
+        self.pauses.append((taken.id, failures, seconds))
+
+    async def release(self, taken: Push) -> None:
+        self._fail()
+        self.released.append(taken.id)
+
+    async def remove_done(self) -> None:
+        """Nothing stays here."""
 
     async def remove(self, taken: Push) -> None:
         self._fail()
@@ -53,6 +61,8 @@ class FakeRows:
 
 class FakeChannel:
     """Does with each what it is told to."""
+
+    timeout = 5.0
 
     def __init__(self, deliver: Callable[[Push], Awaitable[None]] | None = None) -> None:
         self.delivered: list[int] = []
@@ -111,7 +121,7 @@ async def test_a_new_row_wakes_the_couriers(rows: FakeRows) -> None:
         await until(lambda: rows.removed)
 
 
-async def test_nothing_but_time_brings_what_was_put_off(rows: FakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_outbox_is_looked_at_from_time_to_time(rows: FakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVERY", 0.01)
     async with running(rows, mail=FakeChannel()):
         await asyncio.sleep(0)
@@ -129,12 +139,12 @@ async def test_nothing_but_time_brings_what_was_put_off(rows: FakeRows, monkeypa
     ],
 )
 async def test_a_failure_that_passes_puts_it_off(rows: FakeRows, failure: Exception, seconds: float) -> None:
-    rows.waiting = [push(id=1, attempts=2)]
+    rows.waiting = [push(id=1, attempts=2, failures=1)]
     channel = FakeChannel()
     channel.fails = failure
     async with running(rows, mail=channel) as outbox:
-        await until(lambda: rows.put_offs)
-    assert rows.put_offs == [(1, seconds)]
+        await until(lambda: rows.released)
+    assert rows.pauses == [(1, 2, seconds)]
     assert rows.removed == rows.unsubscribed == []
     assert outbox.retried == 1
 
@@ -146,7 +156,8 @@ async def test_the_last_attempt_drops_it(rows: FakeRows, failure: Exception) -> 
     channel.fails = failure
     async with running(rows, mail=channel) as outbox:
         await until(lambda: rows.removed)
-    assert rows.put_offs == rows.unsubscribed == []
+    assert rows.released == rows.unsubscribed == []
+    assert [pushed for pushed, _, _ in rows.pauses] == [1]
     assert outbox.dropped == 1
 
 
@@ -160,7 +171,7 @@ async def test_what_is_refused_is_dropped_and_who_is_gone_unsubscribed(
     async with running(rows, mail=channel):
         await until(lambda: rows.removed)
     assert rows.unsubscribed == unsubscribed
-    assert rows.put_offs == []
+    assert rows.pauses == rows.released == []
 
 
 async def test_a_notification_of_yesterday_is_not_delivered(rows: FakeRows) -> None:
@@ -177,16 +188,24 @@ async def test_one_that_would_be_tried_again_tomorrow_is_dropped_today(rows: Fak
     channel.fails = Unreachable("503", retry_after=3600)
     async with running(rows, age=86_400 - 60, mail=channel):
         await until(lambda: rows.removed)
-    assert rows.put_offs == []
+    assert rows.released == []
 
 
-async def test_a_delivery_that_takes_too_long_is_put_off(rows: FakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DELIVERY_TIMEOUT", 0.01)
+async def test_a_delivery_that_takes_too_long_pauses_its_endpoint(rows: FakeRows) -> None:
     rows.waiting = [push(id=1)]
     channel = FakeChannel()
+    channel.timeout = 0.01
     channel.open.clear()
     async with running(rows, mail=channel):
-        await until(lambda: rows.put_offs)
+        await until(lambda: rows.released)
+    assert rows.pauses == [(1, 1, 2.5)]
+
+
+async def test_an_endpoint_that_works_again_is_paused_no_longer(rows: FakeRows) -> None:
+    rows.waiting = [push(id=1), push(id=2, failures=3)]
+    async with running(rows, mail=FakeChannel()):
+        await until(lambda: rows.pauses)
+    assert rows.pauses == [(2, 0, 0.0)]
 
 
 async def test_so_many_are_in_flight_at_once_and_no_more(rows: FakeRows) -> None:
@@ -252,4 +271,4 @@ async def test_when_it_stops_it_waits_for_nobody_for_ever(rows: FakeRows, monkey
     channel.open.clear()
     async with running(rows, mail=channel):
         await until(lambda: channel.at_once)
-    assert rows.removed == rows.put_offs == []
+    assert rows.removed == rows.released == []

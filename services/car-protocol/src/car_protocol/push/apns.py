@@ -8,7 +8,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from car_protocol.push.channel import DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
+from car_protocol.push.channel import PATIENCE, DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
 from ovms.db.push import Push
 
 LONGEST_TEXT: Final = 3500
@@ -46,6 +46,8 @@ class ApnsChannel:
         topic: the app's bundle id.
         wall: the present Unix time.
     """
+
+    timeout = PATIENCE
 
     def __init__(self, client: httpx.AsyncClient, key: SigningKey, *, url: str, topic: str, wall: Callable[[], float]) -> None:
         self._client = client

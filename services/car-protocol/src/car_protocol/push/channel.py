@@ -36,8 +36,15 @@ class Unreachable(DeliveryError):
         """Seconds that the service asks to be left alone."""
 
 
+PATIENCE: Final = 5.0
+"""Seconds that a push service or a web hook has for its whole answer."""
+
+
 class Channel(Protocol):
     """A way to deliver notifications."""
+
+    timeout: float
+    """Seconds that one delivery may take."""
 
     async def deliver(self, push: Push) -> None:
         """Deliver one.

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import httpx
 
-from car_protocol.push.channel import DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
+from car_protocol.push.channel import PATIENCE, DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
 from ovms.db.push import Push
 
 PATH: Final = "/--/api/v2/push/send"
@@ -35,6 +35,8 @@ class ExpoChannel:
         url: of the service, without a path.
         token: of an Expo account that allows pushes with one only.
     """
+
+    timeout = PATIENCE
 
     def __init__(self, client: httpx.AsyncClient, url: str, token: str | None) -> None:
         self._client = client

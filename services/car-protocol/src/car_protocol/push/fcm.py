@@ -15,7 +15,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from car_protocol.push.channel import DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
+from car_protocol.push.channel import PATIENCE, DeviceGone, Refused, Unreachable, is_passing, read_retry_after, shorten
 from car_protocol.push.keys import read_rsa_key
 from ovms.db.push import Push
 from ovms.times import write_time
@@ -81,6 +81,8 @@ class FcmChannel:
         url: of the service, without a path.
         wall: the present Unix time.
     """
+
+    timeout = PATIENCE
 
     def __init__(self, client: httpx.AsyncClient, account: ServiceAccount, url: str, wall: Callable[[], float]) -> None:
         self._client = client

@@ -48,6 +48,8 @@ class MailChannel:
         tls: whose certificates the server must have.
     """
 
+    timeout = 30.0  # The mail server is the operator's, and may take its time to look a recipient up.
+
     def __init__(self, server: MailServer, tls: ssl.SSLContext) -> None:
         self._server = server
         self._tls = tls

@@ -1,6 +1,8 @@
 """Delivers what waits in the outbox (docs/decisions/0007).
 
-Every push type has a courier of its own, so that a service that hangs holds up its own notifications only. Any number of
+Every push type has a courier of its own, so that a service that hangs holds up its own notifications only. Of the places of a
+courier one owner has a few at a time, and two for one endpoint (`ovms.db.push`). An endpoint that fails is paused as a whole:
+what waits for it takes no place of what could be delivered. Any number of
 replicas may do this at once. A notification is delivered at least once: if a replica dies after a delivery and before it has
 removed the row, somebody delivers it again when the lease has ended.
 """
@@ -21,9 +23,8 @@ from ovms.db.push import Push
 
 EVERY: Final = 5.0
 """Seconds between two looks at the outbox, where nothing wakes the couriers before."""
-SLOTS: Final = 8
+SLOTS: Final = 32
 """Deliveries of one push type at once."""
-DELIVERY_TIMEOUT: Final = 30.0
 LEASE: Final = 120.0
 """Seconds after which what a replica has taken and not finished is anybody's again."""
 LONGEST: Final = 24 * 3600.0
@@ -37,13 +38,19 @@ class Rows(Protocol):
     """The outbox in the database."""
 
     async def take_due(self, push_type: str, *, most: int, lease: float) -> list[Push]:
-        """Take what is due; nobody else takes it for `lease` seconds."""
+        """Take what is due and within the bounds; no other replica takes it for `lease` seconds."""
 
-    async def put_off(self, push: Push, seconds: float) -> None:
-        """Try again later."""
+    async def pause(self, push: Push, *, failures: int, seconds: float) -> None:
+        """Send nothing more to the endpoint of a push for a while."""
+
+    async def release(self, push: Push) -> None:
+        """Let any replica take a push again."""
 
     async def remove(self, push: Push) -> None:
-        """It is delivered, or given up."""
+        """Take a push that is delivered, or given up, off the queue."""
+
+    async def remove_done(self) -> None:
+        """Delete the pushes that were done long enough ago."""
 
     async def remove_others(self, push_types: list[str]) -> dict[str, int]:
         """Give up what is of none of these types."""
@@ -53,22 +60,37 @@ class Rows(Protocol):
 
 
 class PostgresRows:
-    """The outbox in PostgreSQL."""
+    """The outbox in PostgreSQL.
 
-    def __init__(self, pool: Pool) -> None:
+    Args:
+        per_minute: the most that one subscription gets in a minute.
+        done_for: seconds for which pushes that are done are kept.
+    """
+
+    def __init__(self, pool: Pool, *, per_minute: int, done_for: float) -> None:
         self._pool = pool
+        self._per_minute = per_minute
+        self._done_for = done_for
 
     async def take_due(self, push_type: str, *, most: int, lease: float) -> list[Push]:
-        """Take what is due; nobody else takes it for `lease` seconds."""
-        return await rows.take_due(self._pool, push_type, most=most, lease=lease)
+        """Take what is due and within the bounds; no other replica takes it for `lease` seconds."""
+        return await rows.take_due(self._pool, push_type, most=most, lease=lease, per_minute=self._per_minute)
 
-    async def put_off(self, push: Push, seconds: float) -> None:
-        """Try again later."""
-        await rows.put_off(self._pool, push, seconds)
+    async def pause(self, push: Push, *, failures: int, seconds: float) -> None:
+        """Send nothing more to the endpoint of a push for a while."""
+        await rows.pause(self._pool, push, failures=failures, seconds=seconds)
+
+    async def release(self, push: Push) -> None:
+        """Let any replica take a push again."""
+        await rows.release(self._pool, push)
 
     async def remove(self, push: Push) -> None:
-        """It is delivered, or given up."""
+        """Take a push that is delivered, or given up, off the queue."""
         await rows.remove(self._pool, push)
+
+    async def remove_done(self) -> None:
+        """Delete the pushes that were done long enough ago."""
+        await rows.remove_done(self._pool, self._done_for)
 
     async def remove_others(self, push_types: list[str]) -> dict[str, int]:
         """Give up what is of none of these types."""
@@ -148,6 +170,7 @@ class Outbox:
                 continue
 
     async def _sweep(self) -> None:
+        await self._rows.remove_done()
         for push_type, count in (await self._rows.remove_others(list(self._channels))).items():
             self.dropped += count
             self._log.warning("pushes dropped", type=push_type, count=count, reason="this push type is not configured")
@@ -183,7 +206,7 @@ class Outbox:
             await self._drop(push, log, "it is too old")
             return
         try:
-            async with asyncio.timeout(DELIVERY_TIMEOUT):
+            async with asyncio.timeout(channel.timeout):
                 await channel.deliver(push)
         except DeviceGone as error:
             await self._until_done(self._rows.unsubscribe_gone, push)
@@ -197,18 +220,28 @@ class Outbox:
         else:
             self.delivered += 1
             await self._until_done(self._rows.remove, push)
+            if push.failures:
+                await self._pause(push, log, failures=0, seconds=0.0)
 
     async def _try_again(self, push: Push, log: structlog.typing.FilteringBoundLogger, reason: str, after: float) -> None:
-        seconds = wait_after(push.attempts, self._jitter(), after)
+        failures = push.failures + 1
+        seconds = wait_after(failures, self._jitter(), after)
+        await self._pause(push, log, failures=failures, seconds=seconds)
         if push.attempts >= self._attempts or self._age(push) + seconds > LONGEST:
             await self._drop(push, log, reason)
             return
-        log.info("a push is put off", reason=reason, seconds=round(seconds))
+        log.info("push postponed, endpoint paused", reason=reason, failures=failures, seconds=round(seconds))
         try:
-            await self._rows.put_off(push, seconds)
+            await self._rows.release(push)
         except PUT_OFF as error:
             log.warning("a push waits for the end of its lease", reason=type(error).__name__)
         self.retried += 1
+
+    async def _pause(self, push: Push, log: structlog.typing.FilteringBoundLogger, *, failures: int, seconds: float) -> None:
+        try:
+            await self._rows.pause(push, failures=failures, seconds=seconds)
+        except PUT_OFF as error:
+            log.warning("endpoint not paused", reason=type(error).__name__)
 
     async def _drop(self, push: Push, log: structlog.typing.FilteringBoundLogger, reason: str) -> None:
         self.dropped += 1

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 
 from car_protocol.push.addresses import find_address
-from car_protocol.push.channel import DeviceGone, Refused, Unreachable, is_passing, read_retry_after
+from car_protocol.push.channel import PATIENCE, DeviceGone, Refused, Unreachable, is_passing, read_retry_after
 from ovms.db.push import Push
 from ovms.times import write_time
 
@@ -45,6 +45,8 @@ class WebhookChannel:
         wall: the present Unix time.
         allow_private: whether hooks may lead to private addresses, and over HTTP there.
     """
+
+    timeout = PATIENCE
 
     def __init__(self, client: httpx.AsyncClient, secret: bytes, *, wall: Callable[[], float], allow_private: bool) -> None:
         self._client = client

@@ -22,12 +22,21 @@ class PostgresStore:
     """Writes rows with the statements of `ovms.db.writer`.
 
     Args:
+        repeat_after: seconds in which one subscription gets equal notifications once.
         pushes_wait: called when notifications were written that somebody wants pushed.
         followed: called with the newest sessions of vehicles some of whose states were not written: they may be of former ones.
     """
 
-    def __init__(self, pool: Pool, *, pushes_wait: Callable[[], None], followed: Callable[[Mapping[int, int]], None]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        repeat_after: float,
+        pushes_wait: Callable[[], None],
+        followed: Callable[[Mapping[int, int]], None],
+    ) -> None:
         self._pool = pool
+        self._repeat_after = repeat_after
         self._pushes_wait = pushes_wait
         self._followed = followed
 
@@ -50,5 +59,5 @@ class PostgresStore:
 
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         """Write notifications and what is to be pushed of them, all or none."""
-        if await write_notifications(self._pool, rows):
+        if await write_notifications(self._pool, rows, repeat_after=self._repeat_after):
             self._pushes_wait()

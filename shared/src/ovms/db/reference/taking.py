@@ -16,6 +16,7 @@ from ovms.db.sealing import Sealer, SealingError
 from ovms.db.tokens import hash_token
 from ovms.db.traffic import RECORD_TYPE as TRAFFIC
 from ovms.identity import fold_vehicle_id
+from ovms.subscriptions import endpoint_of
 
 _LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _LOCK_NUMBER: Final = 0x4F564D52
@@ -92,10 +93,11 @@ ON CONFLICT (sha256) DO NOTHING
 _TOKENS_OWNER: Final = "SELECT owner_id FROM api_tokens WHERE sha256 = $1"
 
 _SUBSCRIPTION: Final = """
-INSERT INTO push_subscriptions AS kept (vehicle, app_id, push_type, key_type, key, updated_at)
-VALUES ($1, $2, $3, $4, $5, coalesce($6, timestamptz 'epoch'))
+INSERT INTO push_subscriptions AS kept (vehicle, app_id, push_type, key_type, key, updated_at, endpoint)
+VALUES ($1, $2, $3, $4, $5, coalesce($6, timestamptz 'epoch'), $7)
 ON CONFLICT (vehicle, app_id) DO UPDATE
-SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded.key, updated_at = excluded.updated_at
+SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded.key, endpoint = excluded.endpoint,
+    updated_at = excluded.updated_at
 WHERE kept.updated_at < excluded.updated_at
 """
 
@@ -235,7 +237,8 @@ async def take_subscription(connection: Connection, vehicle: int, subscription: 
     if await connection.fetchval(_IS_FULL, vehicle, MOST_SUBSCRIPTIONS, subscription.app_id):
         raise LeftOut(f"more than {MOST_SUBSCRIPTIONS} of a vehicle")
     about = (subscription.app_id, subscription.push_type, subscription.key_type, subscription.key, subscription.updated_at)
-    return _count(await connection.execute(_SUBSCRIPTION, vehicle, *about)) == 1
+    endpoint = endpoint_of(subscription.push_type, subscription.key)
+    return _count(await connection.execute(_SUBSCRIPTION, vehicle, *about, endpoint)) == 1
 
 
 async def take_configuration(connection: Connection, owner: int | None, configuration: Configuration) -> bool:

@@ -26,13 +26,13 @@ async def test_a_subscription_is_kept_renewed_and_ended(gateway: Gateway) -> Non
         Subscriptions.model_validate_json(listed.content, strict=True)
         assert listed.json()["items"] == [renewed.json()]
         await gateway.pool.execute(
-            "INSERT INTO push_outbox (vehicle, app_id, push_type, key_type, key, message, created_at)"
-            " SELECT vehicle, app, 'apns', '', 'x', 'x', now() FROM push_subscriptions, unnest('{phone,tablet}'::text[]) AS app"
+            "INSERT INTO push_outbox (vehicle, app_id, message, created_at)"
+            " SELECT vehicle, app_id, 'x', now() FROM push_subscriptions"
         )
         assert (await client.delete(PHONE)).status_code == 204
         assert refused(await client.delete(PHONE)) == (404, "subscription-unknown")
         assert (await client.get(SUBSCRIPTIONS)).json() == {"items": []}
-    assert [row[0] for row in await gateway.pool.fetch("SELECT app_id FROM push_outbox")] == ["tablet"]
+    assert await gateway.pool.fetch("SELECT FROM push_outbox") == []
     assert [action for _, action, _ in await trail(gateway)] == ["subscription.put"] * 2 + ["subscription.delete"]
     assert "example.org" not in str(await gateway.pool.fetch("SELECT * FROM audit"))
 
