@@ -27,7 +27,7 @@ def seen(answer: httpx.Response) -> tuple[int, str, bytes]:
         ({**LOGIN, "username": ""}, NO),
         ({**LOGIN, "username": "nobody"}, NO),
         ({**LOGIN, "username": "demo\0"}, NO),
-        ({**LOGIN, "username": "de" * 10_000}, NO),
+        ({**LOGIN, "username": "de" * 5_000}, NO),
         ({"username": "demo"}, NO),
         ({"password": "secret"}, NO),
         ({}, NO),
@@ -106,7 +106,7 @@ async def test_nobody_is_a_superuser(gateway: Gateway) -> None:
         (b'{"username": 7, "password": [], "topic": {}}', "application/json"),
         (b"x", "multipart/form-data"),
         (b"username=dem\xff&topic=ovms/dem\xfe/x&password=x", "application/x-www-form-urlencoded"),
-        (b"username=" + b"&username=" * 50_000, "application/x-www-form-urlencoded"),
+        (b"username=" + b"&username=" * 1_500, "application/x-www-form-urlencoded"),
     ],
 )
 async def test_what_is_no_form_is_refused(gateway: Gateway, body: bytes, content_type: str) -> None:

@@ -1,32 +1,26 @@
 """What every answer tells browsers, whatever is asked and however it is refused."""
 
 import re
-from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 
 from api_gateway.app import make_api
 from api_gateway.documentation.pages import read_assets
-from fixtures.gateway import Gateway
+from fixtures.gateway import Gateway, routes_of
 
 PAGES = ("/docs", "/redoc", "/shared")
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 FIXED = {"x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer"}
 
 
-def paths(routes: Iterable[object]) -> Iterator[str]:
-    """Those of all calls, with an argument for each that they take."""
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield re.sub(r"\{[^}]*\}", "DEMO", route.path)
-        elif (router := getattr(route, "original_router", None)) is not None:
-            yield from paths(router.routes)
-
-
-PATHS = sorted({*paths(make_api().routes), *(f"/docs/assets/{name}" for name in read_assets())})
+PATHS = sorted(
+    {
+        *(re.sub(r"\{[^}]*\}", "DEMO", route.path) for route in routes_of(make_api().routes)),
+        *(f"/docs/assets/{name}" for name in read_assets()),
+    }
+)
 
 
 def check(answer: httpx.Response) -> None:

@@ -49,3 +49,7 @@ def test_what_is_no_address_of_postgresql_is_refused_and_not_shown(secret_keys: 
     with pytest.raises(ValidationError, match=r"database_url\n.*not of the form postgresql://") as refusal:
         Settings(**stores, database_url="postgresql://u:hu/sh@h/d")
     assert "hu/sh" not in str(refusal.value)
+
+
+def test_browsers_are_not_kept_from_plain_http_unless_it_is_asked_for() -> None:
+    assert Settings.model_fields["hsts"].default == 0

@@ -1,6 +1,6 @@
 """The composition root: routes, what they work with, and what stands around them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
@@ -16,9 +16,11 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Scope
 
 from api_gateway import health
+from api_gateway.answers import Plain
 from api_gateway.documentation.pages import add_pages
 from api_gateway.edge.cors import Origins, Preflights
 from api_gateway.edge.fields import AnswerFields
+from api_gateway.edge.head_requests import HeadRequests
 from api_gateway.edge.limits import rate_fields
 from api_gateway.edge.paths import LegacyPaths
 from api_gateway.edge.requests import Requests
@@ -26,7 +28,6 @@ from api_gateway.edge.security import SecurityFields
 from api_gateway.errors import (
     ApiError,
     MethodNotAllowed,
-    MethodNotImplemented,
     NotFound,
     ServiceUnavailable,
     UnknownCall,
@@ -78,7 +79,7 @@ def create_app(
     app = make_api(_lifespan(settings, sealer, log, metrics, traces))
     _add_error_handlers(app, log)
     origins = Origins(settings.cors_origins)
-    requests = Requests(Preflights(LegacyPaths(app), origins), log, metrics)
+    requests = Requests(Preflights(LegacyPaths(HeadRequests(app)), origins), log, metrics)
     served = AnswerFields(requests, rate_fields, origins.fields, SecurityFields(settings.hsts))
     return served if traces is None else TracedRequests(served, traces)
 
@@ -159,8 +160,12 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
     async def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         # What cannot be read at all, such as JSON that is no UTF-8, is this to FastAPI.
-        unread = error.status_code == 400
-        return refusal(request.scope, InvalidRequest(UNREAD) if unread else _unknown(app, request.scope))
+        if error.status_code == 400:
+            return refusal(request.scope, InvalidRequest(UNREAD))
+        allowed = _methods_of(app, request.scope)
+        if allowed and request.method == "OPTIONS":
+            return Plain(b"", 200, (b"allow", ", ".join(allowed).encode()))
+        return refusal(request.scope, _unknown(request.scope["path"], allowed))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -175,17 +180,18 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
     app.add_exception_handler(ClientDisconnect, away)
 
 
-def _unknown(app: FastAPI, scope: Scope) -> ApiError | type[ApiError]:
+def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods that a path has; of an unknown path there are none."""
+    found = [method for method in METHODS if _has_route(app, {**scope, "method": method})]
+    return sorted({*found, "OPTIONS", *(["HEAD"] if "GET" in found else [])}) if found else []
+
+
+def _unknown(path: str, allowed: Sequence[str]) -> ApiError | type[ApiError]:
     """What is wrong with a request that no route takes."""
-    path = scope["path"]
     is_legacy = path == "/api" or path.startswith(("/api/", "/mqapi/"))
-    if is_typed(path) or not is_legacy:
-        allowed = [method for method in METHODS if _has_route(app, {**scope, "method": method})]
-        if allowed:
-            return MethodNotAllowed(allowed)
-    # The reference has neither method anywhere, and tells no unknown path from a method that a call does not have.
-    if scope["method"] in ("HEAD", "OPTIONS") and not is_typed(path):
-        return MethodNotImplemented
+    # The reference tells no unknown path from a method that a call does not have.
+    if allowed and (is_typed(path) or not is_legacy):
+        return MethodNotAllowed(allowed)
     return UnknownCall if is_legacy else NotFound
 
 

@@ -14,7 +14,6 @@
     ├── TooManyRequests         429   of one credential
     │   └── TooManyAttempts     429   wrong passwords for one name from one network
     ├── InternalError           500   our bug; logged
-    ├── MethodNotImplemented    501   HEAD and OPTIONS under /api and /mqapi: as the reference
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
     ├── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
     ├── VehicleNotConnected     503   a command for a car that is not connected; 409 under /api/v1
@@ -156,15 +155,6 @@ class InternalError(ApiError):
     status = 500
     detail = "Internal server error"
     meaning = "A fault of the server; it is logged."
-
-
-class MethodNotImplemented(ApiError):
-    """A method that no call of the reference has."""
-
-    status = 501
-    detail = "501 not implemented"
-    meaning = "No call has this method."
-    headers: ClassVar[Mapping[str, str]] = {"Allow": "GET,PUT,POST,DELETE", "Connection": "close"}
 
 
 class ParanoidVehicle(ApiError):

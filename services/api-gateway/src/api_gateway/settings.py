@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     command_days: int = Field(90, ge=1, description="Days that commands are kept after their end")
     cors_origins: str = Field("*", description="Origins that browsers may call from: *, or a list with commas, or empty")
     hsts: int = Field(
-        31_536_000, ge=0, description="Seconds for which browsers that came over TLS use this host over TLS alone; 0: not told"
+        0,
+        ge=0,
+        description="Seconds of Strict-Transport-Security, which holds for all ports of this host; 0: it is not sent",
     )
     trusted_proxies: str = Field(
         "", description="Networks of proxies whose X-Forwarded-For is believed, CIDR, with commas; empty: none"

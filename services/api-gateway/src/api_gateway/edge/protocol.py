@@ -1,6 +1,8 @@
-"""uvicorn's HTTP/1.1 protocol with the manners that real clients need.
+"""uvicorn's HTTP/1.1 protocol, adapted to real clients and bounded.
 
-Inwards: request heads are mended (`heads`) before the parser sees them, and head and body are bounded in size and time.
+Inwards: request heads are normalized (`heads`) before the parser sees them; head and body are bounded in size and time, and so
+is all that is being received together (`held`). A request is not read before the one ahead of it on the connection has been
+answered: thousands fit into one piece of what a peer sends.
 Outwards: an answer is one write, and `Set-Cookie` is spelled so: uvicorn writes it in lower case, and clients cut it out.
 """
 
@@ -11,12 +13,16 @@ from typing import Any, ClassVar, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api_gateway.edge.heads import end_of_head, mend
+from api_gateway.edge.heads import MixedLineEnds, end_of_head, mend, skip_empty_lines
+from api_gateway.edge.held import HeldBytes
 from api_gateway.edge.security import raw_fields
 from api_gateway.edge.websocket import ABORT
 
 MAX_HEAD: Final = 16 * 1024
-MAX_BODY: Final = 1024 * 1024
+MAX_BODY: Final = 16 * 1024
+"""No call has a body that needs more, and it is read before the caller is authenticated."""
+MAX_AHEAD: Final = 512 * 1024
+"""Bytes that may come behind a request before it has been answered; what a socket is read for at once is less."""
 LINGER: Final = 2.0
 
 # Where a WebSocket may be asked for; elsewhere the wish is passed over.
@@ -27,7 +33,13 @@ _REASONS: Final = {
     408: b"Request Timeout",
     413: b"Content Too Large",
     431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
 }
+_VERSIONS: Final = ("1.1", "1.0")
+
+
+class _NotRead(Exception):
+    """A request begins behind the last one of a connection."""
 
 
 class AnswerWriter:
@@ -74,13 +86,21 @@ class EdgeProtocol(HttpToolsProtocol):
     body_timeout: ClassVar[float] = 30.0
     refusal_headers: ClassVar[bytes] = b"access-control-allow-origin: *\r\n" + raw_fields()
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, held: HeldBytes, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._held = held
+        self._held_here = 0
+        """Bytes of this connection among those."""
         self._pending = bytearray()
+        """A head that is not whole yet."""
+        self._later: tuple[bytes, int] | None = None
+        """Bytes that came behind a request that is being answered, and where the next request begins in them."""
         self._body_left = 0
         self._chunked = False
         self._body_size = 0
         self._is_left = False
+        self._is_last = False
+        """Whether the last request of the connection has come: what follows is not read."""
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._writer: AnswerWriter | None = None
@@ -94,6 +114,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        self._let_go()
         super().connection_lost(exc)
 
     # -- bytes in
@@ -101,47 +122,86 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Cut what comes into heads and bodies and feed the parser with both."""
         self._unset_keepalive_if_required()
-        if self._pending:
-            self._pending += data
+        if self._refused or self._is_last:
+            return
+        if self._later is not None:
+            former, at = self._later
+            self._read_later(former[at:] + data, 0, come=len(data))
+        elif self._pending:
+            self._join_pending(data)
+        else:
+            self._read(data, 0)
+
+    def _read(self, data: bytes, at: int) -> None:
+        while at < len(data) and not self._refused and not self._is_last:
+            if self._chunked:
+                self._feed(data[at:])
+                return
+            if self._body_left:
+                at = self._take_body(data, at)
+            elif self.cycle is not None and not self.cycle.response_complete:
+                self._read_later(data, at, come=len(data) - at)
+                return
+            else:
+                at = self._take_head(data, at)
+
+    def _read_later(self, data: bytes, at: int, *, come: int) -> None:
+        """Read the rest when the request that is being answered has been; until then as little as possible comes."""
+        if len(data) - at > MAX_AHEAD:
+            self.transport.abort()
+        elif self._hold(come):
+            self._later = data, at
+            self.flow.pause_reading()
+
+    def _join_pending(self, data: bytes) -> None:
+        """Read the head that comes in pieces once it is whole, or too long."""
+        searched = max(0, len(self._pending) - 2)
+        if not self._hold(len(data)):
+            return
+        self._pending += data
+        if len(self._pending) > MAX_HEAD or end_of_head(self._pending, searched) >= 0:
             data = bytes(self._pending)
             self._pending.clear()
-        while data and not self._refused:
-            if self._chunked:
-                self._feed(data)
-                return
-            data = self._take_body(data) if self._body_left else self._take_head(data)
+            self._let_go()
+            self._read(data, 0)
 
-    def _take_head(self, data: bytes) -> bytes:
-        end = end_of_head(data)
-        if end < 0 or end > MAX_HEAD:
-            self._wait_for_head(data)
-            return b""
+    def _take_head(self, data: bytes, start: int) -> int:
+        start = skip_empty_lines(data, start)
+        end = end_of_head(data, start)
+        if end < 0 or end - start > MAX_HEAD:
+            self._wait_for_head(data[start:])
+            return len(data)
         if self._deadline:
             self._expect_nothing()
-        self._feed(mend(data[:end]) if end < len(data) else mend(data))
+        try:
+            head = mend(data[start:end])
+        except MixedLineEnds:
+            self._refuse(400)
+            return end
+        self._feed(head)
         if self._is_left:
-            if end < len(data):  # it talks before it is told that it may
+            if end < len(data):  # the peer sends frames before the handshake has been answered
                 self.transport.abort()
-            return b""
+            return len(data)
         if self._body_left or self._chunked:
             self._expect_by(self.body_timeout)
-        return data[end:]
+        return end
 
     def _wait_for_head(self, data: bytes) -> None:
         if len(data) > MAX_HEAD:
             self._refuse(431)
-            return
-        self._pending += data
-        if self._deadline is None:
-            self._expect_by(self.head_timeout)
+        elif self._hold(len(data)):
+            self._pending += data
+            if self._deadline is None:
+                self._expect_by(self.head_timeout)
 
-    def _take_body(self, data: bytes) -> bytes:
-        piece, rest = data[: self._body_left], data[self._body_left :]
+    def _take_body(self, data: bytes, start: int) -> int:
+        piece = data[start : start + self._body_left]
         self._body_left -= len(piece)
         if not self._body_left:
             self._expect_nothing()
         self._feed(piece)
-        return rest
+        return start + len(piece)
 
     def _feed(self, data: bytes) -> None:
         if self._refused or self.parser is None:
@@ -155,18 +215,48 @@ class EdgeProtocol(HttpToolsProtocol):
                 # No protocol to change to: the request is answered as HTTP/1.1 and the connection ends with it.
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
-            self._refuse(400)
+            if not self._is_last:
+                self._refuse(400)
+
+    # -- what is held
+
+    def _hold(self, size: int) -> bool:
+        """Hold bytes until the request has been answered; where that is too much for the process, reject the request."""
+        if not self._held.take(size):
+            self._refuse(503)
+            return False
+        self._held_here += size
+        return True
+
+    def _let_go(self) -> None:
+        if self._held_here:
+            self._held.give_back(self._held_here)
+            self._held_here = 0
 
     # -- parser callbacks
 
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if self._is_last:
+            raise _NotRead
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
-        """Learn how long the body is; a request that says too much is refused before anything runs."""
+        """Read how long the body is; a request that is invalid or too long is rejected before anything runs."""
         self._body_size = 0
+        hosts = 0
         for name, value in self.headers:
-            if name == b"content-length":
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
                 self._body_left = int(value)
             elif name == b"transfer-encoding":
                 self._chunked = True
+        version = self.parser.get_http_version()
+        # RFC 9112, 3.2: proxies choose between servers by the Host, so that there must be no doubt which it is.
+        if version not in _VERSIONS or hosts > 1 or (not hosts and version != "1.0"):
+            self._refuse(400)
+            return
         if self._body_left > MAX_BODY:
             self._refuse(413)
             return
@@ -191,11 +281,13 @@ class EdgeProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def on_body(self, body: bytes) -> None:
-        """Count what a chunked request sends."""
+        """Count what a chunked request sends, and what all requests hold."""
+        if self._refused:
+            return
         self._body_size += len(body)
         if self._body_size > MAX_BODY:
             self._refuse(413)
-        elif not self._refused:
+        elif self.cycle.response_complete or self._hold(len(body)):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -204,7 +296,17 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         if self._chunked:
             self._expect_nothing()
+            self._is_last = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Read the next request, where it has come already; this one is no longer held."""
+        later, self._later = self._later, None
+        self._let_go()
+        super().on_response_complete()
+        if later is not None and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._read(*later)
 
     # -- refusing
 
@@ -252,6 +354,8 @@ class EdgeProtocol(HttpToolsProtocol):
 def _refusal(status: int, headers: bytes) -> bytes:
     reason = _REASONS[status]
     body = reason.capitalize() + b"\n"
+    if status == 503:
+        headers += b"retry-after: 5\r\n"
     return b"HTTP/1.1 %d %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n%sconnection: close\r\n\r\n%s" % (
         status,
         reason,

@@ -9,11 +9,13 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from api_gateway.edge.held import HeldBytes
 from api_gateway.edge.protocol import EdgeProtocol
 from api_gateway.edge.websocket import EdgeWebSocket
 from ovms.listening import let_in_who_waits
@@ -122,16 +124,18 @@ def make_server(
     protocol: type[EdgeProtocol] = EdgeProtocol,
     https: Https | None = None,
     has_started: Callable[[], None] = lambda: None,
+    held: HeldBytes | None = None,
 ) -> Server:
     """A server for an application; `serve(sockets=[…])` runs it, and with `https` that port as well.
 
     Args:
         has_started: called once it serves.
+        held: bounds what is being received.
     """
     return Server(
         uvicorn.Config(
             app,
-            http=protocol,
+            http=partial(protocol, held=held or HeldBytes()),  # type: ignore[arg-type]
             ws=EdgeWebSocket,
             ws_max_size=MAX_FRAME,
             ws_per_message_deflate=False,

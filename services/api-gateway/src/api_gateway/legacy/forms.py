@@ -1,41 +1,49 @@
 """The fields of a request: from its body, whatever form that has, and from its query. Pure.
 
 Clients send a form as `application/x-www-form-urlencoded`, as `multipart/form-data` with and without file names on the parts,
-as JSON, or in the query. A field of the body wins over one of the query.
+as JSON, or in the query. A field of the body takes precedence over one of the query. Everything here takes time in proportion
+to the size of its input, and the numbers of fields, parts and bytes in a header are bounded: some forms are read before the
+caller is authenticated.
 """
 
 from collections.abc import Iterable, Mapping
-from email.message import Message
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser
+from python_multipart.multipart import MultipartParser, parse_options_header
 
-_MULTIPART: Final = "multipart/form-data"
-_JSON: Final = "application/json"
+MOST_FIELDS: Final = 64
+MOST_PARTS: Final = 32
+LONGEST_HEADER: Final = 1024
+"""Bytes of a Content-Type, and of the headers of one part."""
+
+_MULTIPART: Final = b"multipart/form-data"
+_JSON: Final = b"application/json"
 
 
 def read_fields(names: Iterable[str], content_type: str, body: bytes, query: bytes) -> dict[str, str]:
-    """Those of these fields that the request gives; a body that does not parse gives none."""
+    """Return those of the named fields that the request has. A body that is malformed or past a bound has none."""
     given = {**_urlencoded(query), **_body(content_type, body)}
     return {name: given[name] for name in names if name in given}
 
 
 def _body(content_type: str, body: bytes) -> Mapping[str, str]:
-    header = Message()
-    header["content-type"] = content_type
-    kind = header.get_content_type() if content_type else ""
+    if len(content_type) > LONGEST_HEADER:
+        return {}
+    kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
     if kind == _MULTIPART:
-        return _multipart(str(header.get_param("boundary", "")), body)
+        return _multipart(options.get(b"boundary", b""), body)
     if kind == _JSON or body[:1] == b"{":
         return _json(body)
     return _urlencoded(body)
 
 
 def _urlencoded(text: bytes) -> dict[str, str]:
-    fields = parse_qs(text.decode("utf-8", "replace"), keep_blank_values=True, errors="replace", max_num_fields=None)
+    if text.count(b"&") >= MOST_FIELDS:
+        return {}
+    fields = parse_qs(text.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
     return {name: values[0] for name, values in fields.items()}
 
 
@@ -44,7 +52,7 @@ def _json(body: bytes) -> dict[str, str]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or len(value) > MOST_FIELDS:
         return {}
     texts = {name: _text(field) for name, field in value.items()}
     return {name: text for name, text in texts.items() if text is not None}
@@ -66,10 +74,14 @@ def _text(value: Any) -> str | None:
             return None
 
 
-def _multipart(boundary: str, body: bytes) -> dict[str, str]:
+def _multipart(boundary: bytes, body: bytes) -> dict[str, str]:
     parts = _Parts()
     try:
-        parser = MultipartParser(boundary.encode("latin-1", "replace"), parts.callbacks())  # type: ignore[arg-type]
+        parser = MultipartParser(
+            boundary,
+            parts.callbacks(),  # type: ignore[arg-type]
+            max_header_size=LONGEST_HEADER,
+        )
         parser.write(body)
     except FormParserError:
         return {}
@@ -81,8 +93,9 @@ class _Parts:
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
+        self._count = 0
         self._header, self._value, self._data = bytearray(), bytearray(), bytearray()
-        self._name: str | None = None
+        self._name: bytes | None = None
 
     def callbacks(self) -> Mapping[str, object]:
         return {
@@ -95,18 +108,19 @@ class _Parts:
         }
 
     def _begin(self) -> None:
+        self._count += 1
+        if self._count > MOST_PARTS:
+            raise FormParserError("too many parts")
         self._name = None
         self._data.clear()
 
     def _header_end(self) -> None:
         if bytes(self._header).lower() == b"content-disposition":
-            disposition = Message()
-            disposition["content-disposition"] = self._value.decode("utf-8", "replace")
-            name = disposition.get_param("name", header="content-disposition")
-            self._name = str(name) if name is not None else None
+            _, options = parse_options_header(bytes(self._value))
+            self._name = options.get(b"name")
         self._header.clear()
         self._value.clear()
 
     def _end(self) -> None:
         if self._name is not None:
-            self.fields.setdefault(self._name, self._data.decode("utf-8", "replace"))
+            self.fields.setdefault(self._name.decode("utf-8", "replace"), self._data.decode("utf-8", "replace"))
