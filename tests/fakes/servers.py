@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, cast
 
 from car_protocol.logins.gate import Gate
+from car_protocol.logins.shares import NetworkShares
 from car_protocol.notifications.error_codes import ErrorCodes
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
@@ -160,6 +161,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         traffic=cast("Any", FakeTraffic()),
         trail=cast("Any", FakeTrail()),
         gate=Gate(chosen.logins_per_address),
+        shares=NetworkShares(chosen.connections),
         wheel=Wheel(cast("Any", loop)),
         routes=ROUTES,
     )

@@ -1,8 +1,6 @@
 """Two ports and one limit."""
 
 import asyncio
-import contextlib
-import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,38 +25,32 @@ async def two_doors(car_settings: dict[str, Any], pool: Pool, secret_keys: str, 
         yield service
 
 
-async def silent(port: int | None) -> asyncio.StreamWriter:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
+async def silent(port: int | None, address: str) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     return writer
 
 
-async def is_open(port: int | None) -> bool:
-    with contextlib.suppress(OSError):
-        (await silent(port)).close()
-        return True
-    return False
-
-
-def sockets(service: CarService) -> int:
-    """How many peers have one. uvloop, which the service runs on, drops a failed handshake at once; asyncio leaves a cycle."""
-    gc.collect()
-    return service.running.server.sockets
-
-
 async def test_a_handshake_that_does_not_end_counts_as_a_connection(two_doors: CarService) -> None:
-    listener = two_doors.running.listener
-    ports = listener.port, listener.tls_port
-    held = [await silent(listener.tls_port) for _ in range(2)]
-    await until(lambda: sockets(two_doors) == 2)
-    await until(lambda: not listener._is_open)
-    assert [await is_open(port) for port in ports] == [False, False]
+    listener, server = two_doors.running.listener, two_doors.running.server
+    held = [await silent(listener.tls_port, address) for address in ("127.0.1.1", "127.0.2.1")]
+    await until(lambda: not listener.is_open)
+    assert server.sockets == 2
+    car = await two_doors.connect(Role.CAR, "DEMO")
+    assert (car.received, car.is_closed) == (0, False)
 
     for writer in held:
         writer.close()
 
-    await until(lambda: sockets(two_doors) == 0)
-    await until(lambda: listener._is_open)
-    assert (listener.port, listener.tls_port) == ports
+    await car.welcomed()
+    await until(lambda: server.sockets == 1)
+
+
+async def test_a_handshake_that_does_not_end_counts_for_its_network(two_doors: CarService) -> None:
+    listener, server = two_doors.running.listener, two_doors.running.server
+    writer = await silent(listener.tls_port, "127.0.1.1")
+    await until(lambda: server.shares.full == {"127.0.1.0/24"})
+    writer.close()
+    await until(lambda: not server.shares.full)
 
 
 async def test_what_is_no_handshake_is_forgotten(two_doors: CarService) -> None:
@@ -67,7 +59,7 @@ async def test_what_is_no_handshake_is_forgotten(two_doors: CarService) -> None:
     async with asyncio.timeout(DEADLINE):
         await reader.read()
     writer.close()
-    await until(lambda: sockets(two_doors) == 0)
+    await until(lambda: two_doors.running.server.sockets == 0)
 
 
 async def test_without_a_certificate_there_is_one_door(car_service: CarService) -> None:

@@ -1,7 +1,9 @@
 """Slow readers, many connections, and the end of the service."""
 
 import asyncio
+import resource
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,10 @@ from car_protocol.connections.listener import Listener
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, Peer, add_vehicles, car_service_on
 from fixtures.processes import MakeReplica
+from fixtures.replicas import Replica
 from fixtures.waiting import until
 from ovms.db.engine import Pool
 from ovms.identity import Role
-from ovms.local.ports import free_port
 
 
 @pytest.fixture
@@ -76,26 +78,76 @@ async def test_a_process_with_its_own_loop_keeps_the_bound_as_well(make_replica:
     assert replica.is_ready()
 
 
+LIMIT, SHARE = 16, 4
+
+
+async def _stranger(port: int, address: str) -> asyncio.StreamWriter:
+    """A connection from an address of this machine that says nothing."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+    return writer
+
+
+async def _app_from(address: str, port: int) -> Peer:
+    """An app that has connected from an address of this machine and sent its welcome."""
+    app = Peer(Role.APP, "DEMO")
+    await asyncio.get_running_loop().create_connection(lambda: app, "127.0.0.1", port, local_addr=(address, 0))
+    app.introduce()
+    return app
+
+
 @pytest.mark.usefixtures("vehicles")
-async def test_past_the_most_connections_the_port_is_closed_until_some_have_gone(
-    car_settings: dict[str, Any], pool: Pool
-) -> None:
-    settings = Settings(**car_settings | {"v2_port": free_port(), "connections": 3})
-    async with car_service_on(settings, pool) as service:
-        car, app, batch = await service.scene()
-        async with asyncio.timeout(DEADLINE):
-            while await _takes_connections(settings.v2_port):
-                pass
-        car.send(b"S1")
-        await app.hears(b"S1", b"T0")
-        app.close()
-        batch.close()
-        async with asyncio.timeout(DEADLINE):
-            while not await _takes_connections(settings.v2_port):
-                pass
-        assert await service.connect(Role.APP, "DEMO") is not None
-        await service.peers[-1].hears(b"Z1", b"S1", b"T*")
-        assert not car.is_closed
+async def test_past_the_most_connections_peers_wait_and_none_is_closed(car_settings: dict[str, Any], pool: Pool) -> None:
+    async with car_service_on(Settings(**car_settings, connections=LIMIT), pool) as service:
+        server, listener = service.running.server, service.running.listener
+        strangers = [await _stranger(service.port, f"127.0.{1 + number // SHARE}.1") for number in range(LIMIT)]
+        await until(lambda: not listener.is_open, DEADLINE)
+        assert len(server.connections) == LIMIT
+        apps = [await _app_from("127.0.9.1", service.port) for _ in range(3)]
+        assert len(server.connections) == LIMIT
+        assert not any(app.received or app.is_closed for app in apps)
+        for stranger in strangers:
+            stranger.close()
+        for app in apps:
+            await app.welcomed()
+        assert listener.is_open
+
+
+@pytest.mark.usefixtures("vehicles")
+async def test_one_network_cannot_keep_peers_of_others_out(car_settings: dict[str, Any], pool: Pool) -> None:
+    async with car_service_on(Settings(**car_settings, connections=LIMIT), pool) as service:
+        server = service.running.server
+        strangers = [await _stranger(service.port, f"127.0.1.{number}") for number in range(1, SHARE + 1)]
+        await until(lambda: server.shares.full, DEADLINE)
+        one_more = asyncio.create_task(_app_from("127.0.1.99", service.port))
+        apps = [await _app_from("127.0.2.1", service.port) for _ in range(LIMIT - SHARE - 1)]
+        for app in apps:
+            await app.welcomed()
+        assert not one_more.done()
+        for stranger in strangers:
+            stranger.close()
+        app = await one_more  # TCP has tried again
+        await app.welcomed()
+        assert not server.shares.full
+
+
+@pytest.mark.usefixtures("vehicles")
+async def test_a_process_out_of_files_closes_nobody(make_replica: MakeReplica) -> None:
+    replica = make_replica(OVMS_CONNECTIONS=1000)
+    replica.start()
+    _leave_files(replica, 3)
+    strangers = [await _stranger(replica.port, f"127.0.{number}.1") for number in range(1, 9)]
+    app = await _app_from("127.0.99.1", replica.port)
+    await until(lambda: "no file for a new connection" in replica.log, DEADLINE)
+    for stranger in strangers:
+        stranger.close()
+    await app.welcomed()
+    app.close()
+
+
+def _leave_files(replica: Replica, count: int) -> None:
+    """Let a process open so many files and no more."""
+    used = len(list(Path(f"/proc/{replica.pid}/fd").iterdir()))
+    resource.prlimit(replica.pid, resource.RLIMIT_NOFILE, (used + count, used + count))
 
 
 async def _takes_connections(port: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.waiting import until
-from ovms.listening import HeldPort, let_in_who_waits
+from ovms.listening import HeldPort, ignore_new_connections, let_in_who_waits
 from ovms.local.ports import free_port
 
 HOST = "127.0.0.1"
@@ -173,3 +173,46 @@ async def test_a_handshake_that_does_not_end_is_waited_for_as_long_as_that(serve
     await until(lambda: is_answered(port))
     assert 0.3 <= await end(server, within=0.3) < 3.0
     await client.close()
+
+
+# ---- networks that may not connect
+
+
+async def connects(address: str, server: asyncio.Server) -> bool:
+    """Whether a client of this address connects within a moment."""
+    host, port = server.sockets[0].getsockname()[:2]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            _, writer = await asyncio.open_connection(host, port, local_addr=(address, 0))
+            writer.close()
+            return True
+    return False
+
+
+async def test_attempts_to_connect_from_some_networks_are_not_answered(server: asyncio.Server) -> None:
+    [listening] = server.sockets
+    ignore_new_connections(listening, {"127.0.1.0/24", "127.0.3.0/24", "2001:db8::/64"})
+    assert [await connects(f"127.0.{number}.77", server) for number in range(1, 5)] == [False, True, False, True]
+    ignore_new_connections(listening, set())
+    assert await connects("127.0.1.77", server)
+
+
+async def test_attempts_over_ipv6_are_not_answered_either() -> None:
+    try:
+        server = await asyncio.get_running_loop().create_server(Greeter, "::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    [listening] = server.sockets
+    ignore_new_connections(listening, {"0:0:0:1::/64", "127.0.0.0/24"})
+    assert await connects("::1", server)
+    ignore_new_connections(listening, {"0:0:0:1::/64", "::/64"})
+    assert not await connects("::1", server)
+    server.close()
+
+
+async def test_who_is_connected_is_served_on(server: asyncio.Server) -> None:
+    [listening] = server.sockets
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    ignore_new_connections(listening, {"127.0.0.0/24"})
+    assert await reader.read(100) == b"hello"
+    writer.close()

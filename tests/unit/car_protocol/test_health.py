@@ -51,6 +51,14 @@ async def test_alive_is_always_answered() -> None:
         assert await get(number, "/livez?verbose") == (b"HTTP/1.1 200 OK", b"ok\n")
 
 
+async def test_one_part_is_asked_by_its_name() -> None:
+    async with port(port=True, postgresql=False) as number:
+        assert await get(number, "/readyz/port") == (b"HTTP/1.1 200 OK", b'{"port": true}\n')
+        assert await get(number, "/readyz/postgresql") == (b"HTTP/1.1 503 Service Unavailable", b'{"postgresql": false}\n')
+        for path in ("/readyz/redis", "/readyz/", "/readyz/port/", "/port", "port"):
+            assert (await get(number, path))[0] == b"HTTP/1.1 404 Not Found"
+
+
 @pytest.mark.parametrize(
     ("ready", "status", "body"),
     [

@@ -1,10 +1,12 @@
 """What the parts count, as Prometheus is told it."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from car_protocol.connections.listener import Listener
+from car_protocol.logins.shares import NetworkShares
 from car_protocol.metrics import ServerCollector, by_code
 from car_protocol.rooms.hub import Peer
 from car_protocol.server import Server
@@ -19,7 +21,7 @@ class Scraped:
 
     def __init__(self) -> None:
         self.server: Server = make_server()
-        self.listener = Listener([], lambda: 0, 10)
+        self.listener = Listener([], lambda _: asyncio.Protocol(), lambda _: None, lambda: 0, 10, NetworkShares(10))
         self._registry = make_registry(ServerCollector(self.server, self.listener, {}, LoopLag()))
 
     def value(self, name: str, **labels: str) -> float | None:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
-from car_protocol.connections.listener import Door, Listener
+from car_protocol.connections.listener import Listener, ListeningPort
 from car_protocol.drain import LEASE_BY, PARTS_BY, Drain
 from car_protocol.health import HealthPort
 from car_protocol.logins.desk import LoginDesk
@@ -27,6 +27,7 @@ from car_protocol.logins.greeter import Greeter
 from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN, Register
+from car_protocol.logins.shares import NetworkShares
 from car_protocol.logins.users import UserDesk
 from car_protocol.metrics import ServerCollector
 from car_protocol.notifications.error_codes import TABLES, ErrorCodes
@@ -139,7 +140,7 @@ async def serving(settings: Settings, *, system_clock: Callable[[], float] = tim
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
-        await stack.enter_async_context(_background([*tasks, running.listener.run, lag.run]))
+        await stack.enter_async_context(_background([*tasks, lag.run]))
         stack.push_async_callback(_end, running, keeper)
         await running.listener.open()
         yield running
@@ -231,11 +232,11 @@ def _make(
         traffic=TrafficMeter(pool, lambda: server.connections, clock.now, settings.traffic_days),
         trail=Trail(pool),
         gate=Gate(settings.logins_per_address),
+        shares=NetworkShares(settings.connections),
         wheel=Wheel(loop),
         routes=routes,
     )
-    listener = Listener(_doors(settings, server, tls), lambda: server.sockets, settings.connections)
-    server.connections_changed = listener.connections_changed
+    listener = _make_listener(settings, server, tls)
     on_redis: list[Work] = [publisher.run, subscriptions.run, follower.run, keeper.run]
     on_postgresql: list[Work] = [
         recorder.run,
@@ -263,17 +264,20 @@ def _publishing(
     return publisher, traced_routes(ROUTES, publisher, traces)
 
 
-def _doors(settings: Settings, server: Server, tls: Tls | None) -> list[Door]:
-    def over_tls() -> Connection:
+def _make_listener(settings: Settings, server: Server, tls: Tls | None) -> Listener:
+    is_shared = settings.workers > 1
+    ports = [ListeningPort(settings.host, settings.v2_port, is_shared=is_shared)]
+    if tls is not None:
+        ports.append(ListeningPort(settings.host, settings.v2_tls_port, tls.context, is_shared=is_shared))
+
+    def arrives(address: str) -> Connection:
         connection = Connection(server)
-        server.arrives(connection)
+        server.arrives(connection, address)
         return connection
 
-    is_shared = settings.workers > 1
-    doors = [Door(lambda: Connection(server), settings.host, settings.v2_port, is_shared=is_shared)]
-    if tls is not None:
-        doors.append(Door(over_tls, settings.host, settings.v2_tls_port, tls.context, is_shared=is_shared))
-    return doors
+    listener = Listener(ports, arrives, server.went, lambda: server.sockets, settings.connections, server.shares)
+    server.connections_changed = listener.connections_changed
+    return listener
 
 
 @asynccontextmanager

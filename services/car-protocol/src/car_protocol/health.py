@@ -1,4 +1,4 @@
-"""The internal port: /livez, /readyz and /metrics.
+"""The internal port: /livez, /readyz, /readyz/<part> and /metrics.
 
 It runs on the loop that serves the cars, so that /livez is silent exactly when they are.
 """
@@ -19,12 +19,13 @@ class HealthPort:
 
     Args:
         registry: what /metrics answers.
-        checks: what /readyz asks of each part, by the part's name; True is ready.
+        checks: what /readyz asks of each part, and /readyz/<part> of one, by the part's name; True is ready.
     """
 
     def __init__(self, registry: CollectorRegistry, checks: dict[str, Callable[[], Awaitable[bool]]]) -> None:
         self._registry = registry
         self._checks = checks
+        self._parts = {f"/readyz/{name}".encode(): {name: check} for name, check in checks.items()}
 
     async def open(self, host: str, port: int) -> asyncio.Server:
         """Listen.
@@ -52,8 +53,9 @@ class HealthPort:
     async def _answer(self, path: bytes) -> tuple[bytes, str, bytes]:
         if path == b"/livez":
             return b"200 OK", _TEXT, b"ok\n"
-        if path == b"/readyz":
-            parts = {name: await check() for name, check in self._checks.items()}
+        if path == b"/readyz" or path in self._parts:
+            asked = self._checks if path == b"/readyz" else self._parts[path]
+            parts = {name: await check() for name, check in asked.items()}
             status = b"200 OK" if all(parts.values()) else b"503 Service Unavailable"
             return status, "application/json", json.dumps(parts).encode() + b"\n"
         if path == b"/metrics":

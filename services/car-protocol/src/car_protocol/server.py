@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from weakref import WeakSet
 
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
+from car_protocol.logins.shares import NetworkShares
 from car_protocol.logins.users import UserDesk
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
@@ -99,20 +99,21 @@ class Server:
     traffic: TrafficMeter
     trail: Trail
     gate: Gate
+    shares: NetworkShares
     wheel: Wheel
     routes: Mapping[Role, tuple[Callable[..., None], ...]]
     """What messages cause (`routing`)."""
     counters: Counters = field(default_factory=Counters)
     connections: set[Closable] = field(default_factory=set)
     connections_changed: Callable[[], None] = lambda: None
-    _arriving: WeakSet[Closable] = field(default_factory=WeakSet)
+    _arriving: set[Closable] = field(default_factory=set)
     _waiting_for_recorder: list[Readable] = field(default_factory=list)
     _unwritten: list[Writable] = field(default_factory=list)
 
-    def arrives(self, connection: Closable) -> None:
-        """A peer has a socket, and talks TLS before it is here. Where that fails nobody is told."""
+    def arrives(self, connection: Closable, address: str) -> None:
+        """A peer has a socket, and perhaps a handshake of TLS before it."""
         self._arriving.add(connection)
-        self.connections_changed()
+        self.shares.enter(connection, address)
 
     @property
     def sockets(self) -> int:
@@ -123,10 +124,11 @@ class Server:
         """A peer has connected."""
         self._arriving.discard(connection)
         self.connections.add(connection)
-        self.connections_changed()
 
     def went(self, connection: Closable) -> None:
-        """A peer's connection has ended."""
+        """A peer's connection has ended, perhaps before its handshake has."""
+        self._arriving.discard(connection)
+        self.shares.leave(connection)
         self.connections.discard(connection)
         self.connections_changed()
 

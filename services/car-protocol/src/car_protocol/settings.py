@@ -95,7 +95,7 @@ class Settings(BaseSettings):
 
     logins_per_address: int = Field(1000, description="connections of one address that may be logging in at once")
     messages_per_second: int = Field(1000, description="messages of one connection a second; it is read no faster than that")
-    connections: int = Field(20_000, description="connections after which the port is closed until some have gone")
+    connections: int = Field(20_000, description="connections past which none is accepted: new ones wait until some have gone")
     drain_rate: float = Field(500.0, gt=0, description="sessions closed a second when it stops, more where time is short")
     drain_timeout: float = Field(60.0, gt=0, description="the most that stopping may take")
 

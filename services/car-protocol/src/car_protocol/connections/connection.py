@@ -430,6 +430,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _leave_gate(self) -> None:
+        self._server.shares.leave(self)
         if self._address is None:
             return
         if self._admitted:
