@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 import httpx
 import pytest
 
-from api_gateway.auth.door import FREE
+from api_gateway.auth.door import FREE, LONGEST_WAIT
 from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, hashed
 from fixtures.typed import DEMO, bearer, refused, token_of
@@ -30,10 +30,17 @@ async def guess(client: httpx.AsyncClient, password: str, path: str = "/api/stat
 
 
 @pytest.fixture
-async def guesser(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody who has guessed as often as is free and once more, so that he has to wait."""
+def long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that do not end before the next request, however slow the machine is."""
+    for name in ("FIRST", "LONGEST_OF_KNOWN"):
+        monkeypatch.setattr(f"ovms.auth.delays.{name}", 20.0)
+
+
+@pytest.fixture
+async def guesser(gateway: Gateway, long_waits: None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that has guessed as often as is free, so that the next guess has to wait."""
     async with gateway.client() as client:
-        for number in range(FREE + 1):
+        for number in range(FREE):
             assert (await guess(client, f"wrong {number}")).status_code == 401
         yield client
 
@@ -47,8 +54,12 @@ async def test_who_guesses_is_told_to_come_again(gateway: Gateway, guesser: http
     assert "retry-after" in typed.headers
     # The right password is a guess like any other.
     assert (await guess(guesser, "secret")).status_code == 429
-    broker = await guesser.post("/mqapi/auth", data={"username": "demo", "password": "secret"}, headers=HERE)
-    assert broker.status_code == 403
+    passwords = [f"wrong {number}" for number in range(FREE)] + ["secret"]
+    answers = [
+        await guesser.post("/mqapi/auth", data={"username": "demo", "password": password}, headers=HERE)
+        for password in passwords
+    ]
+    assert {answer.status_code for answer in answers} == {403}
 
 
 async def test_nobody_else_is_kept_out(gateway: Gateway, guesser: httpx.AsyncClient) -> None:
@@ -59,13 +70,61 @@ async def test_nobody_else_is_kept_out(gateway: Gateway, guesser: httpx.AsyncCli
     assert (await guess(guesser, "hunter22", VEHICLES, "other")).status_code == 200
 
 
+@pytest.mark.usefixtures("long_waits")
 async def test_who_was_right_before_is_not_slowed_down(gateway: Gateway) -> None:
     async with gateway.client() as client:
         assert (await guess(client, "secret")).status_code == 200
-        for number in range(FREE + 1):
+        for number in range(FREE):
             await guess(client, f"wrong {number}")
         assert (await guess(client, "wrong")).status_code == 429
         assert (await guess(client, "secret")).status_code == 200
+
+
+async def test_a_known_client_signs_in_while_others_of_its_address_guess(gateway: Gateway, guesser: httpx.AsyncClient) -> None:
+    app = HERE | {"User-Agent": "an app"}
+    async with gateway.client(auth=DEMO, headers=app) as owner, gateway.client(headers=HERE) as stranger:
+        assert (await owner.get(VEHICLES)).status_code == 200
+        for number in range(2 * FREE):
+            await guess(stranger, f"wrong again {number}")
+        assert (await guess(stranger, "wrong")).status_code == 429
+        # The address has a password that is right; for others it is a guess like any other, and no oracle.
+        assert (await guess(stranger, "secret")).status_code == 429
+        assert [(await owner.get(path)).status_code for path in (VEHICLES, "/api/status/DEMO")] == [200, 200]
+
+
+async def test_a_right_password_from_elsewhere_gets_in_while_somebody_guesses(
+    gateway: Gateway, guesser: httpx.AsyncClient
+) -> None:
+    neighbour = {"X-Forwarded-For": "192.0.2.8"}
+    async with gateway.client(auth=DEMO) as owner:
+        for headers in (ELSEWHERE, neighbour):
+            assert (await owner.get(VEHICLES, headers=headers)).status_code == 200
+
+
+async def test_a_token_in_place_of_a_password_is_no_guess(gateway: Gateway, guesser: httpx.AsyncClient) -> None:
+    token = await token_of(gateway, DEMO, "read")
+    assert (await guess(guesser, token)).status_code == 200
+    assert (await guess(guesser, token, user="other")).status_code == 401
+    assert (await guess(guesser, "f" * 64)).status_code == 429
+
+
+async def test_a_right_password_is_no_oracle_where_the_client_itself_guesses(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST", "LONGEST_OF_KNOWN"):
+        monkeypatch.setattr(f"ovms.auth.delays.{name}", 2 * LONGEST_WAIT)
+    monkeypatch.setattr("ovms.auth.delays.GUESSED", 2 * FREE)
+    async with gateway.client() as client:
+        assert (await guess(client, "secret")).status_code == 200
+        answers = [await guess(client, f"wrong {number}") for number in range(4 * FREE)]
+        assert 429 in {answer.status_code for answer in answers}
+        slowed, found = await guess(client, "secret"), 0
+        assert slowed.status_code == 429
+        # It gets in within seconds all the same.
+        async with asyncio.timeout(5):
+            while found != 200:
+                await asyncio.sleep(0.1)
+                found = (await guess(client, "secret")).status_code
 
 
 async def test_guesses_that_come_at_once_are_counted_at_once(gateway: Gateway) -> None:

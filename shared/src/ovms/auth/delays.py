@@ -1,69 +1,209 @@
-"""Slows down who guesses passwords: a login waits the longer, the oftener its vehicle's logins from the same network failed.
+"""Slows down password guesses: after some failures a name is checked seldom, from the address and the network they came from.
 
-Never an address alone, since cars share addresses (carrier-grade NAT), and never a vehicle alone, since anybody could then keep
-a car out. The connection stays open meanwhile: newer firmware takes a close before `MP-S` for wrong credentials, wrongly here.
+Never by address alone, since cars share addresses (carrier-grade NAT), and never by name alone, since anybody could then keep a
+car or an owner out. A source that was right lately has a limit of its own: it waits at most a second, whatever others try
+(compare OWASP, "Slow Down Online Guessing Attacks with Device Cookies"; most clients here keep no cookies, so a device is an
+address and what it calls itself).
+
+Checks of one limit follow each other: each failure doubles the time until the next check, and many guesses that wait together
+are checked one by one. So a wait bounds guesses, however many connections they come over.
 """
 
 import ipaddress
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 FREE: Final = 3
 """Failures without a delay: an owner who mistypes."""
+FREE_OF_NETWORK: Final = 60
+"""The same for all addresses and devices of a network. One device that guesses as fast as it may does not get there."""
 FIRST: Final = 1.0
 LONGEST: Final = 30.0
-"""Well under the 60 s after which a module gives up by itself."""
-FORGOTTEN_AFTER: Final = 900.0
-CAPACITY: Final = 10_000
+"""Well under the 60 s after which a module gives up by itself. One failure is forgiven in the same time."""
+LONGEST_OF_KNOWN: Final = 1.0
+"""For a source that was right lately."""
+CAPACITY: Final = 20_000
+GUESSED: Final = 100
+"""Failures of a known source that are not those of a program with an old password."""
+KNOWN_NAMES: Final = 20_000
+KNOWN_SOURCES: Final = 8
+"""For one name."""
+
+_LEVELS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a login comes from."""
+
+    address: str
+    device: str = ""
+    """What distinguishes it from others of its address, such as the User-Agent of an HTTP client."""
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    at: float
+    """Of the latest."""
+
+    def left_at(self, now: float) -> int:
+        """Return how many are not forgiven yet."""
+        return max(0, self.count - int((now - self.at) // LONGEST))
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A part of the sources of a name, and how it is slowed down."""
+
+    key: tuple[str, str]
+    free: int
+    longest: float
+
+
+_Level: TypeAlias = "OrderedDict[tuple[str, str], _Failures]"
 
 
 class LoginDelays:
-    """Failures by (name, network), the latest last."""
+    """Failures by name and source. Bounded: the entries with the fewest failures are dropped first.
+
+    To make it forget one name costs `capacity` names with as many failures each, and forgives only these failures.
+
+    Args:
+        capacity: entries to keep.
+        free: failures of an address without a delay.
+    """
 
     def __init__(self, capacity: int = CAPACITY, *, free: int = FREE) -> None:
         self._capacity = capacity
         self._free = free
-        self._failures: dict[tuple[str, str], tuple[int, float]] = {}
+        self._levels: list[_Level] = [OrderedDict() for _ in range(_LEVELS + 1)]
+        """By the number of failures; the oldest first."""
+        self._level_of: dict[tuple[str, str], int] = {}
+        self._entries_of: dict[str, int] = {}
+        """Entries by name, for a fast answer where there are none."""
+        self._known: OrderedDict[str, OrderedDict[Source, None]] = OrderedDict()
+        """Sources that were right lately, by name."""
 
-    def wait(self, name: str, address: str, now: float) -> float:
-        """Seconds that a login waits before it is looked at; 0 for almost everybody."""
-        count, failed_at = self._failures.get((name, network(address)), (0, 0.0))
-        if count < self._free or now >= failed_at + FORGOTTEN_AFTER:
+    def __len__(self) -> int:
+        return len(self._level_of)
+
+    def has_failures(self, name: str) -> bool:
+        """Return whether any login of this name has failed lately."""
+        return name in self._entries_of
+
+    def is_known(self, name: str, source: Source) -> bool:
+        """Return whether a login of this name was right from this source lately."""
+        return source in self._known.get(name, ())
+
+    def left(self, name: str, source: Source, now: float) -> float:
+        """Return the seconds until a login may be checked; 0 for almost all."""
+        if name not in self._entries_of:
             return 0.0
-        return min(LONGEST, FIRST * (1 << min(count - self._free, 16)))
+        return max(self._left(limit, now) for limit in self._limits(name, source))
 
-    def left(self, name: str, address: str, now: float) -> float:
-        """Seconds until a login may come again, where nobody is kept waiting: the wait counts from the latest failure."""
-        _, failed_at = self._failures.get((name, network(address)), (0, 0.0))
-        return max(0.0, failed_at + self.wait(name, address, now) - now)
+    def failed(self, name: str, source: Source, now: float) -> None:
+        """Count a login that is checked: it has failed, or its check starts now and may take a while."""
+        for limit in self._limits(name, source):
+            found = self._remove(limit.key)
+            self._put(limit.key, _Failures(1 + (0 if found is None else found.left_at(now)), now))
+        self._drop(now)
 
-    def failed(self, name: str, address: str, now: float) -> None:
-        """A login of a vehicle or user has failed."""
-        key = (name, network(address))
-        count, failed_at = self._failures.pop(key, (0, now))
-        self._failures[key] = (1 if now >= failed_at + FORGOTTEN_AFTER else count + 1, now)
-        if len(self._failures) > self._capacity:
-            del self._failures[next(iter(self._failures))]
+    def denied(self, name: str, source: Source) -> None:
+        """Count a login of a known source that came too soon, so that `is_guessed` is true where many come."""
+        key = _known_key(name, source)
+        if (found := self._remove(key)) is not None:
+            self._put(key, _Failures(min(found.count + 1, 2 * GUESSED), found.at))
 
-    def take_back(self, name: str, address: str) -> None:
-        """What was counted as a failure was none: nobody could look at it."""
-        key = (name, network(address))
-        count, failed_at = self._failures.get(key, (0, 0.0))
-        if count > 1:
-            self._failures[key] = (count - 1, failed_at)
+    def is_guessed(self, name: str, source: Source, now: float) -> bool:
+        """Return whether a known source sends so many wrong passwords that even right ones have to wait for their turn."""
+        level = self._level_of.get(key := _known_key(name, source))
+        return level is not None and self._levels[level][key].left_at(now) >= GUESSED
+
+    def take_back(self, name: str, source: Source) -> None:
+        """Count a login no longer: nothing could check it."""
+        for limit in self._limits(name, source):
+            if (found := self._remove(limit.key)) is not None and found.count > 1:
+                self._put(limit.key, _Failures(found.count - 1, found.at))
+
+    def succeeded(self, name: str, source: Source) -> None:
+        """Forget the failures of a source whose login was right, and remember the source."""
+        if name in self._entries_of:
+            for limit in self._limits(name, source):
+                self._remove(limit.key)
+        sources = self._known.setdefault(name, OrderedDict())
+        sources[source] = None
+        sources.move_to_end(source)
+        self._known.move_to_end(name)
+        if len(sources) > KNOWN_SOURCES:
+            sources.popitem(last=False)
+        if len(self._known) > KNOWN_NAMES:
+            self._known.popitem(last=False)
+
+    # ---- entries
+
+    def _limits(self, name: str, source: Source) -> Iterator[_Limit]:
+        if self.is_known(name, source):
+            yield _Limit(_known_key(name, source), self._free, LONGEST_OF_KNOWN)
         else:
-            self._failures.pop(key, None)
+            yield _Limit((name, f"host {host(source.address)} {source.device}"), self._free, LONGEST)
+            yield _Limit((name, f"network {network(source.address)}"), max(FREE_OF_NETWORK, self._free), LONGEST)
 
-    def succeeded(self, name: str, address: str) -> None:
-        """A login was right: nobody is guessing any more."""
-        self._failures.pop((name, network(address)), None)
+    def _left(self, limit: _Limit, now: float) -> float:
+        if (level := self._level_of.get(limit.key)) is None:
+            return 0.0
+        failures = self._levels[level][limit.key]
+        over = failures.left_at(now) - limit.free
+        if over < 0:
+            return 0.0
+        return max(0.0, failures.at + min(limit.longest, FIRST * (1 << min(over, 16))) - now)
+
+    def _drop(self, now: float) -> None:
+        """Drop what is forgiven, and what is too much."""
+        for level in self._levels:
+            while level and next(iter(level.values())).left_at(now) == 0:
+                self._remove(next(iter(level)))
+        while len(self._level_of) > self._capacity:
+            lowest = next(level for level in self._levels if level)
+            self._remove(next(iter(lowest)))
+
+    def _put(self, key: tuple[str, str], failures: _Failures) -> None:
+        level = min(failures.count, _LEVELS)
+        self._levels[level][key] = failures
+        self._level_of[key] = level
+        self._entries_of[key[0]] = self._entries_of.get(key[0], 0) + 1
+
+    def _remove(self, key: tuple[str, str]) -> _Failures | None:
+        if (level := self._level_of.pop(key, None)) is None:
+            return None
+        if (left := self._entries_of[key[0]] - 1) > 0:
+            self._entries_of[key[0]] = left
+        else:
+            del self._entries_of[key[0]]
+        return self._levels[level].pop(key)
+
+
+def _known_key(name: str, source: Source) -> tuple[str, str]:
+    return name, f"known {source.address} {source.device}"
+
+
+@lru_cache(maxsize=4096)
+def host(address: str) -> str:
+    """Return what one host has of addresses: itself of IPv4, a /64 of IPv6."""
+    return address if ":" not in address else _network(address, 64)
 
 
 @lru_cache(maxsize=4096)
 def network(address: str) -> str:
-    """The network that an address is in, as far as one peer can choose among its addresses: /24 of IPv4, /64 of IPv6."""
+    """Return the network that an address is in, as far as one peer can choose among its addresses: /24 of IPv4, /56 of IPv6."""
+    return _network(address, 56 if ":" in address else 24)
+
+
+def _network(address: str, prefix: int) -> str:
     try:
-        version = ipaddress.ip_address(address).version
+        return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
     except ValueError:
         return address
-    return str(ipaddress.ip_network(f"{address}/{24 if version == 4 else 64}", strict=False))

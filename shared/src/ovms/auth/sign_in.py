@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import replace
+from enum import Enum
 from functools import partial
 
 from ovms.auth.credentials import BearerToken, Credential, Password
@@ -15,6 +16,17 @@ from ovms.db.engine import Pool
 from ovms.db.passwords import is_outdated
 from ovms.db.tokens import IDENTIFIER_LENGTH, looks_like_token, use_token
 from ovms.gathered import Gathered
+
+
+class Recalled(Enum):
+    """What is remembered of a credential."""
+
+    NOTHING = "nothing"
+    """It may be a guess."""
+    BEING_CHECKED = "being checked"
+    """An equal one: this one gets the same answer."""
+    RIGHT = "right"
+    """It was right once, however long ago."""
 
 
 class SignIn:
@@ -48,10 +60,12 @@ class SignIn:
             check.add_done_callback(lambda _: self._under_way.pop(mark))
         return await asyncio.shield(check)
 
-    def is_guess(self, credential: Credential) -> bool:
-        """Whether this may be a guess: it was never right here, and nobody else who sends it is being answered."""
+    def recall(self, credential: Credential) -> Recalled:
+        """Return what this process remembers of a credential."""
         mark = self._mark(credential)
-        return not self._remembered.was_right(mark) and mark not in self._under_way
+        if mark in self._under_way:
+            return Recalled.BEING_CHECKED
+        return Recalled.RIGHT if self._remembered.was_right(mark) else Recalled.NOTHING
 
     async def stands(self, login: Login) -> bool:
         """Whether what was right once is so still: a password may be changed, a token revoked or expired."""

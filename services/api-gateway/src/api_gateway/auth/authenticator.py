@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from api_gateway.auth.credentials import from_authorization, from_query, headers_of
+from api_gateway.auth.credentials import device_of, from_authorization, from_query, headers_of
 from api_gateway.auth.door import Door
 from api_gateway.errors import AuthenticationFailed
 from ovms.auth.rights import allows, grants_anything
@@ -58,7 +59,7 @@ class Authenticator:
         if session is not None and (login := await self._sessions.read(session)) is not None:
             return Caller(login, session)
         credential = from_query(query) or (authorization and from_authorization(authorization)) or None
-        found = await self._door.sign_in(credential, address) if credential else None
+        found = await self._door.sign_in(credential, address, partial(device_of, headers)) if credential else None
         if found is None or not grants_anything(found.permit):
             raise AuthenticationFailed
         return Caller(found, None)

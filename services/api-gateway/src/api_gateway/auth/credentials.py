@@ -23,6 +23,11 @@ def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str | No
     return session, authorization
 
 
+def device_of(raw: Iterable[tuple[bytes, bytes]]) -> str:
+    """What a client calls itself in its User-Agent header; empty where it does not."""
+    return next((value.decode("latin-1") for name, value in raw if name == b"user-agent"), "")
+
+
 def session_id(cookies: str) -> str | None:
     """The session id in a Cookie header; blanks and stray CRs around the parts do not matter."""
     for part in cookies.split(";"):

@@ -16,7 +16,7 @@ from car_protocol.logins.greeter import Greeted
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import AWAY, Register
 from car_protocol.rooms.hub import Room
-from ovms.auth.delays import LoginDelays
+from ovms.auth.delays import FREE, LoginDelays, Source
 from ovms.auth.published import is_loopback, is_published_for_vehicle
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
@@ -27,6 +27,8 @@ BATCH: Final = 500
 TICK: Final = 0.005
 """Seconds to collect logins: one query for many costs little more than one for one."""
 RETRY_AFTER: Final = 0.25
+BETWEEN_TURNS: Final = 0.05
+"""Seconds in which a login whose turn it is is checked, unless PostgreSQL is slow."""
 
 
 class Caller(Greeted, Protocol):
@@ -73,6 +75,8 @@ class Credentials:
         self._asking: list[tuple[Caller, Login]] = []
         self._unconfirmed: list[tuple[Caller, Login]] = []
         """Those that were let in while PostgreSQL was away."""
+        self._waiting: dict[tuple[str, str], list[tuple[Caller, Login]]] = {}
+        """Logins that wait together for their turns, by vehicle and address."""
         self._work = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._log = structlog.get_logger("login")
@@ -83,17 +87,43 @@ class Credentials:
         return len(self._asking)
 
     def ask(self, caller: Caller, login: Login) -> None:
-        """Check a login, soon; later where its vehicle's logins from the same network have failed."""
-        wait = self._delays.wait(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
-        if wait:
-            self._loop.call_later(wait, self._look_at, caller, login)
-        else:
-            self._look_at(caller, login)
-
-    def _look_at(self, caller: Caller, login: Login) -> None:
+        """Check a login, soon; later where its vehicle's logins from the same source have failed."""
+        if caller.is_gone or self._must_wait(caller, login):
+            return
         if not (self._register.is_away and self._let_in_known(caller, login)):
             self._asking.append((caller, login))
             self._work.set()
+
+    def _must_wait(self, caller: Caller, login: Login) -> bool:
+        """Return whether a login is not checked yet, because too many of its source have failed; its turn comes then.
+
+        Logins that wait together are checked one by one: each that fails makes the others wait for longer.
+        """
+        if not (left := self._left(caller, login)):
+            return False
+        turns = fold_vehicle_id(login.vehicle_id), caller.address
+        if turns not in self._waiting:
+            self._waiting[turns] = []
+            self._loop.call_later(left, self._take_turn, turns)
+        self._waiting[turns].append((caller, login))
+        return True
+
+    def _take_turn(self, turns: tuple[str, str]) -> None:
+        """Check the newest login of those that wait together: a right one need not wait for guesses that came before it."""
+        waiting = [one for one in self._waiting.pop(turns) if not one[0].is_gone]
+        if not waiting:
+            return
+        left = self._left(*waiting[-1])
+        chosen = [] if left else [waiting.pop() for _ in waiting[-FREE:]]
+        if waiting:
+            # Once the chosen ones are checked it is known how long the others wait.
+            self._waiting[turns] = waiting
+            self._loop.call_later(left or BETWEEN_TURNS, self._take_turn, turns)
+        for caller, login in chosen:
+            self.ask(caller, login)
+
+    def _left(self, caller: Caller, login: Login) -> float:
+        return self._delays.left(fold_vehicle_id(login.vehicle_id), Source(caller.address), self._loop.time())
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -126,6 +156,8 @@ class Credentials:
                 self._check(caller, login, vehicles.get(fold_vehicle_id(login.vehicle_id)))
 
     def _check(self, caller: Caller, login: Login, vehicle: Vehicle | None) -> None:
+        if self._must_wait(caller, login):
+            return
         if vehicle is None:
             self._refuse(caller, login)
             return
@@ -144,12 +176,15 @@ class Credentials:
     def _accept(self, caller: Caller, login: Login, vehicle: Vehicle, secret: bytes) -> None:
         if caller.role is Role.CAR:
             self._notices.succeeded(vehicle.key, caller.address, self._loop.time())
-        self._delays.succeeded(fold_vehicle_id(login.vehicle_id), caller.address)
+        self._delays.succeeded(fold_vehicle_id(login.vehicle_id), Source(caller.address))
         self._proven(caller, vehicle, secret)
 
     def _refuse(self, caller: Caller, login: Login) -> None:
-        self._delays.failed(fold_vehicle_id(login.vehicle_id), caller.address, self._loop.time())
+        self._count(caller, login)
         caller.refuse()
+
+    def _count(self, caller: Caller, login: Login) -> None:
+        self._delays.failed(fold_vehicle_id(login.vehicle_id), Source(caller.address), self._loop.time())
 
     def _open(self, vehicle: Vehicle) -> bytes | None:
         try:
@@ -164,7 +199,10 @@ class Credentials:
         """Let in whom we know; whether we do. A password other than we know may be new: it waits."""
         vehicle = self._register.known(fold_vehicle_id(login.vehicle_id))
         secret = None if vehicle is None else self._open(vehicle)
-        if vehicle is None or secret is None or not login.proves(secret) or not may_use(caller, vehicle, secret):
+        if vehicle is None or secret is None or self._left(caller, login):
+            return False
+        if not login.proves(secret) or not may_use(caller, vehicle, secret):
+            self._count(caller, login)  # it waits, but the answer that it is not this password has a price
             return False
         self._accept(caller, login, vehicle, secret)
         self._unconfirmed.append((caller, login))

@@ -22,7 +22,7 @@ from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.storage.recorder import Recorder
-from ovms.auth.delays import LoginDelays
+from ovms.auth.delays import LoginDelays, Source
 from ovms.bus.presence import Claim
 from ovms.db.autoprovision import find_configurations, find_enciphered
 from ovms.db.engine import Pool
@@ -33,10 +33,17 @@ from ovms.protocol import Login
 
 BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
+FREE_KEYS: Final = 20
+"""Keys of configurations that an address may ask for in vain without a delay: modules ask again and again."""
+ANY_KEY: Final = ""
 
 
 class Unprovisioned(Protocol):
     """A connection of a module that asks for its configuration."""
+
+    @property
+    def address(self) -> str:
+        """The address that it connects from."""
 
     @property
     def is_gone(self) -> bool:
@@ -101,6 +108,7 @@ class LoginDesk:
         self._recorder = recorder
         self._follower = follower
         self._greeter = greeter
+        self._key_delays = LoginDelays(free=FREE_KEYS)
         self._admitted: list[Admission] = []
         self._to_provision: list[tuple[Unprovisioned, str]] = []
         self._waiting_again: set[Admission] = set()
@@ -126,9 +134,18 @@ class LoginDesk:
         self._has_admitted.set()
 
     def ask_for_configuration(self, module: Unprovisioned, key: str) -> None:
-        """Answer a request for a configuration, soon."""
+        """Answer a request for a configuration, soon; later where others of its network asked for keys that do not exist."""
+        if module.is_gone or self._must_wait_for_configuration(module, key):
+            return
         self._to_provision.append((module, key))
         self._has_to_provision.set()
+
+    def _must_wait_for_configuration(self, module: Unprovisioned, key: str) -> bool:
+        # One name for all keys: it is the keys that are guessed.
+        left = self._key_delays.left(ANY_KEY, Source(module.address), self._loop.time())
+        if left:
+            self._loop.call_later(left, self.ask_for_configuration, module, key)
+        return left > 0
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -219,8 +236,10 @@ class LoginDesk:
         brought = await find_enciphered(self._pool, missing) if missing else {}
         del self._to_provision[: len(asking)]
         for module, key in asking:
-            if module.is_gone:
+            if module.is_gone or self._must_wait_for_configuration(module, key):
                 continue
+            if key not in found and key not in brought:
+                self._key_delays.failed(ANY_KEY, Source(module.address), self._loop.time())
             if (enciphered := brought.get(key)) is not None:
                 module.provision_enciphered(*enciphered)
                 continue

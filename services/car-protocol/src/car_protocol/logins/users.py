@@ -13,14 +13,15 @@ import structlog
 from car_protocol.logins.credentials import Caller
 from car_protocol.logins.desk import Admission, LoginDesk
 from car_protocol.logins.register import AWAY
-from ovms.auth.credentials import Password
-from ovms.auth.delays import LoginDelays
+from ovms.auth.credentials import BearerToken, Password
+from ovms.auth.delays import FIRST, LoginDelays, Source
 from ovms.auth.passwords import Overloaded
 from ovms.auth.published import is_loopback, is_published
 from ovms.auth.rights import permits
-from ovms.auth.sign_in import SignIn
+from ovms.auth.sign_in import Recalled, SignIn
 from ovms.db.engine import Pool
 from ovms.db.logins import Vehicle, find_vehicles_of
+from ovms.db.tokens import looks_like_token
 from ovms.identity import fold_vehicle_id
 from ovms.protocol import ANY_VEHICLE, UserLogin
 
@@ -62,25 +63,47 @@ class UserDesk:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _answer(self, caller: Caller, login: UserLogin) -> None:
-        name, loop, has_waited = login.user.lower(), asyncio.get_running_loop(), False
-        await asyncio.sleep(self._delays.wait(name, caller.address, loop.time()))
+        name, source, loop, has_waited = login.user.lower(), Source(caller.address), asyncio.get_running_loop(), False
+        credential, is_token = Password(login.user, login.password), None
         while not caller.is_gone:
+            is_counted = False
             try:
+                if is_token is None:
+                    is_token = await self._is_token(credential)
+                if not is_token and self._is_guess(credential, name):
+                    if left := self._delays.left(name, source, loop.time()):
+                        # Not all of it at once: another login of this source may be right meanwhile.
+                        await asyncio.sleep(min(left, FIRST))
+                        continue
+                    # Counted before it is checked: logins that are checked together are as many.
+                    self._delays.failed(name, source, loop.time())
+                    is_counted = True
                 admission = await self._check(caller, login)
             except (Overloaded, *AWAY) as error:
                 # Not the peer's fault, so it is not closed: it waits, as long as it likes to.
+                if is_counted:
+                    self._delays.take_back(name, source)
                 if not has_waited:
                     self._log.warning("a user's login waits", reason=type(error).__name__)
                 has_waited = True
                 await asyncio.sleep(RETRY_AFTER)
                 continue
             if admission is not None:
-                self._delays.succeeded(name, caller.address)
+                self._delays.succeeded(name, source)
                 self._desk.admit(admission)
             else:
-                self._delays.failed(name, caller.address, loop.time())
                 caller.refuse()
             return
+
+    async def _is_token(self, credential: Password) -> bool:
+        """Return whether an API token stands for the password: nobody guesses 256 bits."""
+        token = credential.secret
+        return looks_like_token(token) and await self._sign_in.sign_in(BearerToken(token)) is not None
+
+    def _is_guess(self, credential: Password, name: str) -> bool:
+        """Return whether a password may be a guess: it was not right before, or others of this name are guessed."""
+        recalled = self._sign_in.recall(credential)
+        return recalled is Recalled.NOTHING or (recalled is Recalled.RIGHT and self._delays.has_failures(name))
 
     async def _check(self, caller: Caller, login: UserLogin) -> Admission | None:
         if is_published(login.user, login.password) and not is_loopback(caller.address):
