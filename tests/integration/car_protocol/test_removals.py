@@ -1,14 +1,18 @@
 """Vehicles that are removed while somebody is connected to them."""
 
-from car_protocol.storage.removals import Removals
+import asyncio
+
+from car_protocol.storage.removals import EVERY, Removals
 from fixtures.cars import CarService
+from ovms.bus import removals as bus
+from ovms.bus.channels import REMOVALS
 from ovms.db.engine import Pool
 from ovms.db.vehicles import remove_vehicles
 from ovms.identity import Role
 
 
 async def test_who_is_connected_to_a_removed_vehicle_is_let_go(car_service: CarService, pool: Pool) -> None:
-    removals = Removals(pool, car_service.running.server.hub)
+    removals = Removals(pool, car_service.running.server.hub)  # steps of the service's own come every ten seconds
     car, app, batch = await car_service.scene("DEMO")
     other = await car_service.car("Other-1")
     car.send(b"S75")
@@ -32,3 +36,23 @@ async def test_who_is_connected_to_a_removed_vehicle_is_let_go(car_service: CarS
     await other.until_hears(b"a")
     again = await car_service.connect(Role.CAR, "DEMO")
     await again.closed()
+
+
+async def test_the_sessions_of_a_vehicle_end_at_once_where_its_removal_is_published(
+    car_service: CarService, pool: Pool
+) -> None:
+    peers = await car_service.scene("DEMO")
+    other = await car_service.car("Other-1")
+    key = await pool.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'DEMO'")
+    published = bus.Removals(car_service.redis)
+    await published.publish([key])  # a removal that PostgreSQL does not know ends nothing
+    await car_service.redis.publish(REMOVALS, b"removed x")
+    async with pool.acquire() as connection, connection.transaction():
+        await remove_vehicles(connection, [(key, "DEMO")])
+    began = asyncio.get_running_loop().time()
+    await published.publish([key])
+    for peer in peers:
+        await peer.closed()
+    assert asyncio.get_running_loop().time() - began < EVERY / 2
+    other.send(b"A")
+    await other.until_hears(b"a")

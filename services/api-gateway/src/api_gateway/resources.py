@@ -38,6 +38,8 @@ from ovms.bus.cars import Cars, TooManyQuestions
 from ovms.bus.client import open_redis
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
+from ovms.bus.removals import Removals
+from ovms.bus.removals import subscribe as subscribe_to_removals
 from ovms.bus.sessions import Sessions
 from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
@@ -88,6 +90,7 @@ class Resources:
     sign_ups: Buckets | None
     """None: nobody makes an account himself."""
     sealer: Sealer
+    removals: Removals
     streams: Streams
     hub: Hub
     dispatcher: Dispatcher
@@ -155,6 +158,7 @@ async def open_resources(
         make_inbox: Callable[..., Inbox] = Inbox if traces is None else partial(TracedInbox, traces, hearing)
         party = subscriptions.party()
         hub = Hub(pool, presence, cars, party, time.time, log, make_feed=make_feed, make_inbox=make_inbox)
+        subscribe_to_removals(party, hub.remove)
         lag = LoopLag()
         working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher, hub, lag)]
         try:
@@ -173,6 +177,7 @@ async def open_resources(
                 commands=commands,
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
                 sealer=sealer,
+                removals=Removals(client),
                 streams=Streams(hub, most=settings.event_streams, most_of_caller=settings.event_streams_of_caller),
                 hub=hub,
                 dispatcher=dispatcher,

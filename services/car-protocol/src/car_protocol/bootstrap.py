@@ -62,6 +62,7 @@ from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.client import open_redis
 from ovms.bus.nodes import Nodes
+from ovms.bus.removals import subscribe as subscribe_to_removals
 from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
@@ -237,6 +238,8 @@ def _make(
         routes=routes,
     )
     listener = _make_listener(settings, server, tls)
+    removals = Removals(pool, hub)
+    subscribe_to_removals(subscriptions, removals.tell)
     on_redis: list[Work] = [publisher.run, subscriptions.run, follower.run, keeper.run]
     on_postgresql: list[Work] = [
         recorder.run,
@@ -247,7 +250,7 @@ def _make(
         server.traffic.run,
         server.trail.run,
         Maintenance(pool, settings.audit_days).run,
-        Removals(pool, hub).run,
+        removals.run,
     ]
     on_the_machine: list[Work] = [ClockAdjustment(clock, hub.renumber_sessions).run, *([tls.watch] if tls is not None else [])]
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *on_the_machine]

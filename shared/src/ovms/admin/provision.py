@@ -66,7 +66,7 @@ async def _provision_vehicle(connection: Connection, owner: Owner, entry: Vehicl
     vehicle = await find_vehicle(connection, entry.vehicle_id)
     if vehicle is None:
         _check_new(entry)
-        await add_vehicle(connection, owner.key, entry.vehicle_id, password=password, sealer=sealer)
+        await add_vehicle(connection, owner.key, entry.vehicle_id, password=password, sealer=sealer, by_operator=True)
         return "added"
     if vehicle.owner_name != owner.name:
         raise InputError(f"{entry.where}: vehicle id {entry.vehicle_id!r}: the vehicle belongs to owner {vehicle.owner_name!r}")

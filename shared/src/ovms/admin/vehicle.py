@@ -19,7 +19,7 @@ async def add(connection: Connection, vehicle_id: str, owner_name: str, password
     owner = await the_owner(connection, owner_name)
     if found := await find_vehicle(connection, vehicle_id):
         raise AdminError(f"a vehicle already has the id {found.vehicle_id!r}")
-    await add_vehicle(connection, owner.key, vehicle_id, password=password.encode(), sealer=sealer)
+    await add_vehicle(connection, owner.key, vehicle_id, password=password.encode(), sealer=sealer, by_operator=True)
     print(f"vehicle {vehicle_id} of owner {owner.name} added")
 
 

@@ -56,6 +56,10 @@ def session_key(vehicle_id: str) -> str:
     return f"ovms:{{{fold_vehicle_id(vehicle_id)}}}:session"
 
 
+REMOVALS: Final = "ovms:removals"
+"""The channel on which services are told of removed vehicles."""
+
+
 def group_channel(name: bytes) -> bytes:
     """Where the cars of a group and those who watch them meet; a name is any bytes, in upper case."""
     return b"ovms:group:" + name

@@ -138,7 +138,7 @@ class Channel:
     address: str
     """`{parameter}` stands for its value; other braces are part of the name."""
     title: str
-    parameter: Parameter
+    parameter: Parameter | None
     bodies: tuple[Body, ...]
     publishers: tuple[Service, ...]
     subscribers: tuple[Service, ...]
@@ -147,7 +147,7 @@ class Channel:
 
     def filled_in(self, value: str) -> str:
         """The name of the channel for a value of its parameter."""
-        return self.address.replace(f"{{{self.parameter.name}}}", value)
+        return self.address if self.parameter is None else self.address.replace(f"{{{self.parameter.name}}}", value)
 
 
 def json_object(*fields: Field) -> Schema:

@@ -73,12 +73,13 @@ def document() -> str:
 
 def _channel(channel: Channel) -> dict[str, Any]:
     parameter = channel.parameter
+    named = {} if parameter is None else {parameter.name: {"description": parameter.title, "examples": [parameter.example]}}
     return {
         "address": channel.address,
         "description": channel.title,
         "tags": [TAGS[channel.is_public]],
         **({} if channel.is_public else {"x-internal": True}),
-        "parameters": {parameter.name: {"description": parameter.title, "examples": [parameter.example]}},
+        **({"parameters": named} if named else {}),
         "messages": {body.name: _message(body) for body in channel.bodies},
     }
 

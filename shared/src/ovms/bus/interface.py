@@ -276,4 +276,14 @@ TRACES: Final = Channel(
     subscribers=(_GATEWAY,),
 )
 
-CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP, TRACES)
+REMOVALS: Final = Channel(
+    "removals",
+    "ovms:removals",
+    "Vehicles that were removed: their sessions and streams end at once.",
+    None,
+    (Words("removed", "This vehicle was removed.", (_KEY,)),),
+    publishers=(_GATEWAY,),
+    subscribers=(_CAR, _GATEWAY),
+)
+
+CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP, TRACES, REMOVALS)

@@ -61,6 +61,11 @@ OF_OWNER: Final = (
         "SELECT key, created_at FROM enciphered_configurations WHERE owner_id = $1 ORDER BY key",
     ),
     Part("brought_from", "reference_owners", "SELECT number FROM reference_owners WHERE owner_id = $1"),
+    Part(
+        "reserved_id",
+        "reserved_vehicle_ids",
+        "SELECT encode(digest, 'hex') AS sha256, until FROM reserved_vehicle_ids WHERE owner_id = $1 ORDER BY until",
+    ),
     Part("autoprovision", "autoprovision", "SELECT key, created_at FROM autoprovision WHERE owner_id = $1 ORDER BY key"),
     Part(
         "command_to_others",

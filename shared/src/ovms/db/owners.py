@@ -107,11 +107,12 @@ async def read_profile(db: Database, owner_id: int) -> Profile | None:
     return None if row is None else Profile(*row)
 
 
-async def remove_owner(connection: Connection, owner_id: int, name: str) -> None:
-    """Remove an owner, his tokens, his vehicles, all that they sent, and his name wherever it stands."""
+async def remove_owner(connection: Connection, owner_id: int, name: str) -> list[int]:
+    """Remove an owner, its tokens, its vehicles, all that they sent, and its name wherever it stands; return the vehicles."""
     vehicles = [tuple(row) for row in await connection.fetch(_VEHICLES, owner_id)]
     await remove_vehicles(connection, vehicles)
     await connection.execute(_REMOVE_ACTOR, owner_id)
     await connection.execute(_REMOVE, owner_id)
     await connection.execute(_REMOVE_NAME, name)
     await connection.execute(_REMOVE_VEHICLE_IDS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])
+    return [key for key, _ in vehicles]

@@ -69,6 +69,18 @@ vehicles: Final = Table(
     Index("uq_vehicles_vehicle_id", text("upper(vehicle_id)"), unique=True),
 )
 
+# Ids of vehicles that were removed: for a while only their former owner can add a vehicle of that id. Digests, since nothing
+# that names a vehicle is left of an erased account.
+reserved_vehicle_ids: Final = Table(
+    "reserved_vehicle_ids",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the upper-cased id"),
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="SET NULL"), comment="null: was erased"),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Index("ix_reserved_vehicle_ids_owner_id", "owner_id"),
+    Index("ix_reserved_vehicle_ids_until", "until"),
+)
+
 # The newest message of each code. `vehicle` is vehicles.id. Half of each page is left free for the next versions of its rows:
 # one that finds room beside the former changes no index, and costs two thirds of the time and a third of the log.
 messages: Final = Table(

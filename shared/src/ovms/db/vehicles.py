@@ -10,6 +10,9 @@ from ovms.identity import fold_vehicle_id
 
 MOST_VEHICLES: Final = 500
 """That an owner may add himself."""
+RESERVED_FOR: Final = 86_400.0
+"""Seconds that the id of a removed vehicle is reserved for its owner: programs that know the vehicle by its id have time to
+notice that it was removed before another owner has a vehicle of that id."""
 REMOVED_WITHIN: Final = 300.0
 """Seconds: years of history may have to go."""
 
@@ -21,11 +24,34 @@ _FIND: Final = f"{_SELECT} WHERE upper(vehicle_id) = upper($1)"
 
 _LIST: Final = f"{_SELECT} WHERE $1::bigint IS NULL OR owner_id = $1 ORDER BY upper(vehicle_id)"
 
-_COUNT: Final = "SELECT count(*) FROM vehicles WHERE owner_id = $1"
+# An id that is reserved counts as a vehicle, or an owner could reserve any number of ids by removing what it has just added.
+_COUNT: Final = """
+SELECT (SELECT count(*) FROM vehicles WHERE owner_id = $1)
+  + (SELECT count(*) FROM reserved_vehicle_ids WHERE owner_id = $1 AND until > now()
+    AND digest <> sha256(convert_to(upper($2), 'UTF8')))
+"""
 
 _ADD: Final = "INSERT INTO vehicles (owner_id, vehicle_id, password, password_key_id) VALUES ($1, $2, $3, $4)"
 
+# A statement of its own after the one that adds: that one waits for a removal of the same id, this one sees the reservation.
+_TAKE_RESERVED: Final = """
+DELETE FROM reserved_vehicle_ids WHERE digest = sha256(convert_to(upper($1), 'UTF8'))
+RETURNING until > now() AND owner_id IS DISTINCT FROM $2
+"""
+
 _CHANGE: Final = "UPDATE vehicles SET password = $2, password_key_id = $3 WHERE id = $1"
+
+_RESERVE: Final = """
+INSERT INTO reserved_vehicle_ids (digest, owner_id, until)
+SELECT sha256(convert_to(upper(vehicle_id), 'UTF8')), owner_id, now() + make_interval(secs => $2)
+FROM vehicles WHERE id = ANY($1::bigint[])
+ON CONFLICT (digest) DO UPDATE SET owner_id = excluded.owner_id, until = excluded.until
+"""
+
+_END_RESERVATIONS: Final = """
+DELETE FROM reserved_vehicle_ids
+WHERE digest IN (SELECT digest FROM reserved_vehicle_ids WHERE until < now() LIMIT $1)
+"""
 
 _REMOVE: Final = "DELETE FROM vehicles WHERE id = ANY($1::bigint[])"
 
@@ -44,6 +70,10 @@ _REMOVE_TOKENS: Final = "DELETE FROM api_tokens WHERE vehicles = '{}'"
 _REMOVED: Final = """
 SELECT vehicle FROM unnest($1::bigint[]) AS vehicle WHERE NOT EXISTS (SELECT FROM vehicles WHERE id = vehicle)
 """
+
+
+class VehicleIdReserved(Exception):
+    """A vehicle of this id was removed lately, and another owner had it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +108,24 @@ async def list_vehicles(connection: Connection, owner_id: int | None = None) -> 
     return [Vehicle(*row) for row in await connection.fetch(_LIST, owner_id)]
 
 
-async def count_vehicles(connection: Connection, owner_id: int) -> int:
-    """How many vehicles an owner has."""
-    return int(await connection.fetchval(_COUNT, owner_id))
+async def count_vehicles(connection: Connection, owner_id: int, but: str = "") -> int:
+    """Return how many vehicle ids an owner holds, reserved ones included, one id left out."""
+    return int(await connection.fetchval(_COUNT, owner_id, but))
 
 
-async def add_vehicle(connection: Connection, owner_id: int, vehicle_id: str, *, password: bytes, sealer: Sealer) -> None:
-    """Add a vehicle; the id must be checked.
+async def add_vehicle(
+    connection: Connection, owner_id: int, vehicle_id: str, *, password: bytes, sealer: Sealer, by_operator: bool = False
+) -> None:
+    """Add a vehicle; the id must be checked. An operator can add one whose id is reserved for another owner.
 
     Raises:
-        asyncpg.UniqueViolationError: it is taken.
+        asyncpg.UniqueViolationError: the id is taken.
+        VehicleIdReserved: the id is reserved for another owner; the transaction must be rolled back.
     """
     key_id, sealed = _seal(vehicle_id, password, sealer)
     await connection.execute(_ADD, owner_id, vehicle_id, sealed, key_id)
+    if await connection.fetchval(_TAKE_RESERVED, vehicle_id, owner_id) and not by_operator:
+        raise VehicleIdReserved
 
 
 async def change_vehicle_password(
@@ -102,15 +137,22 @@ async def change_vehicle_password(
 
 
 async def remove_vehicles(connection: Connection, vehicles: Sequence[tuple[int, str]]) -> None:
-    """Remove vehicles and all that they sent, given as `vehicles.id` and id.
+    """Remove vehicles and all that they sent, given as `vehicles.id` and id; reserve their ids for their owner.
 
-    Who is connected to one goes soon: see `find_removed`.
+    The sessions of a removed vehicle are closed soon: see `find_removed`.
     """
     keys = [key for key, _ in vehicles]
+    await connection.execute(_RESERVE, keys, RESERVED_FOR)
     await connection.execute(_REMOVE, keys, timeout=REMOVED_WITHIN)
     await remove_history(connection, keys)
     await connection.execute(_REMOVE_FROM_TOKENS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])
     await connection.execute(_REMOVE_TOKENS)
+
+
+async def end_reservations(connection: Connection, *, limit: int) -> int:
+    """Remove reservations that are over, at most so many; return how many were removed."""
+    status = await connection.execute(_END_RESERVATIONS, limit)
+    return int(status.removeprefix("DELETE "))
 
 
 async def find_removed(db: Database, vehicles: Sequence[int]) -> list[int]:

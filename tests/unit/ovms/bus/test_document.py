@@ -30,13 +30,13 @@ def test_the_committed_document_is_up_to_date() -> None:
 def test_it_is_what_was_made(told: Any) -> None:
     assert told["asyncapi"] == "3.0.0"
     assert set(told) == {"asyncapi", "info", "defaultContentType", "servers", "channels", "operations"}
-    assert told["channels"].keys() == {"messages", "peers", "commands", "replica", "group", "traces"}
+    assert told["channels"].keys() == {"messages", "peers", "commands", "replica", "group", "traces", "removals"}
 
 
 def test_the_parameters_of_an_address_are_described(told: Any) -> None:
     for channel in told["channels"].values():
         # An expression in an address holds no other brace.
-        assert re.findall(r"{([^{}]+)}", channel["address"]) == list(channel["parameters"])
+        assert re.findall(r"{([^{}]+)}", channel["address"]) == list(channel.get("parameters", ()))
 
 
 def test_schemas_are_schemas_and_examples_follow_them(told: Any) -> None:
@@ -63,7 +63,7 @@ def test_it_says_what_is_for_others_and_what_is_not(told: Any) -> None:
     kinds = {name: channel["tags"][0]["name"] for name, channel in told["channels"].items()}
     assert {name for name, kind in kinds.items() if kind == "public"} == {"messages", "peers", "commands"}
     marked = {name for name, channel in told["channels"].items() if channel.get("x-internal")}
-    assert marked == {"replica", "group", "traces"}
+    assert marked == {"replica", "group", "traces", "removals"}
     fields = told["channels"]["peers"]["messages"]["peers"]["payload"]["properties"]
     assert {name for name, field in fields.items() if field.get("x-internal")} == {"http_until", "replicas"}
 

@@ -109,6 +109,11 @@ class Feed:
             inbox.loaded(self.vehicle)
             inbox.forget(self.vehicle)
 
+    def leave_all(self) -> None:
+        """Deliver to no reader any longer."""
+        for inbox in list(self._readers):
+            self.leave(inbox)
+
     def _tell_all(self, inbox: Inbox, reader: _Reader) -> None:
         since = None if reader.known_until is None else reader.known_until - OVERLAP
         for code, newest in self._newest.items():

@@ -61,6 +61,12 @@ class Hub:
                 del self._feeds[vehicle]
                 feed.leave_channels(self._channels)
 
+    def remove(self, vehicle: int) -> None:
+        """Deliver nothing more of a vehicle that was removed."""
+        if (feed := self._feeds.pop(vehicle, None)) is not None:
+            feed.leave_all()
+            feed.leave_channels(self._channels)
+
     async def run(self) -> None:
         """Read what is newest until cancelled."""
         await self._loader.run()

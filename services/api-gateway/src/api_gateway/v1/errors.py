@@ -15,11 +15,11 @@ class VehicleUnknown(ApiError):
 
 
 class VehicleIdTaken(ApiError):
-    """A vehicle has this id already; whose it is is not told."""
+    """A vehicle has this id already, or had it lately; whose it is or was is not part of the answer."""
 
     status = 409
     detail = "Vehicle id taken"
-    meaning = "A vehicle has this id already."
+    meaning = "A vehicle has this id already, or was removed less than a day ago by another owner."
 
 
 class PasswordWrong(ApiError):

@@ -1,4 +1,4 @@
-"""Housekeeping of history, samples and trails: partitions ahead of time, and expiry in small steps."""
+"""Housekeeping of history, samples, reserved ids and trails: partitions ahead of time, and expiry in small steps."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ import structlog
 from ovms.db.audit import end_trail
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.partitions import ensure_partitions, expire_rows
+from ovms.db.vehicles import end_reservations
 
 EVERY: Final = 60.0
 STEP: Final = 2500
@@ -38,6 +39,8 @@ class Maintenance:
         async with self._pool.acquire() as connection:
             await ensure_partitions(connection, datetime.now(UTC))
             while await expire_rows(connection, datetime.now(UTC), limit=STEP) == STEP:
+                pass
+            while await end_reservations(connection, limit=STEP) == STEP:
                 pass
             while await end_trail(connection, self._audit_days, limit=STEP) == STEP:
                 pass

@@ -1,6 +1,7 @@
-"""Ends the sessions of vehicles that were removed, whoever has removed them: nothing else tells a replica."""
+"""Ends the sessions of vehicles that were removed, by whatever program."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -15,25 +16,34 @@ REASON: Final = "its vehicle was removed"
 
 
 class Removals:
-    """Asks every ten seconds which of the vehicles that somebody is connected to here are no more."""
+    """Closes the sessions of removed vehicles: at once where Redis tells of a removal, else every ten seconds."""
 
     def __init__(self, pool: Pool, hub: Hub) -> None:
         self._pool = pool
         self._hub = hub
         self._ended: list[int] = []
+        self._told = asyncio.Event()
         self._log = structlog.get_logger("removals")
+
+    def tell(self, vehicle: int) -> None:
+        """Check at once whether a vehicle that has a session here was removed."""
+        if self._hub.get(vehicle) is not None:
+            self._told.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._told.wait()
+            self._told.clear()
             try:
                 await self.step()
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 self._log.warning("removed vehicles are looked for later", reason=type(error).__name__)
 
     async def step(self) -> None:
-        """Close whoever is connected to a vehicle that is no more."""
+        """Close the sessions of vehicles that were removed."""
         if self._ended:
             # What was on its way to the history when its vehicle went is there by now, and nothing more comes.
             await remove_history(self._pool, self._ended)

@@ -1,12 +1,15 @@
 """Adding, changing and removing vehicles."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from fixtures.gateway import Gateway, send_message, send_record
+from fixtures.streams import reading
 from fixtures.typed import DEMO, OTHER, bearer, refused, token_of, trail
+from fixtures.visitors import becomes
 from ovms.db.sealing import Sealer
 from ovms.db.vehicles import find_vehicle
 
@@ -97,6 +100,60 @@ async def test_a_removed_vehicle_leaves_nothing(gateway: Gateway) -> None:
     assert await gateway.pool.fetchval("SELECT count(*) FROM shares") == 0
     assert await gateway.pool.fetchval("SELECT count(*) FROM history") == 1
     assert (await trail(gateway))[-1] == ("demo", "vehicle.delete", "DEMO")
+
+
+async def test_a_removed_id_is_reserved_for_its_former_owner(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
+        assert (await owner.delete(f"{VEHICLES}/DEMO")).status_code == 204
+        for spelling in ("DEMO", "demo"):
+            rejected = await other.post(VEHICLES, json={**NEW, "id": spelling})
+            assert refused(rejected) == (409, "vehicle-id-taken")
+        taken = await other.post(VEHICLES, json={**NEW, "id": "Second"})
+        assert {**rejected.json(), "instance": ""} == {**taken.json(), "instance": ""}
+        assert (await owner.post(VEHICLES, json={**NEW, "id": "Demo"})).status_code == 201
+        assert (await owner.delete(f"{VEHICLES}/DEMO")).status_code == 204
+        await gateway.pool.execute("UPDATE reserved_vehicle_ids SET until = now()")
+        assert (await other.post(VEHICLES, json={**NEW, "id": "DEMO"})).status_code == 201
+    assert await gateway.pool.fetchval("SELECT count(*) FROM reserved_vehicle_ids") == 0
+
+
+async def test_of_a_removal_and_an_addition_at_once_no_other_owner_gets_the_id(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
+        for _ in range(5):
+            adding = [other.post(VEHICLES, json={**NEW, "id": "DEMO"}) for _ in range(5)]
+            removed, *answers = await asyncio.gather(owner.delete(f"{VEHICLES}/DEMO"), *adding)
+            assert removed.status_code == 204
+            assert {answer.status_code for answer in answers} == {409}
+            assert (await owner.post(VEHICLES, json={**NEW, "id": "DEMO"})).status_code == 201
+
+
+async def test_a_stream_delivers_nothing_of_a_removed_vehicle(gateway: Gateway) -> None:
+    async def subscribers() -> int:
+        [(_, count)] = await gateway.redis.pubsub_numsub("ovms:{DEMO}:messages")
+        return int(count)
+
+    async with gateway.client(auth=DEMO) as owner, reading(owner, f"{VEHICLES}/DEMO/events") as stream:
+        await stream.until("presence")
+        assert await subscribers() == 1
+        assert (await owner.delete(f"{VEHICLES}/DEMO")).status_code == 204
+        await becomes(subscribers, 0, 5)  # checks of who may read come every 15 seconds
+
+
+async def test_the_ids_of_an_erased_account_are_reserved_for_nobody(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
+        erased = await owner.request("DELETE", "/api/v1/account", json={"password": DEMO[1]})
+        assert erased.status_code == 204
+        assert refused(await other.post(VEHICLES, json={**NEW, "id": "DEMO"})) == (409, "vehicle-id-taken")
+
+
+async def test_reserved_ids_count_as_vehicles(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = await gateway.pool.fetchval("SELECT count(*) FROM vehicles JOIN owners ON owners.id = owner_id WHERE name = 'demo'")
+    monkeypatch.setattr("api_gateway.v1.account.registration.MOST_VEHICLES", count + 1)
+    async with gateway.client(auth=DEMO) as client:
+        assert (await client.post(VEHICLES, json=NEW)).status_code == 201
+        assert (await client.delete(f"{VEHICLES}/NewCar")).status_code == 204
+        assert refused(await client.post(VEHICLES, json={**NEW, "id": "Another"})) == (409, "too-many")
+        assert (await client.post(VEHICLES, json=NEW)).status_code == 201
 
 
 async def test_only_the_owner_with_all_rights_changes_vehicles(gateway: Gateway) -> None:

@@ -85,8 +85,9 @@ async def erase(wanted: Erasure, request: Request, caller: AccountAdmin, resourc
     await confirm(request, caller, wanted.password, resources)
     allow_longer(request.scope, REMOVED_WITHIN)
     async with resources.pool.acquire() as connection, connection.transaction():
-        await remove_owner(connection, caller.owner_id, caller.login.owner)
+        vehicles = await remove_owner(connection, caller.owner_id, caller.login.owner)
         await resources.sessions.end_all(caller.owner_id)
+    await resources.removals.publish(vehicles)
     return done()
 
 

@@ -23,6 +23,7 @@ from ovms.db.accounts import lock_account
 from ovms.db.vehicles import (
     MOST_VEHICLES,
     REMOVED_WITHIN,
+    VehicleIdReserved,
     add_vehicle,
     change_vehicle_password,
     count_vehicles,
@@ -93,12 +94,12 @@ async def add(wanted: VehicleWanted, caller: AccountAdmin, resources: ResourcesD
     try:
         async with resources.pool.acquire() as connection, connection.transaction():
             await lock_account(connection, caller.owner_id)
-            if await count_vehicles(connection, caller.owner_id) >= MOST_VEHICLES:
+            if await count_vehicles(connection, caller.owner_id, but=wanted.id) >= MOST_VEHICLES:
                 raise TooMany
             password, sealer = wanted.password.encode(), resources.sealer
             await add_vehicle(connection, caller.owner_id, wanted.id, password=password, sealer=sealer)
             await note(connection, caller, "vehicle.create", vehicle_id=wanted.id)
-    except asyncpg.UniqueViolationError:
+    except (asyncpg.UniqueViolationError, VehicleIdReserved):
         raise VehicleIdTaken from None
     return created({"id": wanted.id}, f"{router.prefix}/{wanted.id}")
 
@@ -140,7 +141,8 @@ async def change_password(wanted: PasswordWanted, reach: Own, resources: Resourc
     operation_id="v1_remove_vehicle",
 )
 async def remove(request: Request, reach: Own, resources: ResourcesDep) -> Response:
-    """Remove your vehicle with its messages, history, shares, links and subscriptions. Its session ends within seconds.
+    """Remove your vehicle with its messages, history, shares, links and subscriptions. The sessions of its module and of
+    its apps are closed at once. For a day you alone can add a vehicle of the same id.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/MYCAR`
     """
@@ -149,4 +151,5 @@ async def remove(request: Request, reach: Own, resources: ResourcesDep) -> Respo
     async with resources.pool.acquire() as connection, connection.transaction():
         await remove_vehicles(connection, [(vehicle.key, vehicle.vehicle_id)])
         await note(connection, reach.caller, "vehicle.delete", vehicle_id=vehicle.vehicle_id)
+    await resources.removals.publish([vehicle.key])
     return done()
