@@ -134,7 +134,7 @@ OF_VEHICLE: Final = (
     Part(
         "sample",
         "samples",
-        "SELECT code, recorded_at, data, expires_at FROM samples WHERE vehicle = $1 AND (code, recorded_at) > ($2, $3) "
+        "SELECT code, recorded_at, data, units, expires_at FROM samples WHERE vehicle = $1 AND (code, recorded_at) > ($2, $3) "
         "ORDER BY code, recorded_at LIMIT $4",
         ("", _BEGINNING),
         ("code", "recorded_at"),

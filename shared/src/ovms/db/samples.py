@@ -8,8 +8,8 @@ from ovms.db.history import RESOLUTION, Part
 
 _WHERE: Final = "FROM samples WHERE vehicle = $1 AND code = $2 AND recorded_at >= $3 AND recorded_at < $4 ORDER BY recorded_at"
 
-_OLDEST_FIRST: Final = f"SELECT recorded_at, data {_WHERE} LIMIT $5"
-_NEWEST_FIRST: Final = f"SELECT recorded_at, data {_WHERE} DESC LIMIT $5"
+_OLDEST_FIRST: Final = f"SELECT recorded_at, data, units {_WHERE} LIMIT $5"
+_NEWEST_FIRST: Final = f"SELECT recorded_at, data, units {_WHERE} DESC LIMIT $5"
 _LAST: Final = f"SELECT recorded_at {_WHERE} LIMIT 2 OFFSET $5"
 
 
@@ -18,6 +18,8 @@ class Sample(NamedTuple):
 
     recorded_at: datetime
     data: bytes
+    units: str | None = None
+    """`K` or `M`: what the car measured in at that time; None: unknown."""
 
 
 async def read_samples(

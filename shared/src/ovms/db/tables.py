@@ -125,6 +125,7 @@ samples: Final = Table(
     Column("recorded_at", DateTime(timezone=True), primary_key=True, comment="when it came"),
     Column("data", LargeBinary, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("units", Text, comment="K or M: what the car measured in at that time; null: unknown"),
     Index("ix_samples_expires_at", "expires_at"),
     postgresql_partition_by="RANGE (recorded_at)",
 )

@@ -152,10 +152,10 @@ MOST_WAITING_OF_OWNER: Final = 2000
 
 # Two replicas may have the same car for a moment: what came at one time is one sample.
 _SAMPLES: Final = """
-INSERT INTO samples (vehicle, code, recorded_at, data, expires_at)
-SELECT vehicle, code, to_timestamp(recorded_at), data, to_timestamp(expires_at)
-FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::bytea[], $5::float8[])
-  AS new(vehicle, code, recorded_at, data, expires_at)
+INSERT INTO samples (vehicle, code, recorded_at, data, expires_at, units)
+SELECT vehicle, code, to_timestamp(recorded_at), data, to_timestamp(expires_at), units
+FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::bytea[], $5::float8[], $6::text[])
+  AS new(vehicle, code, recorded_at, data, expires_at, units)
 WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)
 ON CONFLICT DO NOTHING
 """
@@ -209,6 +209,8 @@ class SampleRow(NamedTuple):
     recorded_at: float
     data: bytes
     expires_at: float
+    units: str | None = None
+    """`K` or `M`: what the car measured in at that time; None: the car had not sent it."""
 
 
 class NotificationRow(NamedTuple):

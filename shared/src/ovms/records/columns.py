@@ -9,6 +9,7 @@ imports it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import partial
 from itertools import islice
 from typing import Any, Final, Self
 
@@ -30,6 +31,8 @@ class Column:
         unit: The unit of the typed value, None where it has none.
         per: The wire carries whole numbers that are as many times the value (10: tenths).
         base: 16 where the wire carries hexadecimal digits.
+        least: The least value, None for no bound. A module sends less for "unknown": -1, or a date before its clock is set.
+        most: The greatest value, None for no bound. A module sends more for "unknown": 65535.
     """
 
     title: str
@@ -37,10 +40,21 @@ class Column:
     unit: str | None = None
     per: int = 1
     base: int = 10
+    least: int | None = None
+    most: int | None = None
 
     def codec(self, kind: type) -> Codec:
         """How one value of this type is read and written."""
-        return codec(kind, per=self.per, base=self.base)
+        plain = codec(kind, per=self.per, base=self.base)
+        if self.least is None and self.most is None:
+            return plain
+        return Codec(partial(self._read_bounded, plain.read), plain.write)
+
+    def _read_bounded(self, read: Callable[[str], Any], token: str) -> Any:
+        value = read(token)
+        if value is None or (self.least is not None and value < self.least) or (self.most is not None and value > self.most):
+            return None
+        return value
 
     def raw(self, tokens: Iterator[str]) -> list[str | None] | None:
         """Take this field's tokens as they stand, without a count; None in place of those that are missing."""
@@ -57,9 +71,12 @@ class Column:
     @property
     def wire(self) -> str:
         """How the wire differs from the plain value, for the documents."""
+        form = "hexadecimal" if self.base == 16 else ""
         if self.per != 1:
-            return f"{self.per} times the value"
-        return "hexadecimal" if self.base == 16 else ""
+            form = f"{self.per} times the value"
+        below = "" if self.least is None else f"below {self.least}: unknown"
+        above = "" if self.most is None else f"above {self.most}: unknown"
+        return "; ".join(part for part in (form, below, above) if part)
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], JsonSchema]) -> JsonSchema:
         """The schema of the typed value, with its title as the description and its unit as `x-unit`."""

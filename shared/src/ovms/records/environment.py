@@ -78,11 +78,11 @@ class Environment(Record):
     pem_temperature: Annotated[float | None, Column("Temperature of the inverter (PEM)", "temperature_pem", unit="degC")]
     motor_temperature: Annotated[float | None, Column("Temperature of the motor", "temperature_motor", unit="degC")]
     battery_temperature: Annotated[float | None, Column("Temperature of the battery", "temperature_battery", unit="degC")]
-    trip: Annotated[float | None, Column("Trip meter", "tripmeter", unit=DISTANCE, per=10)]
-    odometer: Annotated[float | None, Column("Odometer", "odometer", unit=DISTANCE, per=10)]
+    trip: Annotated[float | None, Column("Trip meter", "tripmeter", unit=DISTANCE, per=10, least=0)]
+    odometer: Annotated[float | None, Column("Odometer", "odometer", unit=DISTANCE, per=10, least=0)]
     # Firmware: never converted, unlike the speed of L; the manual says distance units per hour.
     speed: Annotated[float | None, Column("Speed", "speed", unit="km/h")]
-    parking_time: Annotated[int | None, Column("Time parked, 0 when not parked", "parkingtimer", unit="s")]
+    parking_time: Annotated[int | None, Column("Time parked, 0 when not parked", "parkingtimer", unit="s", least=0)]
     ambient_temperature: Annotated[float | None, Column("Ambient temperature", "temperature_ambient", unit="degC")]
     doors_3: Annotated[Doors3 | None, Flags("Door state 3", bits=Doors3)]
     # Firmware: 0 only when all temperatures are stale; the manual names those of PEM, motor and battery.

@@ -12,14 +12,14 @@ from ovms.records.units import DISTANCE, SPEED
 class Location(Record):
     """Where the car is and how it drives. Firmware: TransmitMsgGPS."""
 
-    latitude: Annotated[float | None, Column("Latitude", "latitude", unit="deg")]
-    longitude: Annotated[float | None, Column("Longitude", "longitude", unit="deg")]
+    latitude: Annotated[float | None, Column("Latitude", "latitude", unit="deg", least=-90, most=90)]
+    longitude: Annotated[float | None, Column("Longitude", "longitude", unit="deg", least=-180, most=180)]
     direction: Annotated[float | None, Column("Heading", "direction", unit="deg")]
     altitude: Annotated[float | None, Column("Altitude", "altitude", unit="m")]
     gps_lock: Annotated[bool | None, Column("Position is fixed", "gpslock")]
     gps_freshness: Annotated[Freshness | None, Column("Age of the position", "stalegps")]
     speed: Annotated[float | None, Column("Speed", "speed", unit=SPEED)]
-    trip: Annotated[float | None, Column("Trip meter", "tripmeter", unit=DISTANCE, per=10)]
+    trip: Annotated[float | None, Column("Trip meter", "tripmeter", unit=DISTANCE, per=10, least=0)]
     # Firmware: printed with "%x"; the manual and the reference do not say that it is hexadecimal.
     drive_mode: Annotated[int | None, Column("Drive mode, its meaning is the car's", "drivemode", base=16)]
     battery_power: Annotated[float | None, Column("Battery power, negative charges", "power", unit="kW")]
@@ -30,7 +30,19 @@ class Location(Record):
     inverter_power: Annotated[float | None, Column("Inverter power, positive drives", "invpower", unit="kW")]
     inverter_efficiency: Annotated[float | None, Column("Inverter efficiency", "invefficiency", unit="%")]
     gps_mode: Annotated[str | None, Column("Modes of the GPS and GLONASS receivers, a letter each")]
-    satellites: Annotated[int | None, Column("Satellites in use")]
-    hdop: Annotated[float | None, Column("Horizontal dilution of precision, the lower the better")]
+    satellites: Annotated[int | None, Column("Satellites in use", least=0)]
+    hdop: Annotated[float | None, Column("Horizontal dilution of precision, the lower the better", least=0)]
     gps_speed: Annotated[float | None, Column("Speed over ground", unit=SPEED)]
-    gps_quality: Annotated[int | None, Column("Quality of the signal, good from 50, poor below 30", unit="%")]
+    gps_quality: Annotated[
+        int | None, Column("Quality of the signal, good from 50, poor below 30", unit="%", least=0, most=100)
+    ]
+
+
+def has_place(location: Location) -> bool:
+    """Return whether a record has a position: a module without a fix and without a stored position sends 0 for both axes.
+
+    A position without a fix is one: the module keeps that of the parking place.
+    """
+    if location.latitude is None or location.longitude is None:
+        return False
+    return bool(location.gps_lock) or location.latitude != 0 or location.longitude != 0

@@ -36,6 +36,26 @@ def test_a_sample_is_the_message_its_time_and_its_end() -> None:
     assert row == SampleRow(7, "L", WALL_OFFSET + 10.5, location(47.0)[1:], WALL_OFFSET + 10.5 + 2 * DAY)
 
 
+def test_a_sample_keeps_the_unit_of_its_time() -> None:
+    samples = Samples()
+    samples.see(location(47.0), 0.0)
+    samples.see(b"S50,M,0", 1.0)
+    samples.see(location(47.1), 10.0)
+    samples.see(b"S50,K,0", 11.0)
+    samples.see(location(47.2), 20.0)
+    samples.see(b"S50,X,0", 21.0)
+    samples.see(b"S50", 22.0)
+    samples.see(location(47.3), 30.0)
+    samples.see(location(47.3), 31.0, vehicle=2)
+    assert [(row.vehicle, row.units) for row in samples.rows if row.code == "L"] == [
+        (1, None),
+        (1, "M"),
+        (1, "K"),
+        (1, "K"),
+        (2, None),
+    ]
+
+
 def test_a_car_that_drives_is_sampled_once_an_interval() -> None:
     samples = Samples()
     for second in range(60):
@@ -127,3 +147,6 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(samples.rows) == 5
     samples.see(location(47.0), 1.0, 4)
     assert len(samples.rows) == 5
+    for vehicle in range(5):
+        samples.see(b"S80,K", 2.0, vehicle)
+    assert len(samples.sampler._units) == 2

@@ -25,11 +25,15 @@ def one_value(field: Field) -> st.SearchStrategy[object]:
         return st.booleans()
     if issubclass(field.kind, Enum):
         return st.sampled_from(field.kind)
+    least, most, per = field.column.least, field.column.most, field.column.per
+    if field.kind is float and per == 1:
+        return st.floats(least, most, allow_nan=False, allow_infinity=False)
     if field.kind is float:
-        per = field.column.per
-        tenths = st.integers(-(10**9), 10**9).map(lambda number: number / per)
-        return tenths if per != 1 else st.floats(allow_nan=False, allow_infinity=False)
-    return words if field.kind is str else st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
+        low, high = (-(10**9) if least is None else least * per), (10**9 if most is None else most * per)
+        return st.integers(low, high).map(lambda number: number / per)
+    if field.kind is str:
+        return words
+    return st.integers(-LARGEST_INTEGER if least is None else least, LARGEST_INTEGER if most is None else most)
 
 
 def values(field: Field) -> st.SearchStrategy[object]:

@@ -17,6 +17,7 @@ class Lamps(Bits):
 PLAIN = Column("Plain")
 TENTHS = Column("Tenths", "tenths", unit="km", per=10)
 HEXADECIMAL = Column("Hexadecimal", base=16)
+BOUNDED = Column("Bounded", least=0, most=65_534)
 SIGN = Sign("Sign")
 LAMPS = Flags("Lamps", bits=Lamps)
 COUNTED = Counted("Counted")
@@ -30,6 +31,12 @@ REST = Rest("Rest")
         (PLAIN, float, [], None, []),
         (TENTHS, float, ["15"], 1.5, []),
         (HEXADECIMAL, int, ["1f"], 31, []),
+        (BOUNDED, int, ["0"], 0, []),
+        (BOUNDED, int, ["65534"], 65_534, []),
+        (BOUNDED, int, ["-1"], None, []),
+        (BOUNDED, int, ["65535"], None, []),
+        (BOUNDED, int, [""], None, []),
+        (BOUNDED, float, ["-0.5"], None, []),
         (SIGN, bool, ["-1", "0"], False, ["0"]),
         (LAMPS, Lamps, ["129"], Lamps.LOW | Lamps.HIGH, []),
         (LAMPS, Lamps, ["0"], Lamps(0), []),

@@ -17,7 +17,7 @@ def test_the_committed_document_is_up_to_date() -> None:
 
 
 def test_every_field_is_a_row() -> None:
-    assert "| 1 | `soc` | number | % |  | `soc` | State of charge |" in document()
+    assert "| 1 | `soc` | number | % | below 0: unknown | `soc` | State of charge |" in document()
     assert "| 9 | `drive_mode` | integer |  | hexadecimal | `drivemode` |" in document()
     assert "| 64 | `hand_brake` | `handbrake` | Hand brake applied |" in document()
     assert "- LockState: Whether the car is locked: 4 locked, 5 unlocked." in document()

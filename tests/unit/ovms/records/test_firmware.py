@@ -15,7 +15,7 @@ def test_whole_record() -> None:
         "vehicle_type": "VWEG",
         "network": "Hologram",
         "service_range": 12000,
-        "service_time": 8640000,
+        "service_time": 1_796_083_200,
         "hardware": "OVMS v3.1",
         "modem_mode": "LTE",
     }

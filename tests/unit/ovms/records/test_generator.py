@@ -32,7 +32,7 @@ def test_whole_record() -> None:
         "time_to_range_limit": 240,
         "time_to_soc_limit": 200,
         "temperature": 28.5,
-        "end": -1,
+        "end": None,
     }
 
 

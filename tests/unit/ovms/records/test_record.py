@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ovms.records import RECORDS, Record, decode, encode
 from ovms.records.columns import Column, Counted
 from ovms.records.record import record
+from ovms.records.units import FIRST_DATE, LONGEST_TIME
 from unit.ovms.records.strategies import FEW, records, texts
 
 
@@ -84,3 +85,28 @@ def test_any_text_is_a_record(cls: type[Record], text: str) -> None:
 @pytest.mark.parametrize("cls", RECORDS.values())
 def test_nothing_is_known_from_an_empty_text(cls: type[Record]) -> None:
     assert set(astuple(decode(cls, ""))) <= {None, ()}
+
+
+UNKNOWN = {
+    "S": {"charge_mode_number": "-1", "time_to_full": "-1", "time_to_limit": "65535", "charge_end": "128", "soc": "nan"},
+    "F": {"service_range": "-1", "service_time": "-1", "signal": "99"},
+    "X": {"time_to_empty": "65535", "end": "-1"},
+    "L": {"hdop": "-1", "gps_quality": "nan"},
+    "D": {"parking_time": "-1", "voltage_12v": "nan", "odometer": "-1"},
+}
+
+
+@pytest.mark.parametrize(("code", "name", "token"), [(code, *pair) for code in UNKNOWN for pair in UNKNOWN[code].items()])
+def test_a_value_that_stands_for_unknown_is_none(code: str, name: str, token: str) -> None:
+    record = RECORDS[code]
+    before = [field.name for field in record.fields].index(name)
+    assert getattr(decode(record, "," * before + token), name) is None
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_every_field_with_a_moment_or_an_estimated_time_is_bounded(record: type[Record]) -> None:
+    for field in record.fields:
+        if "since 1970" in field.column.title:
+            assert field.column.least == FIRST_DATE, field.name
+        if field.name.startswith("time_to_"):
+            assert (field.column.least, field.column.most) == (0, LONGEST_TIME), field.name

@@ -1,11 +1,13 @@
 """The newest message of a record: decoded and written once for all who watch, and only when the first of them takes it."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from api_gateway.live.events import STATE, time_of, to_json
 from api_gateway.v1.records import NAMES, UNITS
-from ovms.records import RECORDS, DistanceUnit, Record, decode
+from ovms.records import RECORDS, DistanceUnit, Location, Record, decode
+from ovms.records.location import has_place
 
 
 class Newest:
@@ -38,8 +40,11 @@ class Newest:
 
     @cached_property
     def record(self) -> Record:
-        """What it says; of one that is not sealed."""
-        return decode(RECORDS[self.code], self.message.decode("utf-8", "replace"))
+        """Its values; of a message that is not sealed. A location without a position has null, which replaces none."""
+        record = decode(RECORDS[self.code], self.message.decode("utf-8", "replace"))
+        if isinstance(record, Location) and not has_place(record):
+            return replace(record, latitude=None, longitude=None)
+        return record
 
     @cached_property
     def data(self) -> bytes:

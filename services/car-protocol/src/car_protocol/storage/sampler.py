@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ovms.db.writer import SampleRow
+from ovms.records import DistanceUnit
 from ovms.records.tokens import read_number
 
 LOCATION: Final = ord("L")
@@ -25,6 +26,7 @@ MOST_REMEMBERED: Final = 100_000
 """Last samples: two a vehicle, of more vehicles than can be connected."""
 
 _NO_FIX: Final = "0"
+_UNITS: Final = {unit.value.encode(): unit.value for unit in DistanceUnit}
 
 Position = tuple[float, float]
 
@@ -54,9 +56,12 @@ class Sampler:
         self._kept_for = days * 86_400
         self._every = {LOCATION: interval, STATE: max(interval, STATE_EVERY)}
         self._last: dict[int, Sample] = {}
+        self._units: dict[int, str] = {}
 
     def see(self, vehicle: int, message: bytes, now: float) -> None:
         """Keep a message of one of the codes that are sampled, if it is time."""
+        if message[0] == STATE:
+            self._note_units(vehicle, message)
         key = vehicle << 8 | message[0]
         last = self._last.get(key)
         if last is not None and now < last.not_before:
@@ -72,8 +77,17 @@ class Sampler:
         if last is None and len(self._last) >= MOST_REMEMBERED:
             del self._last[next(iter(self._last))]
         self._last[key] = Sample(not_before, now, what)
-        wall = self._wall(now)
-        self._put(SampleRow(key >> 8, chr(message[0]), wall, message[1:], wall + self._kept_for))
+        wall, vehicle = self._wall(now), key >> 8
+        self._put(SampleRow(vehicle, chr(message[0]), wall, message[1:], wall + self._kept_for, self._units.get(vehicle)))
+
+    def _note_units(self, vehicle: int, message: bytes) -> None:
+        """Note what a car measures in: positions have speeds and distances, and do not say it."""
+        units = _UNITS.get(message.split(b",", 2)[1] if b"," in message else b"")
+        if units is None or self._units.get(vehicle) == units:
+            return
+        if vehicle not in self._units and len(self._units) >= MOST_REMEMBERED:
+            del self._units[next(iter(self._units))]
+        self._units[vehicle] = units
 
 
 def _what(message: bytes) -> Position | int | None:

@@ -24,7 +24,7 @@ async def driven(gateway: Gateway) -> Gateway:
     await send_message(gateway.pool, "DEMO", "S80,M")
     for number in range(COUNT):
         at = START + timedelta(seconds=5 * number, hours=number // 4)
-        await send_sample(gateway.pool, "DEMO", f"L47.{number:06},8.5,90,408,1,1,50", at)
+        await send_sample(gateway.pool, "DEMO", f"L47.{number:06},8.5,90,408,1,1,50", at, "M")
     await send_sample(gateway.pool, "DEMO", "L,,", START + timedelta(hours=2))
     await send_sample(gateway.pool, "OTHER1", "L1,1,90,408,1,1,50", START)
     return gateway
@@ -109,8 +109,24 @@ async def test_what_cannot_be_is_a_problem(driven: Gateway) -> None:
             assert (answer.status_code, answer.json()["type"]) == (422, "/api/v1/problems/invalid-request")
 
 
+async def test_speeds_keep_the_unit_of_their_time(driven: Gateway) -> None:
+    await driven.pool.execute("UPDATE messages SET data = '80,K'")
+    async with driven.client(auth=DEMO) as client:
+        found = (await client.get(TRACK)).json()
+    assert found["features"][0]["properties"]["speeds"] == [80.5] * 4
+
+
+async def test_points_that_nobody_can_have_driven_are_left_out(driven: Gateway) -> None:
+    for number, place in enumerate(("0,8.5", "0,47.1", "48.9,8.5")):
+        await send_sample(driven.pool, "DEMO", f"L{place},90,408,1,1,50", START + timedelta(seconds=6 + number), "K")
+    async with driven.client(auth=DEMO) as client:
+        found = (await client.get(TRACK)).json()
+    first = found["features"][0]["geometry"]["coordinates"]
+    assert first == [[8.5, 47 + number / 1_000_000, 408] for number in range(4)]
+
+
 async def test_speeds_are_unknown_where_the_unit_is(driven: Gateway) -> None:
-    await driven.pool.execute("UPDATE messages SET paranoid = true")
+    await driven.pool.execute("UPDATE samples SET units = NULL")
     async with driven.client(auth=DEMO) as client:
         found = (await client.get(TRACK)).json()
     assert found["features"][0]["properties"]["speeds"] == [None] * 4
@@ -119,7 +135,7 @@ async def test_speeds_are_unknown_where_the_unit_is(driven: Gateway) -> None:
 async def test_a_long_track_is_sent_while_it_is_read(driven: Gateway) -> None:
     await driven.pool.execute(
         """INSERT INTO samples
-           SELECT id, 'L', $1::timestamptz + n * interval '5 s', convert_to('48.1,' || n % 90 || ',0,0,1', 'UTF8'), now()
+           SELECT id, 'L', $1::timestamptz + n * interval '5 s', convert_to('48.1,' || n * 0.0005 || ',0,0,1', 'UTF8'), now()
            FROM vehicles, generate_series(1, 12000) AS n WHERE vehicle_id = 'DEMO'""",
         START + timedelta(days=1),
     )

@@ -1,9 +1,11 @@
 """Location, charge, doors and tyres over HTTP."""
 
+from datetime import UTC, datetime
+
 import httpx
 
 from api_gateway.v1.vehicle.subjects import CHARGE, DOORS, LOCATION, TyresAnswer
-from fixtures.gateway import Gateway, send_message, token_header
+from fixtures.gateway import Gateway, send_message, send_sample, token_header
 
 VEHICLE = "/api/v1/vehicles/DEMO"
 SENT = {
@@ -45,6 +47,29 @@ async def test_what_the_caller_has_is_not_sent_again(gateway: Gateway) -> None:
             assert first.headers["cache-control"] == again.headers["cache-control"] == "private, no-cache"
             await gateway.pool.execute("UPDATE messages SET received_at = received_at + interval '2 s'")
             assert (await client.get(f"{VEHICLE}/{name}", headers=known)).status_code == 200
+
+
+async def test_a_module_without_a_position_does_not_replace_the_known_place(gateway: Gateway) -> None:
+    await send_message(gateway.pool, "DEMO", "L0,0,0,0,0,0,0")
+    await send_message(gateway.pool, "DEMO", "S80,K")
+    paths = (f"{VEHICLE}/location", f"{VEHICLE}/state", f"{VEHICLE}/state/metrics")
+    async with gateway.client(auth=DEMO) as client:
+
+        async def places() -> list[tuple[float | None, float | None]]:
+            location, state, metrics = [(await client.get(path)).json() for path in paths]
+            records = (location["values"], state["records"]["location"]["values"])
+            metric = {name: each["value"] for name, each in metrics["metrics"].items()}
+            found = [(values["latitude"], values["longitude"]) for values in records]
+            return [*found, (metric["v.p.latitude"], metric["v.p.longitude"])]
+
+        assert await places() == [(None, None)] * 3
+        await send_sample(gateway.pool, "DEMO", "L22.2,114.1,0,0,1,1,50", datetime.now(UTC))
+        assert await places() == [(22.2, 114.1)] * 3
+        # The parking place, which a module keeps over a restart.
+        await gateway.pool.execute("UPDATE messages SET data = '22.3,114.3,0,0,0,0,0' WHERE code = 'L'")
+        assert await places() == [(22.3, 114.3)] * 3
+        legacy = (await client.get("/api/location/DEMO", params={"username": "demo", "password": "secret"})).json()
+        assert (legacy["latitude"], legacy["gpslock"]) == ("22.3", "0")
 
 
 async def test_never_sent_sealed_and_unknown(gateway: Gateway) -> None:

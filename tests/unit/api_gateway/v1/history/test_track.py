@@ -15,7 +15,6 @@ from api_gateway.v1.history.track.geojson import GeoJson
 from api_gateway.v1.history.track.gpx import Gpx
 from api_gateway.v1.history.track.points import APART, Point, TrackWriter, are_apart, read_points
 from ovms.db.samples import Sample
-from ovms.records import DistanceUnit
 
 AT = datetime(2026, 11, 22, 19, 12, 23, 250_000, tzinfo=UTC)
 NAMES = {"gpx": "http://www.topografix.com/GPX/1/1", "ext": "http://www.garmin.com/xmlschemas/TrackPointExtension/v2"}
@@ -53,16 +52,24 @@ def features(data: bytes) -> list[dict[str, Any]]:
 
 def test_a_point_is_what_a_sample_says() -> None:
     sample = Sample(AT, b"47.2266,8.8176,124,408,1,1,50,1234")
-    assert list(read_points([sample], DistanceUnit.KILOMETRES)) == [Point(AT, 47.2266, 8.8176, 408, 50, 124)]
-    (in_miles,) = read_points([sample], DistanceUnit.MILES)
-    assert in_miles.speed == 80.5
-    (unknown,) = read_points([sample], None)
-    assert unknown.speed is None
+    points = read_points([sample._replace(units="K"), sample._replace(units="M"), sample])
+    assert list(points) == [Point(AT, 47.2266, 8.8176, 408, speed, 124) for speed in (50, 80.5, None)]
+
+
+@pytest.mark.parametrize(
+    ("speed", "hdop", "quality", "is_kept"),
+    [(0, 0.9, 90, True), (0, 9.9, 90, False), (0, 0.9, 12, False), (50, 9.9, 12, True), (0, 0, 0, True)],
+)
+def test_positions_of_poor_quality_are_left_out_while_the_car_stands(
+    speed: int, hdop: float, quality: int, is_kept: bool
+) -> None:
+    data = f"47.2266,8.8176,124,408,1,1,{speed},0,0,0,0,0,0,0,,9,{hdop},0,{quality}".encode()
+    assert len(list(read_points([Sample(AT, data)]))) == is_kept
 
 
 @pytest.mark.parametrize("data", [b"", b"47.1", b",8.5", b"\xff,\xfe", b"north,east"])
 def test_what_is_no_position_is_no_point(data: bytes) -> None:
-    assert list(read_points([Sample(AT, data)], DistanceUnit.KILOMETRES)) == []
+    assert list(read_points([Sample(AT, data)])) == []
 
 
 # ---- GeoJSON

@@ -13,6 +13,7 @@ from api_gateway.refusals import ROOT
 from api_gateway.v1.reach import Reach, Readable
 from api_gateway.v1.records import LOCATED, NAMES, UNITS, Readings, Sealed, decoded, times_of, unit_in, unit_of
 from api_gateway.v1.vehicle.newest import Render, add_call, answer
+from api_gateway.v1.vehicle.place import with_known_place
 from ovms.auth.rights import LOCATION
 from ovms.db.engine import Pool
 from ovms.db.state import Message, read_newest
@@ -79,7 +80,9 @@ def render_metrics(messages: Sequence[Message], now: int) -> dict[str, Any]:
 async def _read_allowed(db: Pool, reach: Reach) -> list[Message]:
     """The newest messages of a vehicle that the caller may read: where it is only with the scope for that."""
     messages = await read_newest(db, reach.vehicle.key)
-    return messages if reach.may(LOCATION) else [message for message in messages if message.code not in LOCATED]
+    if reach.may(LOCATION):
+        return await with_known_place(db, reach.vehicle.key, messages)
+    return [message for message in messages if message.code not in LOCATED]
 
 
 def _readable(messages: Iterable[Message]) -> list[tuple[Message, Record]]:

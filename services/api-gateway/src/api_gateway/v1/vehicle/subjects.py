@@ -15,6 +15,7 @@ from api_gateway.v1.errors import NothingReceived
 from api_gateway.v1.reach import Locatable, Readable
 from api_gateway.v1.records import Times, decoded, times_of, unit_in, unit_of
 from api_gateway.v1.vehicle.newest import Render, add_call, answer
+from api_gateway.v1.vehicle.place import with_known_place
 from ovms.db.state import Message, read_newest
 from ovms.records import (
     AlertLevel,
@@ -198,7 +199,8 @@ def _needed(messages: Sequence[Message], *codes: str) -> Message:
 async def _read(request: Request, vehicle: int, codes: Iterable[str], render: Render) -> Response:
     resources = resources_of(request)
     wanted = {*codes, State.code}  # which has the units
-    messages = [message for message in await read_newest(resources.pool, vehicle) if message.code in wanted]
+    newest = [message for message in await read_newest(resources.pool, vehicle) if message.code in wanted]
+    messages = await with_known_place(resources.pool, vehicle, newest)
     value = render(messages, int(resources.clock()))
     return answer(request, messages, lambda: value)
 

@@ -1,6 +1,6 @@
 """Points of a track, made from samples of positions, and where it is cut. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -12,7 +12,12 @@ APART: Final = timedelta(minutes=30)
 """A car that was not heard of for longer has made another trip. While it stands it is sampled once an hour."""
 
 # Both are exact.
-KM_PER_HOUR: Final = {DistanceUnit.KILOMETRES: 1.0, DistanceUnit.MILES: 1.609344}
+KM_PER_HOUR: Final[Mapping[str | None, float]] = {DistanceUnit.KILOMETRES: 1.0, DistanceUnit.MILES: 1.609344}
+
+WORST_HDOP: Final = 5.0
+"""Horizontal dilution of precision; receivers call more than 5 moderate to poor."""
+LEAST_QUALITY: Final = 30
+"""Percent: firmware calls less poor (v.p.gpssq)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +48,20 @@ class TrackWriter(Protocol):
         """All that is left."""
 
 
-def read_points(samples: Iterable[Sample], unit: DistanceUnit | None) -> Iterator[Point]:
-    """The points of samples of a vehicle that measures in this unit."""
-    factor = None if unit is None else KM_PER_HOUR[unit]
+def read_points(samples: Iterable[Sample]) -> Iterator[Point]:
+    """Decode samples of positions, except those without a position and those of poor quality of a parked car."""
     for sample in samples:
         found = decode(Location, sample.data.decode("utf-8", "replace"))
-        if found.latitude is None or found.longitude is None:
+        if found.latitude is None or found.longitude is None or (not found.speed and _is_poor(found)):
             continue
+        factor = KM_PER_HOUR.get(sample.units)
         speed = None if found.speed is None or factor is None else round(found.speed * factor, 1)
         yield Point(sample.recorded_at, found.latitude, found.longitude, found.altitude, speed, found.direction)
+
+
+def _is_poor(found: Location) -> bool:
+    """Return whether the receiver itself calls a position poor. 0 is what modules send without a measure of quality."""
+    return (found.hdop or 0) > WORST_HDOP or 0 < (found.gps_quality or 0) < LEAST_QUALITY
 
 
 def are_apart(former: Point, latter: Point) -> bool:

@@ -18,16 +18,15 @@ from api_gateway.v1.history.asked import Asked, Cursor, Since, Until, kind_wante
 from api_gateway.v1.history.cursors import write_cursor
 from api_gateway.v1.history.track.geojson import GeoJson
 from api_gateway.v1.history.track.gpx import Gpx
+from api_gateway.v1.history.track.plausible import Plausible
 from api_gateway.v1.history.track.points import Point, TrackWriter, read_points
 from api_gateway.v1.pieces import in_pieces
 from api_gateway.v1.reach import Reach, reaching
-from api_gateway.v1.records import unit_of
 from ovms.auth.rights import HISTORY, LOCATION
 from ovms.db.engine import Pool
 from ovms.db.history import RESOLUTION, Part
 from ovms.db.samples import find_last, read_samples
-from ovms.db.state import read_newest
-from ovms.records import DistanceUnit, Location
+from ovms.records import Location
 from ovms.times import read_micros, write_micros
 
 router = APIRouter(prefix=f"{ROOT}/vehicles/{{vehicle_id}}", tags=["typed history"])
@@ -107,8 +106,9 @@ async def track(
 ) -> Response:
     """Return where the vehicle was, as GeoJSON or GPX 1.1.
 
-    Positions are sampled while it moves and kept for `OVMS_TRACK_DAYS` days; those that it encrypts are not. This needs the
-    scopes `location` and `history`.
+    Positions are sampled while it moves and kept for `OVMS_TRACK_DAYS` days; those that it encrypts are not. Points that no
+    vehicle can have driven to, and positions of poor quality while it is parked, are left out. Speeds are converted from the
+    unit that the vehicle used at that time. This needs the scopes `location` and `history`.
 
     `curl -u demo:demo -H 'Accept: application/gpx+xml' http://127.0.0.1:6868/api/v1/vehicles/DEMO/track`
     """
@@ -117,8 +117,7 @@ async def track(
     key = None if following is None else (write_micros(following),)
     vehicle_id = reach.vehicle.vehicle_id
     writer: TrackWriter = Gpx(vehicle_id) if kind == GPX else GeoJson(vehicle_id, None if key is None else write_cursor(key))
-    unit = unit_of(await read_newest(resources.pool, reach.vehicle.key))
-    pieces = _pieces(resources.pool, reach.vehicle.key, part, unit, writer)
+    pieces = _pieces(resources.pool, reach.vehicle.key, part, writer)
     headers = [_PAST if _is_past(part, resources.clock()) else _PRESENT]
     if key is not None:
         headers.append((b"link", asked.link(key)))
@@ -138,11 +137,11 @@ def _is_past(part: Part, now: float) -> bool:
     return part.end < datetime.fromtimestamp(now, UTC) - _SETTLED
 
 
-async def _pieces(db: Pool, vehicle: int, part: Part, unit: DistanceUnit | None, writer: TrackWriter) -> AsyncIterator[bytes]:
-    head, after, more = writer.begin(), None, True
+async def _pieces(db: Pool, vehicle: int, part: Part, writer: TrackWriter) -> AsyncIterator[bytes]:
+    head, after, more, plausible = writer.begin(), None, True, Plausible()
     while more:
         samples, more = await read_samples(db, vehicle, Location.code, part, after, AT_ONCE)
-        if piece := head + writer.add(read_points(samples, unit)):
+        if piece := head + writer.add(plausible.add(read_points(samples))):
             yield piece
         head, after = b"", samples[-1].recorded_at if samples else after
-    yield writer.end()
+    yield writer.add(plausible.end()) + writer.end()
