@@ -150,7 +150,7 @@ class LoginDelays:
             yield _Limit(_known_key(name, source), self._free, LONGEST_OF_KNOWN)
         else:
             yield _Limit((name, f"host {host(source.address)} {source.device}"), self._free, LONGEST)
-            yield _Limit((name, f"network {network(source.address)}"), max(FREE_OF_NETWORK, self._free), LONGEST)
+            yield _Limit((name, f"site {site(source.address)}"), max(FREE_OF_NETWORK, self._free), LONGEST)
 
     def _left(self, limit: _Limit, now: float) -> float:
         if (level := self._level_of.get(limit.key)) is None:
@@ -198,7 +198,13 @@ def host(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def network(address: str) -> str:
-    """Return the network that an address is in, as far as one peer can choose among its addresses: /24 of IPv4, /56 of IPv6."""
+    """Return the network that an address is in, as far as one peer can choose among its addresses: /24 of IPv4, /64 of IPv6."""
+    return _network(address, 64 if ":" in address else 24)
+
+
+@lru_cache(maxsize=4096)
+def site(address: str) -> str:
+    """Return what one customer of a provider has of addresses at most: /24 of IPv4, /56 of IPv6."""
     return _network(address, 56 if ":" in address else 24)
 
 

@@ -15,6 +15,7 @@ from ovms.auth.delays import (
     Source,
     host,
     network,
+    site,
 )
 
 NOW = 1000.0
@@ -178,14 +179,14 @@ def test_entries_are_counted_by_name(steps: list[tuple[str, str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "of_host", "of_network"),
+    ("address", "of_host", "of_network", "of_site"),
     [
-        ("192.0.2.7", "192.0.2.7", "192.0.2.0/24"),
-        ("2001:db8:0:1::1", "2001:db8:0:1::/64", "2001:db8::/56"),
-        ("", "", ""),
-        ("somewhere", "somewhere", "somewhere"),
-        ("no:where", "no:where", "no:where"),
+        ("192.0.2.7", "192.0.2.7", "192.0.2.0/24", "192.0.2.0/24"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64", "2001:db8:0:1::/64", "2001:db8::/56"),
+        ("", "", "", ""),
+        ("somewhere", "somewhere", "somewhere", "somewhere"),
+        ("no:where", "no:where", "no:where", "no:where"),
     ],
 )
-def test_networks(address: str, of_host: str, of_network: str) -> None:
-    assert (host(address), network(address)) == (of_host, of_network)
+def test_networks(address: str, of_host: str, of_network: str, of_site: str) -> None:
+    assert (host(address), network(address), site(address)) == (of_host, of_network, of_site)
