@@ -144,6 +144,17 @@ async def test_a_process_out_of_files_closes_nobody(make_replica: MakeReplica) -
     app.close()
 
 
+async def test_a_low_limit_of_open_files_is_raised_at_start(make_replica: MakeReplica) -> None:
+    replica = make_replica(OVMS_CONNECTIONS=1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))  # what the process inherits
+    try:
+        replica.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(replica.pid, resource.RLIMIT_NOFILE)[0] >= 1000
+
+
 def _leave_files(replica: Replica, count: int) -> None:
     """Let a process open so many files and no more."""
     used = len(list(Path(f"/proc/{replica.pid}/fd").iterdir()))

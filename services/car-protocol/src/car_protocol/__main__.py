@@ -22,6 +22,7 @@ from ovms.db.sealing import Sealer, SealingError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
 from ovms.logs import ToStructlog, configure_logging
+from ovms.open_files import fit_connections
 from ovms.redaction import Redactor
 from ovms.telemetry import TracesUnavailable
 from ovms.tls import TlsError
@@ -74,8 +75,10 @@ def main() -> int:
 
 
 def _work(settings: Settings, number: int, has_started: Callable[[], None]) -> int:
+    connections = fit_connections(settings.connections, "OVMS_CONNECTIONS", structlog.get_logger("service"))
+    settings = settings.of_worker(number).model_copy(update={"connections": connections})
     try:
-        uvloop.run(serve(settings.of_worker(number), has_started))
+        uvloop.run(serve(settings, has_started))
     except (TlsError, TracesUnavailable, ErrorCodesUnreadable, CredentialsUnreadable) as error:
         return _fail(str(error))
     except OSError as error:

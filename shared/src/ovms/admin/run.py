@@ -19,9 +19,12 @@ from ovms.local.ports import check_port
 from ovms.local.services import Service, Services
 from ovms.local.signals import StopSignals
 from ovms.local.terminal import Foreground
+from ovms.open_files import raise_limit
 from ovms.tls import CERTIFICATE, KEY, open_tls
 
 MARGIN: Final = 5.0
+OPEN_FILES: Final = 65_536
+"""The limit that databases and services inherit, where the hard limit allows it; services raise theirs to what they need."""
 
 # Which programs to run, given the settings, the variables for them, and the demo that is to run.
 Programs: TypeAlias = Callable[[RunSettings, Mapping[str, str], Demo | None], list[Service]]
@@ -56,6 +59,7 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
         TlsError: the certificate that the variables name cannot be used.
     """
     settings = RunSettings.from_environment(environment)
+    raise_limit(OPEN_FILES)
     with StopSignals() as signals, Foreground(), ExitStack() as stack:
         directory = stack.enter_context(data_directory(environment))
         for setting, port, host in settings.ports():
