@@ -1,6 +1,7 @@
 """A gateway that is told to stop answers whoever has asked."""
 
 import asyncio
+import signal
 import socket
 
 import httpx
@@ -12,6 +13,7 @@ from fixtures.replicas import HOST, Gateway
 from fixtures.visitors import becomes
 from fixtures.waiting import until
 from ovms.db.engine import Pool
+from ovms.stopping import SAME_REQUEST
 
 SIGN_IN = {"username": "demo", "password": OWNERS["demo"][0]}
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'messages'::regclass"
@@ -54,6 +56,23 @@ async def test_a_slow_request_is_answered_first(gateway_process: Gateway, pool: 
         answer = await asking
     assert (answer.status_code, answer.json()["latitude"]) == (200, "22.28")
     assert await ended(gateway_process) == 0
+
+
+async def test_a_second_signal_ends_it_though_a_request_is_under_way(gateway_process: Gateway, pool: Pool) -> None:
+    async with httpx.AsyncClient(base_url=gateway_process.url, timeout=20.0) as client:
+        assert (await client.get("/api/cookie", params=SIGN_IN)).status_code == 200
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE messages")
+            asking = asyncio.create_task(client.get("/api/location/DEMO"))
+            await becomes(lambda: pool.fetchval(WAITING), 1, 5)
+            gateway_process.process.terminate()
+            async with asyncio.timeout(20):
+                while gateway_process.is_running:
+                    await asyncio.sleep(SAME_REQUEST / 4)
+                    gateway_process.process.terminate()
+            with pytest.raises(httpx.TransportError):
+                await asking
+    assert await ended(gateway_process) == -signal.SIGTERM
 
 
 async def test_requests_that_have_just_come_are_answered_first(gateway_process: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import time
 import urllib.error
@@ -18,6 +19,7 @@ from ovms.db.engine import Pool
 from ovms.identity import Role
 from ovms.local.postgres import Postgres
 from ovms.local.valkey import Valkey
+from ovms.stopping import SAME_REQUEST
 
 DRAIN_TIMEOUT = 4.0
 SLACK = 10.0
@@ -153,6 +155,24 @@ async def test_it_ends_in_time_while_others_hang(
         assert time.monotonic() - began < DRAIN_TIMEOUT + SLACK
         await early.closed()
     assert (b"h1" in early.heard) == ("postgres" not in away)
+
+
+async def test_a_second_signal_ends_it_at_once(
+    make_replica: MakeReplica, pool: Pool, secret_keys: str, postgres: Postgres
+) -> None:
+    replica = make_replica(OVMS_DRAIN_TIMEOUT=300)
+    replica.start()
+    await add_vehicles(pool, secret_keys, "DEMO")
+    peer = await car(replica)
+    with paused(postgres):
+        peer.send(b"S1,2,3", b"h1,0,Test,1,86400,one")
+        await stop(replica)
+        async with asyncio.timeout(DRAIN_TIMEOUT + SLACK):
+            while replica.is_running:
+                await asyncio.sleep(SAME_REQUEST / 4)
+                replica.process.terminate()
+    assert replica.process.returncode == -signal.SIGTERM
+    await peer.closed()
 
 
 async def test_a_session_that_never_begins_holds_up_the_end_for_a_while_only(replica: Replica) -> None:

@@ -151,6 +151,44 @@ async def test_a_lease_that_has_run_out_is_never_renewed(presence: Presence, cli
     assert await presence.ended_replicas() == ["r1"]
 
 
+async def test_dead_replicas_do_not_slow_down_a_login(presence: Presence, client: redis.asyncio.Redis) -> None:
+    """A car that comes back at once after each of many crashes, while the lease of the replica that crashed still runs."""
+    for number in range(10):
+        await presence.begin_replica(f"r{number}")
+        [claim] = await presence.claim(f"r{number}", [("DEMO", 0)])
+        assert (claim.delay, claim.epoch > 0) == (0, True)
+        if number:
+            await expire(client, f"r{number - 1}")
+            await presence.clear_replica(f"r{number - 1}")
+
+
+async def test_entries_that_dead_replicas_left_do_not_slow_down_a_login(
+    presence: Presence, client: redis.asyncio.Redis
+) -> None:
+    for number in range(10):
+        await presence.begin_replica(f"r{number}")
+        [claim] = await presence.claim(f"r{number}", [("DEMO", 0)])
+        assert (claim.delay, claim.epoch > 0) == (0, True)
+        await expire(client, f"r{number}")
+
+
+# ---- calls that Redis comes to late
+
+
+async def test_a_call_that_redis_comes_to_after_its_sender_has_given_up_changes_nothing(
+    presence: Presence, client: redis.asyncio.Redis
+) -> None:
+    await presence.begin_replica("r1")
+    await presence.announce("r1", {"DEMO": Connected(0, 2, 0)})
+    now = asyncio.get_running_loop().time()
+    with pytest.raises(redis.exceptions.TimeoutError):
+        await presence.announce("r1", {"DEMO": Connected(0, 1, 0)}, give_up_at=now - 0.001)
+    with pytest.raises(redis.exceptions.TimeoutError):
+        await presence.claim("r1", [("DEMO", 0)], give_up_at=now - 0.001)
+    assert await presence.announced("r1", ["DEMO", "OTHER"]) == [Connected(0, 2, 0), Connected(0, 0, 0)]
+    assert not await client.exists(channels.session_key("DEMO"))
+
+
 async def test_a_car_is_one_however_many_replicas_have_it(presence: Presence) -> None:
     for replica in ("r1", "r2"):
         await presence.begin_replica(replica)

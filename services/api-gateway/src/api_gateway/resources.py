@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +48,7 @@ from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer
 from ovms.db.state import OwnedStates
 from ovms.metrics import LoopLag
+from ovms.stopping import end_tasks
 
 if TYPE_CHECKING:
     from ovms.tracing import Traces
@@ -61,6 +62,8 @@ SIGN_UPS: Final = 10
 HOUR: Final = 3600.0
 REDIS_CONNECT_TIMEOUT: Final = 2.0
 REDIS_TIMEOUT: Final = 3.0
+CLOSE_WITHIN: Final = 0.5
+"""Seconds for connections to Redis to be closed in good order."""
 
 # What says that a store is away, as opposed to a fault of ours.
 UNAVAILABLE: Final = (
@@ -189,11 +192,11 @@ async def open_resources(
             )
         finally:
             await dispatcher.stop()
-            for task in working:
-                task.cancel()
-            await asyncio.wait(working, timeout=1.0)
+            await end_tasks(working)
     finally:
         passwords.close()
-        await nodes.aclose()
-        await client.aclose()
         pool.terminate()
+        for clients in (nodes, client):
+            with suppress(OSError, redis.exceptions.RedisError):  # TimeoutError is an OSError
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await clients.aclose()

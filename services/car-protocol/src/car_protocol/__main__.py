@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -24,17 +24,20 @@ from ovms.listening import HeldPort
 from ovms.logs import ToStructlog, configure_logging
 from ovms.open_files import fit_connections
 from ovms.redaction import Redactor
+from ovms.stopping import on_stop_signal
 from ovms.telemetry import TracesUnavailable
 from ovms.tls import TlsError
 from ovms.workers import run_workers
+
+AFTER_DRAIN: Final = 4.0
+"""Seconds for a stop beyond `OVMS_DRAIN_TIMEOUT`; `ovms run` kills a second later."""
 
 
 async def serve(settings: Settings, has_started: Callable[[], None]) -> None:
     """Serve until a signal asks to stop."""
     stop, log = asyncio.Event(), structlog.get_logger("service")
     asyncio.get_running_loop().set_exception_handler(_log_crash)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_stop_signal(stop.set, within=settings.drain_timeout + AFTER_DRAIN)
     async with serving(settings) as running:
         collect_garbage_seldom()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload_certificate)

@@ -70,6 +70,7 @@ from ovms.db.push import DONE_FOR
 from ovms.db.sealing import Sealer
 from ovms.identity import Role
 from ovms.metrics import LoopLag, make_registry
+from ovms.stopping import end_tasks
 from ovms.telemetry import open_traces
 from ovms.tls import Tls, open_tls
 
@@ -80,6 +81,8 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 DISTRIBUTION: Final = "ovms-car-protocol"
 CHECK_TIMEOUT: Final = 2.0
+CLOSE_WITHIN: Final = 0.5
+"""Seconds for the connections to PostgreSQL, and to Redis, to be closed in good order."""
 REDIS_TIMEOUT: Final = 5.0
 
 
@@ -125,9 +128,9 @@ async def serving(settings: Settings, *, system_clock: Callable[[], float] = tim
         )
         stack.push_async_callback(_close_pool, login_pool)
         client = open_redis(settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None)
-        stack.push_async_callback(client.aclose)
+        stack.push_async_callback(_close_redis, client)
         nodes = Nodes(client)
-        stack.push_async_callback(nodes.aclose)
+        stack.push_async_callback(_close_redis, nodes)
         passwords = PasswordChecks(verify_password)
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
@@ -302,8 +305,12 @@ async def _background(work: list[Work]) -> AsyncIterator[None]:
         yield
     finally:
         for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            task.remove_done_callback(ended)
+        for task in await end_tasks(tasks):
+            log.warning("a part of the service does not stop", part=task.get_name())
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                log.warning("a part of the service failed while it stopped", part=task.get_name(), reason=type(error).__name__)
 
 
 async def _end(running: Running, keeper: PresenceKeeper) -> None:
@@ -339,7 +346,13 @@ def _checks(pool: Pool, client: redis.asyncio.Redis, listener: Listener) -> dict
 
 async def _close_pool(pool: Pool) -> None:
     with suppress(TimeoutError, *UNAVAILABLE):
-        async with asyncio.timeout(CHECK_TIMEOUT):
+        async with asyncio.timeout(CLOSE_WITHIN):
             await pool.close()
             return
     pool.terminate()
+
+
+async def _close_redis(client: redis.asyncio.Redis | Nodes) -> None:
+    with suppress(OSError, RedisError):  # TimeoutError is an OSError
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await client.aclose()

@@ -15,6 +15,7 @@ import structlog
 from car_protocol.connections.listener import Listener
 from car_protocol.server import Closable, Server
 from car_protocol.storage.lane import PUT_OFF
+from ovms.stopping import end_tasks
 
 STEP: Final = 0.05
 LONGEST_STEP: Final = 0.5
@@ -82,9 +83,13 @@ class Drain:
 
     async def end(self, by: float, *parts: Part) -> None:
         """End parts that have something to finish, together, by a share of the time there is."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(self.at(by)):
-                await asyncio.gather(*(part() for part in parts))
+        tasks = [asyncio.ensure_future(part()) for part in parts]
+        await asyncio.wait(tasks, timeout=max(0.0, self.at(by) - self._server.loop.time()))
+        if late := await end_tasks(tasks):
+            self._log.warning("parts did not end in time", count=len(late))
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
 
     def at(self, share: float) -> float:
         """The time at which a share of the time there is has passed."""
@@ -140,9 +145,14 @@ class Drain:
         return False
 
     async def _write(self, *, within: float | None) -> bool:
+        # Not under a timeout: a statement that is cancelled waits for PostgreSQL to confirm that, and so would this.
+        flush = asyncio.create_task(self._server.recorder.flush())
+        flush.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it may end when nobody waits for it
         try:
-            async with asyncio.timeout(within):
-                await self._server.recorder.flush()
-        except PUT_OFF:  # TimeoutError is one of them
+            await asyncio.wait([flush], timeout=within)
+        finally:
+            flush.cancel()
+        try:
+            return flush.done() and flush.result() is None
+        except PUT_OFF:
             return False
-        return True

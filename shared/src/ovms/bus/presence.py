@@ -7,18 +7,22 @@ vehicle's sorted set until its lease ends. Every change publishes who is connect
 `interface` declares it.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as TooLate
 
 from ovms.bus import channels
 from ovms.bus.nodes import Client, Nodes
-from ovms.bus.presence_scripts import CHANGE, CLAIM, RENEW
+from ovms.bus.presence_scripts import ANNOUNCED, CHANGE, CLAIM, RENEW
 
 REPLICA_LEASE: Final = 10.0
+PATIENCE: Final = 5.0
+"""Seconds after which a change that Redis has not made yet is not made, where its sender names no time."""
 CLEAR_AT_ONCE: Final = 500
 CHANGED_AT_ONCE: Final = 50
 """Vehicles that one call of a script changes; meanwhile Redis answers nobody else, a millisecond at most."""
@@ -31,6 +35,9 @@ class Connected(NamedTuple):
     """The epoch of the car's session, 0 where it is not here."""
     apps: int
     batch: int
+
+
+NOBODY: Final = Connected(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class HttpWatchers:
 
 NO_SESSIONS: Final = HttpWatchers()
 
+_LATE: Final = "LATE "
 _KEYS: Final = (channels.connections_key, channels.http_key, channels.session_key)
 """Of a vehicle, as the scripts are given them."""
 
@@ -111,6 +119,7 @@ class Presence:
         self._change = nodes.home.register_script(CHANGE)
         self._claim = nodes.home.register_script(CLAIM)
         self._renew = nodes.home.register_script(RENEW)
+        self._announced: Any = nodes.home.register_script(ANNOUNCED)
 
     # ---- HTTP sessions
 
@@ -135,33 +144,58 @@ class Presence:
         """Who is connected to some vehicles, in their order. Ends the leases of HTTP sessions that have run out."""
         return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))]
 
-    async def claim(self, replica: str, cars: Sequence[tuple[str, int]]) -> list[Claim]:
+    async def claim(self, replica: str, cars: Sequence[tuple[str, int]], *, give_up_at: float | None = None) -> list[Claim]:
         """Make a replica the owner of some cars' newest sessions, in order, and announce them; or tell it to wait first.
 
         Args:
             replica: empty where it has no lease yet; then it announces them later.
             cars: vehicle ids, and since when each has waited, as an epoch; 0: it has not. Waiting is in vain where another
                 session has begun since.
+            give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
         """
         if replica:
             await self._note(replica, [vehicle_id for vehicle_id, _ in cars])
         changes = [(vehicle_id, (replica, str(waits_since))) for vehicle_id, waits_since in cars]
-        answers = await self._evaluate(self._claim, changes)
+        answers = await self._evaluate(self._claim, changes, give_up_at)
         return [Claim(int(answer[5]), _present(answer), float(answer[6])) for answer in answers]
 
     # ---- replicas
 
-    async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
+    async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float | None = None) -> None:
         """Write what a replica has connected, by vehicle id, and publish the new sums.
 
         The replica must have a lease: what one without it has connected does not count.
+
+        Args:
+            give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
         """
         here = [vehicle_id for vehicle_id, counts in connected.items() if any(counts)]
         if here:
             await self._note(replica, here)
-        await self._run("announce", {name: (replica, "{} {} {}".format(*counts)) for name, counts in connected.items()})
+        changes = {name: (replica, "{} {} {}".format(*counts)) for name, counts in connected.items()}
+        await self._run("announce", changes, give_up_at)
         if len(here) < len(connected):
             await self._forget(replica, list(connected.keys() - set(here)))
+
+    async def announced(self, replica: str, vehicle_ids: Sequence[str]) -> list[Connected]:
+        """What Redis holds that a replica has connected of some vehicles, in their order."""
+        keys = [channels.connections_key(vehicle_id) for vehicle_id in vehicle_ids]
+
+        async def read(node: Any, indices: Sequence[int]) -> list[Any]:
+            there = [keys[index] for index in indices]
+            held: list[Any]
+            if not self._nodes.is_cluster:
+                held = await self._announced(keys=there, args=[replica], client=node)
+                return held
+            # A node of a cluster takes no keys of several slots at once.
+            async with node.pipeline(transaction=False) as pipe:
+                for key in there:
+                    pipe.hget(key, replica)
+                held = await pipe.execute()
+            return held
+
+        held = await self._nodes.each(keys, read)
+        return [NOBODY if counts is None else Connected(*map(int, counts.split())) for counts in held]
 
     async def begin_replica(self, replica: str) -> None:
         """Give a replica its lease; its name must be new."""
@@ -179,7 +213,7 @@ class Presence:
 
     async def ended_replicas(self) -> list[str]:
         """The replicas whose lease has run out, and who may have left something behind."""
-        live, leases = await self._leases()
+        _, live, leases = await self._leases()
         return [replica.decode() for replica in leases if replica not in live]
 
     async def vehicles_of(self, replica: str) -> list[str]:
@@ -220,32 +254,49 @@ class Presence:
 
     # ---- scripts
 
-    async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]]) -> list[Any]:
+    async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]], give_up_at: float | None = None) -> list[Any]:
         """Make one change a vehicle, (member, value) by vehicle id; returns what the script does, in order."""
-        return await self._evaluate(self._change, [(name, (verb, *change)) for name, change in changes.items()])
+        return await self._evaluate(self._change, [(name, (verb, *change)) for name, change in changes.items()], give_up_at)
 
-    async def _evaluate(self, script: Any, changes: Sequence[tuple[str, Sequence[str]]]) -> list[Any]:
+    async def _evaluate(
+        self, script: Any, changes: Sequence[tuple[str, Sequence[str]]], give_up_at: float | None = None
+    ) -> list[Any]:
         """Run a script for each vehicle id with the arguments beside it; an owner that is dead is left out of the answers."""
-        live, _ = await self._leases()
-        names = b" ".join(live)
+        loop = asyncio.get_running_loop()
+        if give_up_at is None:
+            give_up_at = loop.time() + PATIENCE
+        now, live, _ = await self._leases()
+
+        async def until(node: Client) -> float:
+            """The time of a node's clock at which the sender gives up, or a little before."""
+            if self._nodes.is_cluster:  # its clock is another
+                seconds, micros = await node.time()
+                return float(seconds + micros / 1e6 + give_up_at - loop.time())
+            return now + give_up_at - loop.time()
 
         async def evaluate(node: Client, indices: Sequence[int]) -> list[Any]:
             there = [changes[index] for index in indices]
             # A node of a cluster takes no keys of several slots at once.
             size = 1 if self._nodes.is_cluster else CHANGED_AT_ONCE
             calls = [there[start : start + size] for start in range(0, len(there), size)]
+            shared = b" ".join(live), f"{await until(node):.6f}"
             # Not by calling the script: redis-py would ask first, every time, whether the node knows it.
             try:
-                return await _evaluate_at(node, script.sha, names, calls)
+                return await _evaluate_at(node, script.sha, shared, calls)
             except NoScriptError:
                 await node.script_load(script.script)
-                return await _evaluate_at(node, script.sha, names, calls)
+                return await _evaluate_at(node, script.sha, shared, calls)
 
-        answers = await self._nodes.each([channels.connections_key(vehicle_id) for vehicle_id, _ in changes], evaluate)
+        try:
+            answers = await self._nodes.each([channels.connections_key(vehicle_id) for vehicle_id, _ in changes], evaluate)
+        except ResponseError as error:
+            if _LATE not in str(error):
+                raise
+            raise TooLate("Redis came to it too late") from error
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
 
-    async def _leases(self) -> tuple[list[bytes], list[bytes]]:
-        """The replicas whose lease runs, and all that have or had one."""
+    async def _leases(self) -> tuple[float, list[bytes], list[bytes]]:
+        """The time, the replicas whose lease runs, and all that have or had one."""
 
         async def ask(node: Client) -> list[Any]:
             async with node.pipeline(transaction=False) as pipe:
@@ -255,15 +306,17 @@ class Presence:
 
         (seconds, micros), leases = await self._nodes.at(channels.REPLICAS, ask)
         now = seconds + micros / 1e6
-        return [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
+        return now, [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
 
 
-async def _evaluate_at(node: Client, sha: str, names: bytes, calls: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> list[Any]:
+async def _evaluate_at(
+    node: Client, sha: str, shared: tuple[bytes, str], calls: Sequence[Sequence[tuple[str, Sequence[str]]]]
+) -> list[Any]:
     async with node.pipeline(transaction=False) as pipe:
         for changes in calls:
             keys = [make(vehicle_id) for vehicle_id, _ in changes for make in _KEYS]
             arguments = [argument for vehicle_id, change in changes for argument in (vehicle_id, *change)]
-            pipe.evalsha(sha, len(keys), *keys, names, *arguments)
+            pipe.evalsha(sha, len(keys), *keys, *shared, *arguments)
         return [answer for answers in await pipe.execute() for answer in answers]
 
 

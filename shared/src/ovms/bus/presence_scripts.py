@@ -2,9 +2,11 @@
 
 One script a change, so that the change, the counts after it and their publication are one step: two that come at once are told
 1 and 2, never 2 and 2. A call changes some vehicles, one after the other. Its keys are three a vehicle: connections, http,
-session. Its arguments are the replicas whose lease runs, then some a vehicle, the vehicle's id first. It returns an answer a
-vehicle: the time, how many HTTP sessions are connected, when the lease of the first of them ends, name and value of each live
-replica's field in turn, the replica of the car's newest session, and what each script says of itself.
+session. Its arguments are the replicas whose lease runs, until when by Redis' clock it may change anything, then some a
+vehicle, the vehicle's id first. A call that Redis comes to later than that fails: its sender has given up, and may have sent
+something newer on another connection. It returns an answer a vehicle: the time, how many HTTP sessions are connected, when the
+lease of the first of them ends, name and value of each live replica's field in turn, the replica of the car's newest session,
+and what each script says of itself.
 """
 
 from typing import Final
@@ -19,6 +21,7 @@ _COMMON: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local at = string.format('%d.%06d', clock[1], clock[2])
+if now > tonumber(ARGV[2]) then return redis.error_reply('LATE the sender no longer waits') end
 local live = {}
 for replica in string.gmatch(ARGV[1], '%S+') do live[replica] = true end
 local function look(http)
@@ -48,7 +51,7 @@ end
 local function each(size, change)
   local answers = {}
   for i = 1, #KEYS / 3 do
-    answers[i] = change(KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i], unpack(ARGV, 2 + size * (i - 1), 1 + size * i))
+    answers[i] = change(KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i], unpack(ARGV, 3 + size * (i - 1), 2 + size * i))
   end
   return answers
 end
@@ -71,7 +74,15 @@ return each(4, function(connections, http, session, vehicle, verb, member, value
     if value == '0 0 0' then redis.call('HDEL', connections, member) else redis.call('HSET', connections, member, value) end
     has_changed = true
   elseif verb == 'clear' then
-    has_changed = redis.call('HDEL', connections, member) > 0
+    local held = redis.call('HGET', connections, member)
+    if held then
+      redis.call('HDEL', connections, member)
+      has_changed = true
+      -- A session of a dead replica: the car that came instead has thrown nobody out.
+      if string.sub(held, 1, 2) ~= '0 ' and tonumber(redis.call('HGET', session, 'thrown') or '0') > 0 then
+        redis.call('HINCRBY', session, 'thrown', -1)
+      end
+    end
   end
   local fields = live_fields(redis.call('HGETALL', connections))
   if has_changed or watching ~= before then tell(connections, vehicle, fields, watching, first) end
@@ -92,7 +103,7 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
   local all = redis.call('HGETALL', connections)
   local is_taken, delay, epoch, here = false, 0, 0, #all + 1
   for i = 1, #all, 2 do
-    if string.sub(all[i + 1], 1, 2) ~= '0 ' then is_taken = true end
+    if live[all[i]] and string.sub(all[i + 1], 1, 2) ~= '0 ' then is_taken = true end
     if all[i] == mine then here = i end
   end
   if is_taken then
@@ -123,6 +134,13 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
   if delay == 0 and mine ~= '' then tell(connections, vehicle, fields, watching, first) end
   return {{at, watching, first, fields, mine, epoch, string.format('%.3f', delay)}}
 end)
+"""
+
+# KEYS: connections of some vehicles. ARGV: a replica. What it has announced of each, in one answer.
+ANNOUNCED: Final = """
+local held = {}
+for place, key in ipairs(KEYS) do held[place] = redis.call('HGET', key, ARGV[1]) end
+return held
 """
 
 # KEYS: replicas. ARGV: replica, seconds. A lease that has run out is never renewed: others may be clearing what it stood for.

@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
 from ovms.bus.client import look_for_primary
+from ovms.stopping import sleep_unless_cancelled
 
 TICK: Final = 0.005
 RETRY_AFTER: Final = 0.5
@@ -97,11 +98,12 @@ class Subscriptions:
         """Subscribe and listen until cancelled."""
         while True:
             try:
-                await self._run_connected()
+                # In a task of its own: a task group whose child fails leaves its task marked as cancelled (Python 3.11).
+                await asyncio.create_task(self._run_connected())
             except* (RedisError, OSError) as errors:
                 reason = type(errors.exceptions[0]).__name__
                 self._log.warning("Redis is away; nothing is heard from it", reason=reason)
-            await asyncio.sleep(RETRY_AFTER)
+            await sleep_unless_cancelled(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
         pool: Any = self._client.connection_pool

@@ -14,7 +14,7 @@ from ovms.local.process import spawn, stop
 from ovms.local.signals import StopSignals
 
 READY_TIMEOUT: Final = 60.0
-STOP_TIMEOUT: Final = 15.0
+STOP_TIMEOUT: Final = 20.0
 """For what does not say that it needs longer."""
 _ANSWER_TIMEOUT: Final = 2.0
 

@@ -1,7 +1,7 @@
 """What keeps Redis told, with a Redis in memory."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -14,7 +14,7 @@ from fakes.peers import car
 from fakes.rooms import publish_head, vehicle
 from fixtures.waiting import until
 from ovms.bus.nodes import Nodes
-from ovms.bus.presence import REPLICA_LEASE, Connected
+from ovms.bus.presence import NOBODY, REPLICA_LEASE, Connected
 
 
 class FakeRedis:
@@ -35,8 +35,9 @@ class QuickPresence:
     """Notes what is announced."""
 
     def __init__(self) -> None:
-        self.announced: list[Mapping[str, Connected]] = []
+        self.announcements: list[Mapping[str, Connected]] = []
         self.noted: list[str] = []
+        self.held: dict[str, Connected] = {}
 
     async def begin_replica(self, replica: str) -> None:
         """It has a lease."""
@@ -50,15 +51,19 @@ class QuickPresence:
     async def vehicles_of(self, replica: str) -> list[str]:
         return self.noted
 
-    async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
-        self.announced.append(connected)
+    async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float) -> None:
+        self.announcements.append(connected)
+        self.held |= connected
+
+    async def announced(self, replica: str, vehicle_ids: Sequence[str]) -> list[Connected]:
+        return [self.held.get(vehicle_id, NOBODY) for vehicle_id in vehicle_ids]
 
 
 class FakePresence:
     """Is in the middle of an announcement for as long as a test wants."""
 
     def __init__(self) -> None:
-        self.announced: list[Mapping[str, Connected]] = []
+        self.announcements: list[Mapping[str, Connected]] = []
         self.is_announcing = False
 
     async def begin_replica(self, replica: str) -> None:
@@ -70,14 +75,17 @@ class FakePresence:
     async def vehicles_of(self, replica: str) -> list[str]:
         return []
 
-    async def announce(self, replica: str, connected: Mapping[str, Connected]) -> None:
+    async def announced(self, replica: str, vehicle_ids: Sequence[str]) -> list[Connected]:
+        return [NOBODY for _ in vehicle_ids]
+
+    async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float) -> None:
         self.is_announcing = True
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             # What `asyncio.wait_for` of Python 3.11 makes of a cancellation that comes as what it waits for is done;
             # redis-py has one around every write.
-            self.announced.append(connected)
+            self.announcements.append(connected)
 
 
 async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
@@ -106,8 +114,8 @@ async def test_of_many_vehicles_some_are_announced_at_a_time(monkeypatch: pytest
     for key in range(1, 6):
         hub.join_car(hub.room(vehicle(key, f"CAR{key}")), car(), 0, epoch=1)
     task = asyncio.create_task(keeper.run())
-    await until(lambda: sum(map(len, presence.announced)) == 5)
-    assert [len(connected) for connected in presence.announced] == [2, 2, 1]
+    await until(lambda: sum(map(len, presence.announcements)) == 5)
+    assert [len(connected) for connected in presence.announcements] == [2, 2, 1]
     task.cancel()
     await asyncio.wait([task])
 
@@ -147,12 +155,11 @@ async def test_where_another_primary_is_everything_is_announced_anew(monkeypatch
     hub.join_car(room, car(), 0, epoch=1)
     task = asyncio.create_task(keeper.run())
     here = {"CAR1": Connected(1, 0, 0)}
-    await until(lambda: presence.announced == [here])
+    await until(lambda: presence.announcements == [here])
     presence.noted = ["CAR1", "GONE"]
     for number in range(2):
-        presence.announced.clear()
+        presence.announcements.clear()
         primaries.now = frozenset({("host", number)})
-        await until(lambda: len(presence.announced) == 2)
-        assert sorted(presence.announced, key=str) == [here, {"GONE": Connected(0, 0, 0)}]
+        await until(lambda: presence.announcements == [{**here, "GONE": NOBODY}])
     task.cancel()
     await asyncio.wait([task])

@@ -30,6 +30,7 @@ from ovms.db import commands as rows
 from ovms.db.commands import Command, End, Taken, message_context
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.sealing import Sealer, SealingError
+from ovms.stopping import end_tasks, sleep_unless_cancelled
 
 SWEEP: Final = 2.0
 """Seconds between two looks at all that waits: whoever was to be woken may have missed it."""
@@ -120,7 +121,7 @@ class Dispatcher:
                 if not is_away:  # once an outage
                     self._log.warning("commands wait", reason=type(error).__name__)
                 is_away = True
-            await asyncio.sleep(SWEEP)
+            await sleep_unless_cancelled(SWEEP)
 
     async def sweep(self) -> None:
         """End what is too late, take on what others have left, and see whose vehicle is there."""
@@ -189,10 +190,7 @@ class Dispatcher:
         self._is_stopping = True
         if self._at_work:
             _, late = await asyncio.wait(list(self._at_work.values()), timeout=STOP_WITHIN)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+            await end_tasks(late)
         for vehicle in list(self._absent):
             self._await_no_more(vehicle)
 
@@ -330,7 +328,7 @@ class Dispatcher:
                 if loop.time() > deadline:
                     self._log.warning("what became of a command is not kept", reason=type(error).__name__)
                     raise
-                await asyncio.sleep(RETRY)
+                await sleep_unless_cancelled(RETRY)
             else:
                 break
         if changed is not None:

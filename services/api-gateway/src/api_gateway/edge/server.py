@@ -19,10 +19,13 @@ from api_gateway.edge.held import HeldBytes
 from api_gateway.edge.protocol import EdgeProtocol
 from api_gateway.edge.websocket import EdgeWebSocket
 from ovms.listening import let_in_who_waits
+from ovms.stopping import on_stop_signal
 from ovms.tls import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Tls
 
 KEEP_ALIVE: Final = 30
 GRACE: Final = 10
+STOP_WITHIN: Final = 18.0
+"""Seconds from the signal to the end of the process: connections under way, `GRACE`, and what the lifespan takes to end."""
 LAST_REQUESTS: Final = 0.05
 BACKLOG: Final = 2048
 MAX_FRAME: Final = 16 * 1024
@@ -92,14 +95,12 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle SIGINT and SIGTERM in the loop; uvicorn's own way raises them again when all is done. SIGHUP reloads."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+        on_stop_signal(partial(self.handle_exit, signal.SIGTERM, None), within=STOP_WITHIN)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(signal.SIGHUP)
 
 
 def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:

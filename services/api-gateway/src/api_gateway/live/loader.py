@@ -17,6 +17,7 @@ from ovms.bus.presence import Presence, Present
 from ovms.bus.replicas import Written
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
+from ovms.stopping import raise_if_cancelled, sleep_unless_cancelled
 
 BATCH: Final = 500
 EVERY: Final = 60.0
@@ -74,6 +75,7 @@ class Loader:
         loop = asyncio.get_running_loop()
         reads_all_at = loop.time() + EVERY
         while True:
+            raise_if_cancelled()
             try:
                 async with asyncio.timeout_at(reads_all_at):
                     await self._work.wait()
@@ -100,7 +102,7 @@ class Loader:
             except (*UNAVAILABLE, asyncpg.PostgresError, RedisError, OSError) as error:
                 self._log.warning("what vehicles sent last is read later", reason=type(error).__name__)
                 self._again(asked[start:], RETRY_AFTER)
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
                 return False
         return True
 

@@ -22,6 +22,7 @@ from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import Role, fold_vehicle_id
 from ovms.protocol import Login
+from ovms.stopping import sleep_unless_cancelled
 
 BATCH: Final = 500
 TICK: Final = 0.005
@@ -135,7 +136,7 @@ class Credentials:
                 await self._check_all(self._asking[:BATCH])
                 await self._confirm(self._unconfirmed[:BATCH])
             except AWAY:
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
             if not (self._asking or self._unconfirmed):
                 self._work.clear()
 

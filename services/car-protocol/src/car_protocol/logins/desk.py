@@ -30,6 +30,7 @@ from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import Role
 from ovms.protocol import Login
+from ovms.stopping import sleep_unless_cancelled
 
 BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
@@ -225,7 +226,7 @@ class LoginDesk:
                 await self._provision(self._to_provision[:BATCH])
             except AWAY as error:
                 self._log.warning("requests for a configuration wait for PostgreSQL", reason=type(error).__name__)
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
             if not self._to_provision:
                 self._has_to_provision.clear()
 

@@ -29,6 +29,7 @@ from car_protocol.rooms.hub import MOST_HEARD, Peer, Room, Unheard, code_of
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
+from ovms.stopping import sleep_unless_cancelled
 
 BATCH: Final = 500
 RETRY_AFTER: Final = 0.25
@@ -254,7 +255,7 @@ class Greeter:
                 waiting, self._ready = self._ready, []
                 self._greet_without(waiting)
                 self._greeted_without = [(caller, room) for caller, room in self._greeted_without if not caller.is_gone]
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
             if not (self._ready or self._greeted_without):
                 self._work.clear()
 

@@ -4,7 +4,6 @@ PostgreSQL can be away without saying so: a server that hangs neither answers no
 connections that logins share with nothing else; and once one has failed nobody waits for the next to fail too.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
@@ -15,6 +14,7 @@ import structlog
 from car_protocol.logins.known import KnownVehicles
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import Vehicle, find_vehicles
+from ovms.stopping import sleep_unless_cancelled
 
 ACQUIRE_WITHIN: Final = 1.0
 ANSWER_WITHIN: Final = 2.0
@@ -72,7 +72,7 @@ class Register:
     async def run(self) -> None:
         """Keep what is known up to date, until cancelled."""
         while True:
-            await asyncio.sleep(REFRESH_EVERY)
+            await sleep_unless_cancelled(REFRESH_EVERY)
             if ageing := self._known.ageing(self._monotonic(), REFRESHED):
                 with suppress(*AWAY):  # not noted: only those who look up logins go on asking until PostgreSQL is back
                     found = await find_vehicles(self._pool, ageing)

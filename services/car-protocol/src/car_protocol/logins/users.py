@@ -24,6 +24,7 @@ from ovms.db.logins import Vehicle, find_vehicles_of
 from ovms.db.tokens import looks_like_token
 from ovms.identity import fold_vehicle_id
 from ovms.protocol import ANY_VEHICLE, UserLogin
+from ovms.stopping import end_tasks, sleep_unless_cancelled
 
 RIGHT: Final = "v2"
 RETRY_AFTER: Final = 0.25
@@ -58,9 +59,7 @@ class UserDesk:
 
     async def close(self) -> None:
         """Answer no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
 
     async def _answer(self, caller: Caller, login: UserLogin) -> None:
         name, source, loop, has_waited = login.user.lower(), Source(caller.address), asyncio.get_running_loop(), False
@@ -86,7 +85,7 @@ class UserDesk:
                 if not has_waited:
                     self._log.warning("a user's login waits", reason=type(error).__name__)
                 has_waited = True
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
                 continue
             if admission is not None:
                 self._delays.succeeded(name, source)

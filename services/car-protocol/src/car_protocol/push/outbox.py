@@ -20,6 +20,7 @@ from car_protocol.storage.lane import PUT_OFF
 from ovms.db import push as rows
 from ovms.db.engine import Pool
 from ovms.db.push import Push
+from ovms.stopping import end_tasks, raise_if_cancelled, sleep_unless_cancelled
 
 EVERY: Final = 5.0
 """Seconds between two looks at the outbox, where nothing wakes the couriers before."""
@@ -148,21 +149,20 @@ class Outbox:
         self._is_closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         for channel in self._channels.values():
             await channel.close()
 
     async def _again_and_again(self, push_type: str, look: Callable[[], Awaitable[None]]) -> None:
         wake = self._wakes[push_type]
         while True:
+            raise_if_cancelled()
             wake.clear()
             try:
                 await look()
             except PUT_OFF as error:
                 self._log.warning("the outbox waits for PostgreSQL", reason=type(error).__name__)
-                await asyncio.sleep(EVERY)
+                await sleep_unless_cancelled(EVERY)
             try:
                 async with asyncio.timeout(EVERY):
                     await wake.wait()
@@ -254,7 +254,7 @@ class Outbox:
             try:
                 await write(push)
             except PUT_OFF:
-                await asyncio.sleep(EVERY)
+                await sleep_unless_cancelled(EVERY)
             else:
                 return
 

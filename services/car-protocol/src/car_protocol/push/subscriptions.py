@@ -19,6 +19,7 @@ from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.push import find_subscribable, subscribe, unsubscribe
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import fold_vehicle_id
+from ovms.stopping import end_tasks
 from ovms.subscriptions import APNS, LONGEST_NAME, MAIL, has_form
 
 FINISH: Final = 5.0
@@ -104,9 +105,7 @@ class SubscriptionDesk:
         """Finish what was asked, if that does not take long."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
 
     async def _answer(self, room: Room, asked: Subscription) -> None:
         try:

@@ -9,13 +9,14 @@ from typing import Final, NamedTuple
 import structlog
 from redis.exceptions import RedisError
 
-from car_protocol.rooms.hub import NOBODY, Elsewhere, Hub, Room
+from car_protocol.rooms.hub import Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
 from ovms.bus.channels import GAP, messages_channel, peers_channel
 from ovms.bus.nodes import Nodes
-from ovms.bus.presence import Presence, Present, present_of
+from ovms.bus.presence import NOBODY, Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Subscriptions
+from ovms.stopping import raise_if_cancelled
 
 LOOK_EVERY: Final = 1.0
 """Seconds after which leases of HTTP sessions are looked at: nobody publishes that one has run out."""
@@ -198,6 +199,7 @@ class Follower:
         """Ask until cancelled."""
         looks_at = self._monotonic()
         while True:
+            raise_if_cancelled()
             try:
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._work.wait()

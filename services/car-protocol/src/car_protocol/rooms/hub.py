@@ -146,7 +146,6 @@ class Elsewhere:
         return self.apps + self.http.count
 
 
-NOBODY: Final = Connected(0, 0, 0)
 MOST_HEARD: Final = 16
 MOST_ECHOES: Final = 1000
 CLOCK_STEP: Final = 60_000_000

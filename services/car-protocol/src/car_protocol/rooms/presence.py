@@ -8,16 +8,21 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
-from car_protocol.rooms.hub import NOBODY, Hub, Room
+from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.lease import Lease
 from ovms.bus.nodes import Nodes
-from ovms.bus.presence import REPLICA_LEASE, Claim, Connected, Presence
+from ovms.bus.presence import NOBODY, REPLICA_LEASE, Claim, Connected, Presence
+from ovms.stopping import raise_if_cancelled, sleep_unless_cancelled
 
 TICK: Final = 0.02
 ANNOUNCED_AT_ONCE: Final = 1000
 """Vehicles: where all are announced, after Redis was away, cars that log in wait for some of them only."""
 RENEW_EVERY: Final = REPLICA_LEASE / 4
 RETRY_AFTER: Final = 0.5
+ROUND: Final = 4
+"""Renewals in which everything announced is compared with what Redis holds: a count that is wrong is right again in as many."""
+CHECKED_AT_ONCE: Final = 1000
+"""Vehicles, in one call; with so many and fewer the round is one renewal."""
 CLAIM_TIMEOUT: Final = 1.0
 """Before a car comes in without Redis."""
 REDIS_TIMEOUT: Final = 5.0
@@ -45,9 +50,11 @@ class PresenceKeeper:
         self._new_name = new_name
         self._renamed = renamed
         self._replica: str | None = None
-        self._changed: dict[str, Room] = {}
-        self._told: dict[str, Connected | None] = {}
-        """Who Redis knows to be connected here; None: it may know or not. Of other vehicles it knows that nobody is."""
+        self._changed: dict[str, Room | None] = {}
+        """Rooms to announce, by vehicle id; None where nobody is connected."""
+        self._announced: dict[str, Connected | None] = {}
+        """What Redis holds of this replica under its present name; None: unknown. Of other vehicles it holds nothing."""
+        self._to_check: list[str] = []
         self._work = asyncio.Event()
         self._naming = asyncio.Lock()
         self._is_in_step = False
@@ -77,18 +84,20 @@ class PresenceKeeper:
             self._log.warning("the lease of this replica runs out by itself", reason=type(error).__name__)
 
     async def _retrying(self, work: Callable[[], Awaitable[None]]) -> None:
-        while not _is_to_stop():
+        while True:
             try:
                 await work()
             except _AWAY as error:
                 self._is_in_step = False
                 self._log.warning("Redis is away; others are told of changes later", reason=type(error).__name__)
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
+            raise_if_cancelled()
 
     # ---- who is connected here
 
     async def _announce_changes(self) -> None:
-        while not _is_to_stop():
+        while True:
+            raise_if_cancelled()
             await self._work.wait()
             await asyncio.sleep(TICK)
             self._work.clear()
@@ -102,23 +111,19 @@ class PresenceKeeper:
             del self._changed[name]
         if self._changed:
             self._work.set()
-        connected = {name: room.connected() for name, room in changed.items()}
-        news = {name: counts for name, counts in connected.items() if counts != self._told.get(name, NOBODY)}
+        connected = {name: room.connected() if room is not None else NOBODY for name, room in changed.items()}
+        news = {name: counts for name, counts in connected.items() if counts != self._announced.get(name, NOBODY)}
         if not news:
             return
-        self._told |= dict.fromkeys(news)
+        self._announced |= dict.fromkeys(news)
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT):
-                await self._presence.announce(replica, news)
+            async with asyncio.timeout(REDIS_TIMEOUT) as limit:
+                await self._presence.announce(replica, news, give_up_at=limit.when())
         except BaseException:
             self._changed = changed | self._changed
             self._work.set()
             raise
-        for name, counts in news.items():
-            if counts == NOBODY:
-                del self._told[name]
-            else:
-                self._told[name] = counts
+        self._announced |= news
 
     async def claim(self, cars: Sequence[tuple[str, int]]) -> list[Claim]:
         """Make this replica the owner of some cars' newest sessions, in order; or be told to wait first.
@@ -130,11 +135,11 @@ class PresenceKeeper:
             RedisError, OSError: Redis is away.
         """
         # Not while something is announced: that must not come after it and say that the car is not here.
-        async with asyncio.timeout(CLAIM_TIMEOUT), self._naming:
-            self._told |= dict.fromkeys(name for name, _ in cars)
-            claims = await self._presence.claim(self._replica or "", cars)
+        async with asyncio.timeout(CLAIM_TIMEOUT) as limit, self._naming:
+            self._announced |= dict.fromkeys(name for name, _ in cars)
+            claims = await self._presence.claim(self._replica or "", cars, give_up_at=limit.when())
         for (name, _), claim in zip(cars, claims, strict=True):
-            self._told[name] = claim.present.replicas.get(claim.present.owner) if claim.epoch else None
+            self._announced[name] = claim.present.replicas.get(claim.present.owner) if claim.epoch else None
         return claims
 
     # ---- leases
@@ -148,10 +153,10 @@ class PresenceKeeper:
             self._lease.renewed(asked_at)
             if not self._is_in_step:
                 self._is_in_step = True
-                for room in self._hub:
-                    self._told[room.vehicle_id] = None
-                    self.changed(room)
-                await self._take_back_who_left(replica)
+                # Redis may have lost what it had confirmed, and may hold what nobody knows here.
+                self._announce_anew([*self._announced, *(room.vehicle_id for room in self._hub)])
+                self._announce_anew(await self._presence.vehicles_of(replica))
+            await self._check(replica)
             for ended in await self._presence.ended_replicas():
                 cleared = await self._presence.clear_replica(ended)
                 self._log.info("cleared what a replica had left", replica=ended, vehicles=cleared)
@@ -163,12 +168,32 @@ class PresenceKeeper:
         if primaries != self._primaries:
             self._primaries, self._is_in_step = primaries, False
 
-    async def _take_back_who_left(self, replica: str) -> None:
-        """Redis may have forgotten that somebody is here no more."""
-        async with self._naming:
-            left = [name for name in await self._presence.vehicles_of(replica) if name not in self._told]
-            for start in range(0, len(left), ANNOUNCED_AT_ONCE):
-                await self._presence.announce(replica, dict.fromkeys(left[start : start + ANNOUNCED_AT_ONCE], NOBODY))
+    def _announce_anew(self, vehicle_ids: Sequence[str]) -> None:
+        """Announce vehicles whatever Redis holds of them."""
+        if not vehicle_ids:
+            return
+        rooms = {room.vehicle_id: room for room in self._hub}
+        self._announced |= dict.fromkeys(vehicle_ids)
+        self._changed |= {name: rooms.get(name) for name in vehicle_ids}
+        self._work.set()
+
+    async def _check(self, replica: str) -> None:
+        """Compare some of what was announced with what Redis holds, all of it in `ROUND` renewals; announce what differs."""
+        self._to_check = self._to_check or list(self._announced)
+        count = max(CHECKED_AT_ONCE, -(-len(self._announced) // ROUND))
+        names, self._to_check = self._to_check[:count], self._to_check[count:]
+        for start in range(0, len(names), CHECKED_AT_ONCE):
+            # Not while something is announced or claimed, which Redis may hold before it is known here.
+            async with self._naming:
+                checked = [name for name in names[start : start + CHECKED_AT_ONCE] if name in self._announced]
+                held = await self._presence.announced(replica, checked)
+                wrong = [name for name, counts in zip(checked, held, strict=True) if counts != self._announced[name]]
+                for name in set(checked).difference(wrong):
+                    if self._announced[name] == NOBODY:
+                        del self._announced[name]
+            if known := [name for name in wrong if self._announced[name] is not None]:
+                self._log.warning("Redis did not hold what was announced; it is announced again", vehicles=len(known))
+            self._announce_anew(wrong)
 
     async def _begin(self) -> str:
         """Take a name and a lease; returns the name."""
@@ -176,14 +201,9 @@ class PresenceKeeper:
             name = self._new_name()
             await self._presence.begin_replica(name)
             former, self._replica, self._is_in_step = self._replica, name, False
+            self._announced.clear()  # under this name nothing was
             self._renamed(name)
             if former is not None:
                 # What was announced under it after others had cleared it.
                 await self._presence.clear_replica(former)
             return name
-
-
-def _is_to_stop() -> bool:
-    """Whether this task was cancelled, even if redis-py has swallowed that: `asyncio.wait_for` of Python 3.11 can."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -25,6 +25,7 @@ from car_protocol.rooms.hub import Room
 from car_protocol.rooms.lease import Lease
 from ovms.bus.channels import GAP, messages_channel
 from ovms.metrics import Histogram
+from ovms.stopping import sleep_unless_cancelled
 
 PAUSE_A_PUBLICATION: Final = 0.0002
 """Seconds of pause for each that went out, up to the tick: at 5000 a second and more it is the tick."""
@@ -136,7 +137,7 @@ class Publisher:
             except (RedisError, OSError) as error:
                 self._log.warning("Redis does not take what cars sent; it is dropped", reason=type(error).__name__)
                 self._drop(self._take())
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
         pool: Any = self._client.connection_pool

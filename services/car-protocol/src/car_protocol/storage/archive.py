@@ -16,6 +16,7 @@ from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.history import count_records, read_page, summarise
 from ovms.db.traffic import read_traffic
+from ovms.stopping import end_tasks
 from ovms.times import read_since, write_time
 
 SUMMARY: Final = 31
@@ -50,9 +51,7 @@ class Archive:
 
     async def close(self) -> None:
         """Answer no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
 
     async def _answer(self, room: Room, peer: Peer, number: int, arguments: str) -> None:
         try:

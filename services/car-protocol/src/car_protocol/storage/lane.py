@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from ovms.db.engine import UNAVAILABLE
+from ovms.stopping import sleep_unless_cancelled
 
 RETRY_AFTER: Final = 0.5
 
@@ -66,7 +67,7 @@ class Lane:
             except PUT_OFF as error:
                 self.failures += 1
                 log.warning("PostgreSQL does not take what cars sent; it waits", reason=type(error).__name__)
-                await asyncio.sleep(RETRY_AFTER)
+                await sleep_unless_cancelled(RETRY_AFTER)
 
     async def _write_next(self) -> None:
         await asyncio.sleep(max(self._tick - (self._monotonic() - self._taken_at), self._tick / 4))

@@ -1,6 +1,5 @@
 """Housekeeping of history, samples, reserved ids and trails: partitions ahead of time, and expiry in small steps."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,6 +10,7 @@ from ovms.db.audit import end_trail
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.partitions import ensure_partitions, expire_rows
 from ovms.db.vehicles import end_reservations
+from ovms.stopping import sleep_unless_cancelled
 
 EVERY: Final = 60.0
 STEP: Final = 2500
@@ -32,7 +32,7 @@ class Maintenance:
                 await self.step()
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 self._log.warning("housekeeping is put off", reason=type(error).__name__)
-            await asyncio.sleep(EVERY)
+            await sleep_unless_cancelled(EVERY)
 
     async def step(self) -> None:
         """Make the partitions that will be needed, and remove all that has expired."""

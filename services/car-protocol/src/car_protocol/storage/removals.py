@@ -10,6 +10,7 @@ import structlog
 from car_protocol.rooms.hub import Hub
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.vehicles import find_removed, remove_history
+from ovms.stopping import raise_if_cancelled
 
 EVERY: Final = 10.0
 REASON: Final = "its vehicle was removed"
@@ -33,6 +34,7 @@ class Removals:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
+            raise_if_cancelled()
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY):
                     await self._told.wait()

@@ -5,7 +5,6 @@ them: record type `*-OVM-Utilisation`, the time a day's midnight, numbers 0 to 3
 earliest: who asks what a car has just recorded is not told of our own count beside it, or not, by chance.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeAlias
@@ -16,6 +15,7 @@ import structlog
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.traffic import CAR_RECEIVED, add_traffic
 from ovms.identity import Role
+from ovms.stopping import sleep_unless_cancelled
 
 EVERY: Final = 60.0
 DAY: Final = 86_400
@@ -68,7 +68,7 @@ class TrafficMeter:
     async def run(self) -> None:
         """Write once a minute, until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
+            await sleep_unless_cancelled(EVERY)
             await self.turn()
 
     async def turn(self) -> None:

@@ -8,6 +8,7 @@ import structlog
 
 from ovms.db.audit import record_commands
 from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.stopping import sleep_unless_cancelled
 
 TICK: Final = 1.0
 MOST: Final = 10_000
@@ -34,7 +35,7 @@ class Trail:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            await asyncio.sleep(TICK)
+            await sleep_unless_cancelled(TICK)
             await self.write()
 
     async def write(self) -> None:
