@@ -22,15 +22,15 @@ help: ## list the commands
 run: $(VENV)/run.stamp ## install, then run everything on this machine until Ctrl-C
 	@exec $(WITH_TESTS) $(BIN)/ovms run
 
-# Most tests wait most of the time, and run beside each other; those that start and fail whole stacks, and measure, by themselves.
-BY_THEMSELVES := tests/e2e tests/chaos
+# Most tests wait most of the time and run side by side. Tests that measure, and tests that make parts of whole stacks fail, run alone.
+ALONE := tests/chaos $(addprefix tests/e2e/test_,$(addsuffix .py,abuse bench postgres_failover postgres_outage reconnect_storm redis_failover redis_outage replicas))
 JOBS ?= 3
 test: $(VENV)/test.stamp browser mariadb promtool lint ## install what tests need, lint, run all tests (ARGS="tests/unit -x": some)
 ifdef ARGS
 	$(WITH_TESTS) $(BIN)/pytest $(ARGS)
 else
-	$(WITH_TESTS) $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(addprefix --ignore ,$(BY_THEMSELVES))
-	$(WITH_TESTS) $(BIN)/pytest $(BY_THEMSELVES)
+	$(WITH_TESTS) $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(addprefix --ignore ,$(ALONE))
+	$(WITH_TESTS) $(BIN)/pytest $(ALONE)
 endif
 
 lint: $(VENV)/test.stamp ## style, types, directions of imports

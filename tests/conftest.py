@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = (
     "fixtures.servers",
@@ -14,6 +15,11 @@ pytest_plugins = (
     "fixtures.demo",
     "fixtures.installed",
 )
+
+
+# A busy machine is not a fault of the code: no example is compared with a clock.
+settings.register_profile("without clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without clocks")
 
 
 def pytest_configure(config: pytest.Config) -> None:
