@@ -128,6 +128,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         clock=wall_clock(WALL_OFFSET),
         tick=0.0,
         limit=chosen.pending_bytes,
+        keeps_state_history=False,
         resumed=lambda: server.recorder_has_room(),
     )
     publisher, channels, rooms = FakePublisher(), FakeChannels(), hub()

@@ -5,10 +5,26 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from ovms.db.writer import HistoryRow, HistoryValues, NotificationRow, SampleRow, StateRow, StateValues, TokenRow
+from ovms.db.writer import (
+    HistoryRow,
+    HistoryValues,
+    NotificationRow,
+    SampleRow,
+    StateHistoryValues,
+    StateRow,
+    StateValues,
+    TokenRow,
+)
 
-Row = StateValues | HistoryRow | NotificationRow | SampleRow | TokenRow
-Rows = Sequence[StateValues] | Sequence[HistoryRow] | Sequence[NotificationRow] | Sequence[SampleRow] | Sequence[TokenRow]
+Row = StateValues | HistoryRow | NotificationRow | SampleRow | TokenRow | StateHistoryValues
+Rows = (
+    Sequence[StateValues]
+    | Sequence[HistoryRow]
+    | Sequence[NotificationRow]
+    | Sequence[SampleRow]
+    | Sequence[TokenRow]
+    | Sequence[StateHistoryValues]
+)
 
 
 class FakeStore:
@@ -16,7 +32,8 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.states: dict[tuple[int, str], StateRow] = {}
-        self.history: dict[tuple[int, str, int, int], HistoryRow] = {}
+        self.history: list[HistoryRow] = []
+        self.state_history: dict[tuple[int, str, int], bytes] = {}
         self.notifications: list[NotificationRow] = []
         self.samples: list[SampleRow] = []
         self.tokens: dict[int, str] = {}
@@ -47,11 +64,8 @@ class FakeStore:
 
     async def write_history(self, rows: Sequence[HistoryValues]) -> None:
         await self._statement(rows)
-        assert len({row[:4] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
-        before = list(self.history.values())
-        for row in map(HistoryRow._make, rows):
-            if not any(_is_sent_again(row, kept) for kept in before):
-                self.history[row[:4]] = row
+        before = list(self.history)
+        self.history += [row for row in map(HistoryRow._make, rows) if not any(_is_repetition(row, kept) for kept in before)]
 
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         await self._statement(rows)
@@ -60,6 +74,11 @@ class FakeStore:
     async def write_samples(self, rows: Sequence[SampleRow]) -> None:
         await self._statement(rows)
         self.samples += rows
+
+    async def write_state_history(self, second: int, rows: Sequence[StateHistoryValues]) -> None:
+        await self._statement(rows)
+        assert len({row[:2] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
+        self.state_history |= {(vehicle, code, second): data for vehicle, code, data in rows}
 
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         await self._statement(rows)
@@ -88,6 +107,6 @@ class FakeStore:
         self.statements.append(rows)
 
 
-def _is_sent_again(row: HistoryRow, kept: HistoryRow) -> bool:
+def _is_repetition(row: HistoryRow, kept: HistoryRow) -> bool:
     same = row[:3] == kept[:3] and row.ack_code == kept.ack_code and row.data == kept.data
-    return row.ack_code is not None and same and abs(row.recorded_at - kept.recorded_at) <= 60
+    return same and abs(row.recorded_at - kept.recorded_at) <= (0 if row.ack_code is None else 60)

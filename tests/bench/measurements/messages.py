@@ -134,8 +134,9 @@ def _look(stack: Stack) -> tuple[float, ...]:
 
 
 def _rows_of_messages(port: int) -> float:
-    """A message that was sampled as well has two rows, and counts once."""
-    return metric(port, "ovms_rows_written_total") - metric(port, "ovms_samples_written_total")
+    """A message that was sampled, or is in the state history as well, has more rows, and counts once."""
+    others = ("ovms_samples_written_total", "ovms_state_history_written_total")
+    return metric(port, "ovms_rows_written_total") - sum(metric(port, name) for name in others)
 
 
 def _readings(messages: int, seconds: float, before: Sequence[float], after: Sequence[float]) -> Readings:

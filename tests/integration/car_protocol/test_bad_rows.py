@@ -33,6 +33,7 @@ def recorder(pool: Pool) -> Recorder:
         clock=wall_clock(NOW),
         tick=0.0,
         limit=10**9,
+        keeps_state_history=False,
         resumed=lambda: None,
     )
 

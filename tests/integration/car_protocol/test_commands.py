@@ -15,9 +15,9 @@ from car_protocol.storage import archive
 from car_protocol.storage.archive import AT_ONCE
 from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
 from fixtures.waiting import until, until_told
-from ovms.db import history
+from ovms.db import legacy_history
 from ovms.db.engine import Pool
-from ovms.db.history import HistoryRecord
+from ovms.db.legacy_history import LegacyRecord
 from ovms.db.partitions import ensure_partitions
 from ovms.db.traffic import add_traffic
 from ovms.db.writer import HistoryRow, write_history
@@ -184,6 +184,54 @@ async def test_records_are_told_oldest_first_and_keep_to_type_and_since(car_serv
     await app.hears(b"c32,1,No historical data available")
 
 
+async def test_types_compare_without_case(car_service: CarService, pool: Pool) -> None:
+    demo = await key_of(pool)
+    rows = [record(demo, 1, b"a", record_type="RT-GPS-Log"), record(demo, 1, b"b", record_type="rt-gps-log")]
+    await write_history(pool, [*rows, record(demo, 2, b"c", record_type="RT-GPS-Log ", at=NOW + 1)])
+    app = await car_service.app()
+    await app.until_hears(b"T3020399")
+    now, later = write_seconds(NOW).encode(), write_seconds(NOW + 1).encode()
+    app.send(b"C32,rt-GPS-log")
+    heard = await app.take(3)
+    assert sorted(line.split(b",", 4)[4] for line in heard) == [
+        b"RT-GPS-Log ,%b,2,c" % later,
+        b"RT-GPS-Log,%b,1,a" % now,
+        b"rt-gps-log,%b,1,b" % now,
+    ]
+    assert [line.split(b",")[2:4] for line in heard] == [[b"1", b"3"], [b"2", b"3"], [b"3", b"3"]]
+    app.send(b"C31")
+    [summary] = await app.take(1)
+    assert summary.startswith(b"c31,0,1,1,RT-GPS-Log,2,3,")
+
+
+async def test_state_messages_are_records_of_their_code_at_most_one_a_second(car_service: CarService, pool: Pool) -> None:
+    car = await car_service.car()
+    car.send(b"D1", b"D2", b"D3", b"EMVsealed", b"S80,K", b"PAalert")
+    await until_told(pool, "SELECT count(DISTINCT code) = 3 AND bool_or(data = '3') FROM state_history")
+    app = await car_service.app()
+    await app.drain()
+    for asked, code, data in ((b"d", b"D", b"3"), (b"V", b"V", b"sealed"), (b"S", b"S", b"80,K")):
+        app.send(b"C32," + asked)
+        lines = [line for line in await app.drain() if line.startswith(b"c32")] or await app.take(1)
+        count = int(lines[0].split(b",")[3])
+        lines += await app.take(count - len(lines))
+        assert [line.split(b",")[4] for line in lines] == [code] * count
+        assert lines[-1].split(b",", 6)[6] == b"0," + data
+        assert count <= 2, "what came at once came in two seconds at most"
+    app.send(b"C31")
+    assert {line.split(b",")[4] for line in await app.take(4)} == {b"*-Log-Notification", b"D", b"S", b"V"}
+
+
+async def test_without_a_state_history_there_is_none(car_settings: dict[str, Any], pool: Pool, secret_keys: str) -> None:
+    await add_vehicles(pool, secret_keys, "DEMO", "Other-1")
+    async with car_service_on(Settings(**car_settings, state_history=0), pool) as service:
+        car = await service.car()
+        car.send(b"D1")
+        await until_told(pool, "SELECT count(*) = 1 FROM messages")
+        await service.running.server.recorder.flush()
+        assert await pool.fetchval("SELECT count(*) FROM state_history") == 0
+
+
 # ---- how it is sent
 
 
@@ -234,8 +282,8 @@ async def test_records_are_read_by_pages(
     demo = await key_of(pool)
     data = [b"%d" % number * 10 for number in range(9)] + [b"x" * 100]
     await write_history(pool, [record(demo, number, one, at=NOW + number // 3) for number, one in enumerate(data)])
-    monkeypatch.setattr(history, "PAGE_RECORDS", records)
-    monkeypatch.setattr(history, "PAGE_BYTES", size)
+    monkeypatch.setattr(legacy_history, "PAGE_RECORDS", records)
+    monkeypatch.setattr(legacy_history, "PAGE_BYTES", size)
     app = await car_service.app()
     await app.until_hears(b"T3020399")
     app.send(b"C32,*-LOG-Trip")
@@ -251,11 +299,11 @@ async def test_who_goes_meanwhile_takes_his_answer_along(
 ) -> None:
     [demo] = await add_vehicles(pool, secret_keys, "DEMO")
     await write_history(pool, [record(demo, number, b"x" * 10_000) for number in range(1000)])
-    pages: list[HistoryRecord | None] = []
+    pages: list[LegacyRecord | None] = []
 
-    async def read_page(*arguments: Any) -> list[HistoryRecord]:
+    async def read_page(*arguments: Any) -> list[LegacyRecord]:
         pages.append(arguments[-1])
-        return await history.read_page(*arguments)
+        return await legacy_history.read_page(*arguments)
 
     monkeypatch.setattr(archive, "read_page", read_page)
     async with car_service_on(Settings(**car_settings, write_buffer=4096), pool) as service:

@@ -105,6 +105,7 @@ class Scene:
             clock=WallClock(loop.time, time.time),
             tick=0.0,
             limit=1 << 20,
+            keeps_state_history=False,
             resumed=lambda: None,
         )
         self.greeter = Greeter(cast("Any", self.pool), self.recorder, cast("Any", self.follower))

@@ -422,7 +422,7 @@ class StateMachine(RuleBasedStateMachine):
 
     def check_records(self) -> None:
         """Each is there once, however often it was sent."""
-        rows = [(row.vehicle, row.record_number) for row in self.store.history.values() if row.record_type == "*-LOG"]
+        rows = [(row.vehicle, row.record_number) for row in self.store.history if row.record_type == "*-LOG"]
         sent = [(VEHICLES[vehicle_id], number) for vehicle_id, model in self.models.items() for number in model.records]
         assert sorted(rows) == sorted(sent)
 

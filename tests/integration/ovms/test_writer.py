@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.cars import add_vehicles
+from ovms.db import writer
 from ovms.db.engine import Pool, open_pool
 from ovms.db.writer import (
     HistoryRow,
@@ -19,6 +20,7 @@ from ovms.db.writer import (
     newest_sessions,
     write_history,
     write_samples,
+    write_state_history,
     write_states,
     write_tokens,
 )
@@ -145,10 +147,43 @@ async def test_many_records_are_written_at_once(pool: Pool, keys: Sequence[int])
     assert await pool.fetchval("SELECT count(*) FROM history") == 2000
 
 
-async def test_a_record_of_the_same_key_is_replaced(pool: Pool, keys: Sequence[int]) -> None:
-    await write_history(pool, [record(keys[0], data=b"one")])
-    await write_history(pool, [record(keys[0], data=b"two"), record(keys[0], at=NOW + 1, data=b"three")])
-    assert await records(pool) == [(1, NOW, b"two"), (1, NOW + 1, b"three")]
+@pytest.mark.parametrize("acks", [("17", "18", "18"), (None, None, None), ("17", None, "17")])
+@pytest.mark.parametrize("statements", [1, 3])
+async def test_different_records_of_one_key_are_rows_a_microsecond_apart(
+    pool: Pool, keys: Sequence[int], acks: Sequence[str | None], statements: int
+) -> None:
+    rows = [record(keys[0], data=data, ack=ack) for data, ack in zip((b"c", b"a", b"b"), acks, strict=True)]
+    batches = [rows] if statements == 1 else [[row] for row in rows]
+    for batch in batches:
+        await write_history(pool, batch)
+    await write_history(pool, [record(keys[0], at=NOW + 1, data=b"d")])
+    for batch in batches:  # as after a commit that was not confirmed
+        await write_history(pool, batch)
+    found = await pool.fetch("SELECT data, extract(epoch FROM recorded_at - to_timestamp($1)) * 1000000 FROM history", NOW)
+    assert sorted((int(row[1]), row[0]) for row in found) == [(0, b"c"), (1, b"a"), (2, b"b"), (1_000_000, b"d")]
+
+
+async def test_the_records_of_one_second_that_two_replicas_write_in_the_same_moment_are_all_kept(
+    pool: Pool, database_url: str, keys: Sequence[int]
+) -> None:
+    async with await open_pool(database_url, size=1) as another:
+        for number in range(25):
+            ours, others = (
+                [record(keys[0], number, data=b"%b%d" % (name, one), ack=ack) for one in range(3)]
+                for name, ack in ((b"ours", "1"), (b"others", None))
+            )
+            await asyncio.gather(write_history(pool, ours), write_history(another, others))
+    assert await pool.fetchval("SELECT count(DISTINCT (record_number, data)) FROM history") == 25 * 6
+
+
+async def test_a_repetition_is_looked_for_among_a_bounded_number_of_records(
+    pool: Pool, keys: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "COMPARED", 2)
+    rows = [record(keys[0], data=b"%d" % number, ack="1") for number in range(5)]
+    await write_history(pool, rows)
+    await write_history(pool, rows)
+    assert [data for _, _, data in await records(pool)] == [b"0", b"1", b"2", b"3", b"4", b"0", b"1", b"2"]
 
 
 @pytest.mark.parametrize("late", [0, 1, -1, 30, 60])
@@ -215,3 +250,19 @@ async def test_a_sample_is_written_once_and_only_of_a_vehicle_that_exists(pool: 
         ("L", b"47.1,8.5", NOW + 0.25, NOW + 60.0),
         ("S", b"47.1,8.5", NOW + 0.25, NOW + 60.0),
     ]
+
+
+async def test_the_last_message_of_a_second_is_kept_of_each_code_of_a_vehicle_that_exists(
+    pool: Pool, keys: Sequence[int]
+) -> None:
+    await write_state_history(pool, NOW, [(keys[0], "D", b"1"), (keys[0], "\xff", b"\0\xff"), (-1, "D", b"x")])
+    await write_state_history(pool, NOW, [(keys[0], "D", b"2"), (keys[1], "D", b"3")])
+    await write_state_history(pool, NOW + 1, [(keys[0], "D", b"4")])
+
+    rows = await pool.fetch("SELECT vehicle, code, extract(epoch FROM recorded_at)::bigint, data FROM state_history")
+    assert {tuple(row) for row in rows} == {
+        (keys[0], "D", NOW, b"2"),
+        (keys[0], "\xff", NOW, b"\0\xff"),
+        (keys[1], "D", NOW, b"3"),
+        (keys[0], "D", NOW + 1, b"4"),
+    }

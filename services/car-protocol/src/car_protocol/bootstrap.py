@@ -178,6 +178,7 @@ def _make(
         clock=clock,
         tick=settings.state_tick,
         limit=settings.pending_bytes,
+        keeps_state_history=settings.state_history > 0,
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
     lease = Lease()
@@ -252,7 +253,7 @@ def _make(
         outbox.run,
         server.traffic.run,
         server.trail.run,
-        Maintenance(pool, settings.audit_days).run,
+        Maintenance(pool, audit_days=settings.audit_days, state_history=settings.state_history).run,
         removals.run,
     ]
     on_the_machine: list[Work] = [ClockAdjustment(clock, hub.renumber_sessions).run, *([tls.watch] if tls is not None else [])]

@@ -80,6 +80,8 @@ class ServerCollector(Collector):
         yield counter("ovms_rows_written", "Rows committed", recorder.rows_written)
         yield counter("ovms_samples_written", "Samples among these", recorder.samples_written)
         yield counter("ovms_samples_lost", "Samples dropped, too many waiting", recorder.samples_lost)
+        yield counter("ovms_state_history_written", "Rows of the state history among these", recorder.state_history_written)
+        yield counter("ovms_state_history_lost", "Rows of it dropped, too many waiting", recorder.state_history_lost)
         yield counter("ovms_rows_refused", "Rows that PostgreSQL refused", recorder.rows_refused)
         yield counter("ovms_write_failures", "Writes put off, PostgreSQL being away", recorder.failures)
         pushes = {"delivered": outbox.delivered, "put off": outbox.retried, "dropped": outbox.dropped}

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
 
     traffic_days: int = Field(90, description="days that the sums of bytes carried are kept")
     audit_days: int = Field(365, ge=1, description="days that the trail of what was done is kept, for owners to read")
+    state_history: int = Field(
+        86_400,
+        ge=0,
+        le=366 * 86_400,
+        description="seconds that every state message is kept as a history record, at most one per code and second; 0: none is",
+    )
     notification_days: int = Field(30, description="days that notifications are kept in the history; 0: none is kept")
     track_days: int = Field(
         30, ge=0, le=36_500, description="days that samples of positions and states are kept; 0: none is taken"

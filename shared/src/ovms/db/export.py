@@ -139,6 +139,14 @@ OF_VEHICLE: Final = (
         ("", _BEGINNING),
         ("code", "recorded_at"),
     ),
+    Part(
+        "state",
+        "state_history",
+        "SELECT code, recorded_at, data FROM state_history WHERE vehicle = $1 AND (code, recorded_at) > ($2, $3) "
+        "ORDER BY code, recorded_at LIMIT $4",
+        ("", _BEGINNING),
+        ("code", "recorded_at"),
+    ),
 )
 
 _VEHICLES: Final = 'SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"'

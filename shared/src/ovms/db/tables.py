@@ -105,7 +105,12 @@ history: Final = Table(
     Column("vehicle", BigInteger, nullable=False),
     Column("record_type", Text, nullable=False),
     Column("record_number", BigInteger, nullable=False),
-    Column("recorded_at", DateTime(timezone=True), nullable=False, comment="whole seconds"),
+    Column(
+        "recorded_at",
+        DateTime(timezone=True),
+        nullable=False,
+        comment="whole seconds; different records of one key lie a microsecond apart",
+    ),
     Column("data", LargeBinary, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("ack_code", Text, comment="the code of an `h`: the same one again is the same record sent again"),
@@ -127,6 +132,18 @@ samples: Final = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("units", Text, comment="K or M: what the car measured in at that time; null: unknown"),
     Index("ix_samples_expires_at", "expires_at"),
+    postgresql_partition_by="RANGE (recorded_at)",
+)
+
+# The last state message of each code and second, for a short time: apps read it as history records with number 0. Partitioned
+# by day, with a default partition for what lies outside; a day is dropped as a whole, so rows have no time to expire.
+state_history: Final = Table(
+    "state_history",
+    metadata,
+    Column("vehicle", BigInteger, primary_key=True),
+    Column("code", Text, primary_key=True, comment="one character, as on the wire"),
+    Column("recorded_at", DateTime(timezone=True), primary_key=True, comment="whole seconds"),
+    Column("data", LargeBinary, nullable=False, comment="as on the wire, without the code; base64 where it is encrypted"),
     postgresql_partition_by="RANGE (recorded_at)",
 )
 

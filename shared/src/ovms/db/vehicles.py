@@ -59,6 +59,8 @@ _REMOVE_HISTORY: Final = "DELETE FROM history WHERE vehicle = ANY($1::bigint[])"
 
 _REMOVE_SAMPLES: Final = "DELETE FROM samples WHERE vehicle = ANY($1::bigint[])"
 
+_REMOVE_STATE_HISTORY: Final = "DELETE FROM state_history WHERE vehicle = ANY($1::bigint[])"
+
 # Tokens, also of others with whom it was shared, that were for this vehicle must not be for another that gets its id.
 _REMOVE_FROM_TOKENS: Final = """
 UPDATE api_tokens SET vehicles = (SELECT coalesce(array_agg(id), '{}') FROM unnest(vehicles) AS id WHERE id <> ALL($1::text[]))
@@ -164,6 +166,7 @@ async def remove_history(db: Database, vehicles: Sequence[int]) -> None:
     """Remove the history of vehicles that are no more; what was on its way to it when they went needs another time."""
     await db.execute(_REMOVE_HISTORY, vehicles, timeout=REMOVED_WITHIN)
     await db.execute(_REMOVE_SAMPLES, vehicles, timeout=REMOVED_WITHIN)
+    await db.execute(_REMOVE_STATE_HISTORY, vehicles, timeout=REMOVED_WITHIN)
 
 
 def _seal(vehicle_id: str, password: bytes, sealer: Sealer) -> tuple[str, bytes]:

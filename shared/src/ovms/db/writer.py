@@ -17,6 +17,7 @@ _INCOMING_STATES: Final = (
     "incoming_states",
     "vehicle bigint, code text, data bytea, received_at float8, epoch bigint, paranoid_token text",
 )
+_INCOMING_STATE_HISTORY: Final = ("incoming_state_history", "vehicle bigint, code text, data bytea")
 _INCOMING_HISTORY: Final = (
     "incoming_history",
     "vehicle bigint, record_type text, record_number bigint, recorded_at float8, data bytea, expires_at float8, ack_code text",
@@ -54,25 +55,43 @@ UPDATE messages SET valid = false FROM new
 WHERE messages.vehicle = new.vehicle AND paranoid AND messages.paranoid_token <> token
 """
 
-# A module sends what is not acknowledged again after 10 s, its time difference recomputed, so the same record may come a
-# second off: it has the same acknowledgement code and data. Otherwise, as in the reference, (vehicle, type, number, time) is
-# the record and a later one replaces it.
+# A module sends a record that is not acknowledged again after 10 s with a recomputed time difference, so a repetition may be a
+# second off; its acknowledgement code and data are equal. A record without acknowledgement is written again only by this
+# server, with the same time. Every other record is a row of its own: where its second is taken it lies a microsecond after the
+# last one of that second (docs/decisions/0006). The subqueries are no joins, since the planner knows nothing of a temporary
+# table; the first is bounded, since a car may send any number of records with one time.
 _HISTORY: Final = """
 INSERT INTO history (vehicle, record_type, record_number, recorded_at, data, expires_at, ack_code)
-SELECT vehicle, record_type, record_number, to_timestamp(recorded_at), data, to_timestamp(expires_at), ack_code
-FROM pg_temp.incoming_history AS new
-WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle) AND (ack_code IS NULL OR NOT EXISTS (
-  SELECT FROM history AS kept
-  WHERE kept.vehicle = new.vehicle AND kept.record_type = new.record_type AND kept.record_number = new.record_number
-    AND kept.recorded_at BETWEEN to_timestamp(new.recorded_at - 60) AND to_timestamp(new.recorded_at + 60)
-    AND kept.ack_code = new.ack_code AND kept.data = new.data))
-ON CONFLICT (vehicle, record_type, record_number, recorded_at) DO UPDATE
-SET data = excluded.data, expires_at = excluded.expires_at, ack_code = excluded.ack_code
+SELECT vehicle, record_type, record_number,
+  coalesce(last + interval '1 microsecond', to_timestamp(recorded_at)) + place * interval '1 microsecond',
+  data, to_timestamp(expires_at), ack_code
+FROM (
+  SELECT new.*,
+    row_number() OVER (PARTITION BY vehicle, record_type, record_number, recorded_at ORDER BY new.ctid) - 1 AS place,
+    EXISTS (
+      SELECT FROM (
+        SELECT record_number, ack_code, data FROM history AS kept
+        WHERE kept.vehicle = new.vehicle AND kept.record_type = new.record_type
+          AND kept.recorded_at >= to_timestamp(new.recorded_at - CASE WHEN new.ack_code IS NULL THEN 0 ELSE 60 END)
+          AND kept.recorded_at < to_timestamp(new.recorded_at + CASE WHEN new.ack_code IS NULL THEN 1 ELSE 61 END)
+        ORDER BY kept.recorded_at DESC, kept.record_number DESC LIMIT {compared}) AS near
+      WHERE near.record_number = new.record_number AND near.ack_code IS NOT DISTINCT FROM new.ack_code
+        AND near.data = new.data) AS is_kept,
+    (SELECT kept.recorded_at FROM history AS kept
+      WHERE kept.vehicle = new.vehicle AND kept.record_type = new.record_type AND kept.record_number = new.record_number
+        AND kept.recorded_at >= to_timestamp(new.recorded_at) AND kept.recorded_at < to_timestamp(new.recorded_at + 1)
+      ORDER BY kept.recorded_at DESC LIMIT 1) AS last
+  FROM pg_temp.incoming_history AS new
+  WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)) AS fresh
+WHERE NOT is_kept
 """
 
-# What a replica kept while PostgreSQL was away the car may have sent again to another, and both write in the same moment: none
-# would see the other's row. A statement of its own, since the one after it sees what was committed before that began. Always in
-# the same order; the number is the second key's meaning, the first says whose locks they are.
+COMPARED: Final = 1000
+"""Records of a type, near the time of a new one, among which its repetition is looked for."""
+
+# Two replicas may write for one vehicle at once: a record that one held back while PostgreSQL was unavailable may have been
+# repeated to the other, and different records may want the same place. The lock is a statement of its own, since a statement
+# sees what was committed before it began. Always in the same order; the first key says whose locks they are, the second which.
 _LOCK_HISTORY: Final = "SELECT pg_advisory_xact_lock(6867, lock) FROM unnest(ARRAY{locks}::int[]) AS lock"
 
 HISTORY_LOCKS: Final = 256
@@ -150,6 +169,14 @@ MOST_WAITING_OF_OWNER: Final = 2000
 """Pushes that may wait for all subscriptions of an owner."""
 
 
+# A message of the same second may have come through another replica, or with a batch whose commit was not confirmed.
+_STATE_HISTORY: Final = """
+INSERT INTO state_history (vehicle, code, recorded_at, data)
+SELECT vehicle, code, to_timestamp({second}), data FROM pg_temp.incoming_state_history AS new
+WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)
+ON CONFLICT (vehicle, code, recorded_at) DO UPDATE SET data = excluded.data
+"""
+
 # Two replicas may have the same car for a moment: what came at one time is one sample.
 _SAMPLES: Final = """
 INSERT INTO samples (vehicle, code, recorded_at, data, expires_at, units)
@@ -175,6 +202,10 @@ class StateRow(NamedTuple):
 
 StateValues: TypeAlias = tuple[int, str, bytes, float, int, str | None]
 """The values of a `StateRow`. One is made of every message, and to make it a named one costs five times as much."""
+
+
+StateHistoryValues: TypeAlias = tuple[int, str, bytes]
+"""A vehicle, a code, and the data of its last message of some second."""
 
 
 class TokenRow(NamedTuple):
@@ -249,6 +280,16 @@ DO $$ DECLARE written bigint; BEGIN {statement}; GET DIAGNOSTICS written = ROW_C
 IF written < {rows} THEN RAISE NOTICE '{_NOT_ALL}'; END IF; END $$"""
 
 
+async def write_state_history(pool: Pool, second: int, rows: Sequence[StateHistoryValues]) -> None:
+    """Write the last messages of a second, at most one a (vehicle, code), all or none.
+
+    Args:
+        second: Unix time.
+    """
+    async with pool.acquire() as connection:
+        await _copy(connection, _INCOMING_STATE_HISTORY, rows, _STATE_HISTORY.format(second=int(second)))
+
+
 async def newest_sessions(pool: Pool, vehicles: Collection[int]) -> dict[int, int]:
     """The newest session of each of these vehicles that has written a state, and is none of a clock that is ahead."""
     return {row["vehicle"]: row["max"] for row in await pool.fetch(_NEWEST_SESSIONS, vehicles)}
@@ -260,10 +301,11 @@ async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:
 
 
 async def write_history(pool: Pool, rows: Sequence[HistoryValues]) -> None:
-    """Write history records, at most one a (vehicle, type, number, time), all or none."""
-    locks = sorted({vehicle % HISTORY_LOCKS for vehicle, *_, ack_code in rows if ack_code is not None})
+    """Write history records, all or none; repetitions of records that are there are left out."""
+    locks = sorted({row[0] % HISTORY_LOCKS for row in rows})
     async with pool.acquire() as connection:
-        await _copy(connection, _INCOMING_HISTORY, rows, _HISTORY, first=_LOCK_HISTORY.format(locks=locks))
+        statement = _HISTORY.format(compared=COMPARED)
+        await _copy(connection, _INCOMING_HISTORY, rows, statement, first=_LOCK_HISTORY.format(locks=locks))
 
 
 async def write_samples(pool: Pool, rows: Sequence[SampleRow]) -> None:

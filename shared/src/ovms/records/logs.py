@@ -17,6 +17,13 @@ _NOWHERE: Final = frozenset(
         "RT-PWR-BattCell",
         "RT-PWR-BattPack",
         "RT-PWR-UsageStats",
+        # State messages, which are records of their code.
+        "D",
+        "F",
+        "S",
+        "V",
+        "W",
+        "Y",
     }
 )
 

@@ -1,10 +1,10 @@
 """History over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fixtures.gateway import Gateway, send_record
+from fixtures.gateway import Gateway, send_past_state, send_record, token_header
 
 JUNE = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 JULY = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
@@ -86,3 +86,82 @@ async def test_foreign_vehicles(recorded: Gateway, path: str) -> None:
     async with await recorded.signed_in() as client:
         answer = await client.get(path)
     assert (answer.status_code, answer.text) == (403, "Forbidden\n")
+
+
+@pytest.mark.parametrize("asked", ["*-log-trip", "*-LOG-TRIP", "*-LOG-Trip%20%20"])
+async def test_types_compare_without_case_and_trailing_blanks(recorded: Gateway, asked: str) -> None:
+    await send_record(recorded.pool, "DEMO", "*-Log-TRIP ", 6, "other", JULY)
+    async with await recorded.signed_in() as client:
+        answer = await client.get(f"/api/historical/DEMO/{asked}")
+        assert [row["h_data"] for row in answer.json()] == ["a,b,c", "d,e,f", "other"]
+        summary = await client.get("/api/historical/DEMO")
+        assert [(row["h_recordtype"], row["totalrecs"]) for row in summary.json()] == [("*-LOG-Grid", 1), ("*-LOG-Trip", 3)]
+        assert (await client.get("/api/historical/DEMO/*-LOG-Tri_")).json() == []
+
+
+async def test_the_summary_has_types_in_the_order_of_mysql(gateway: Gateway) -> None:
+    for record_type in ("b-x", "B_x", "*-Log-Notification", "a", "*-LOG-Trip", "B-y"):
+        await send_record(gateway.pool, "DEMO", record_type, 1, "x", JULY)
+    async with await gateway.signed_in() as client:
+        summary = (await client.get("/api/historical/DEMO")).json()
+    in_order = ["*-Log-Notification", "*-LOG-Trip", "a", "b-x", "B-y", "B_x"]
+    assert [row["h_recordtype"] for row in summary] == in_order
+
+
+async def test_state_messages_are_records_of_their_code(recorded: Gateway) -> None:
+    await send_past_state(recorded.pool, "DEMO", "D1,2", JULY)
+    await send_past_state(recorded.pool, "DEMO", "D3", JULY + timedelta(seconds=1))
+    await send_past_state(recorded.pool, "DEMO", "S4", JULY)
+    await send_past_state(recorded.pool, "Second", "D9", JULY)
+    await send_record(recorded.pool, "DEMO", "d", 0, "of a module", JUNE)
+    rows = [("of a module", 0, "2026-06-01 12:00:00"), ("1,2", 0, "2026-07-01 12:00:00"), ("3", 0, "2026-07-01 12:00:01")]
+    async with await recorded.signed_in() as client:
+        for asked in ("D", "d", "d%20"):
+            answer = (await client.get(f"/api/historical/DEMO/{asked}")).json()
+            assert [(row["h_data"], row["h_recordnumber"], row["h_timestamp"]) for row in answer] == rows
+        since = {"since": "2026-07-01 12:00:00"}
+        assert [row["h_data"] for row in (await client.get("/api/historical/DEMO/D", params=since)).json()] == ["3"]
+        summary = {row["h_recordtype"]: row for row in (await client.get("/api/historical/DEMO")).json()}
+        assert list(summary) == ["*-LOG-Grid", "*-LOG-Trip", "D", "S"]
+        assert summary["D"] == {
+            "distinctrecs": 1,
+            "first": "2026-06-01 12:00:00",
+            "h_recordtype": "D",
+            "last": "2026-07-01 12:00:01",
+            "totalrecs": 3,
+            "totalsize": str(3 * (1 + 4 + 20) + len("of a module") + 3 + 1),
+        }
+
+
+async def test_a_second_record_of_a_second_is_not_later_than_its_second(recorded: Gateway) -> None:
+    await send_record(recorded.pool, "DEMO", "*-LOG-Trip", 6, "g", JULY + timedelta(microseconds=1))
+    async with await recorded.signed_in() as client:
+        for since, found in (("2026-07-01 12:00:00", []), ("2026-07-01 11:59:59", ["d,e,f", "g"])):
+            answer = await client.get("/api/historical/DEMO/*-LOG-Trip", params={"since": since})
+            assert [row["h_data"] for row in answer.json()] == found
+            assert {row["h_timestamp"] for row in answer.json()} <= {"2026-07-01 12:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("L", 403),
+        ("l", 403),
+        ("L%20", 403),
+        ("*-log-trip", 403),
+        ("D", 200),
+        ("d", 200),
+        ("S", 200),
+        ("*-ovm-utilisation", 200),
+    ],
+)
+async def test_who_may_not_know_the_position_reads_no_record_that_tells_it_in_any_spelling(
+    recorded: Gateway, asked: str, status: int
+) -> None:
+    for message in ("L1,2", "D1", "S1"):
+        await send_past_state(recorded.pool, "DEMO", message, JULY)
+    await send_record(recorded.pool, "DEMO", "*-OVM-Utilisation", 0, "1", JULY)
+    token = (await token_header(recorded, "history"))["Authorization"].removeprefix("Bearer ")
+    async with recorded.client() as client:
+        answer = await client.get(f"/api/historical/DEMO/{asked}", params={"username": "demo", "password": token})
+    assert answer.status_code == status, answer.text

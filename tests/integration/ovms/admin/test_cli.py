@@ -163,10 +163,11 @@ def test_a_removed_vehicle_leaves_nothing_it_sent(
     )
     fetch(database_url, "INSERT INTO history SELECT id, 'X', 1, now(), 'x', now() FROM vehicles")
     fetch(database_url, "INSERT INTO samples SELECT id, 'L', now(), 'x', now() FROM vehicles")
+    fetch(database_url, "INSERT INTO state_history SELECT id, 'L', now(), 'x' FROM vehicles")
 
     assert ovms(*removal)[0] == 0
 
-    for table in ("messages", "history", "samples", "vehicles"):
+    for table in ("messages", "history", "samples", "state_history", "vehicles"):
         assert fetch(database_url, f"SELECT * FROM {table}") == []
     assert ovms(*removal)[0] == 1
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fixtures.gateway import hashed, provision, send_message, send_record
-from ovms.db import accounts, history, state, tokens
+from ovms.db import accounts, legacy_history, state, tokens
 from ovms.db.engine import Pool
+from ovms.db.history import RecordTypeSummary
 
 YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 EVER = datetime(1, 1, 1, tzinfo=UTC)
@@ -152,14 +153,16 @@ async def test_history(db: Pool) -> None:
     assert vehicle is not None
     for number, day in ((1, 3), (1, 2), (2, 2)):
         await send_record(db, "DEMO", "T", number, "ü", datetime(2026, 1, day, tzinfo=UTC))
-    (summary,) = await history.summarise(db, vehicle.key, vehicle.vehicle_id, EVER)
-    assert summary == history.RecordTypeSummary(
+    (summary,) = await legacy_history.summarise(db, vehicle.key, vehicle.vehicle_id, EVER)
+    assert summary == RecordTypeSummary(
         "T", 2, 3, 3 * (1 + 2 + 4 + 20), datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
     )
-    records = await history.read_records(db, vehicle.key, "T", YEAR)
+    spellings = await legacy_history.find_spellings(db, vehicle.key, "t ")
+    assert spellings == ["T"]
+    records = await legacy_history.read_records(db, vehicle.key, spellings, YEAR)
     assert [(record.recorded_at.day, record.number) for record in records] == [(2, 1), (2, 2), (3, 1)]
     assert records[0].data == "ü".encode()
     later = datetime(2026, 1, 2, tzinfo=UTC)
-    assert len(await history.read_records(db, vehicle.key, "T", later)) == 1
-    assert await history.read_records(db, vehicle.key, "nul\0", EVER) == []
-    assert await history.summarise(db, 0, "", EVER) == []
+    assert len(await legacy_history.read_records(db, vehicle.key, spellings, later)) == 1
+    assert await legacy_history.find_spellings(db, vehicle.key, "nul\0") == []
+    assert await legacy_history.summarise(db, 0, "", EVER) == []

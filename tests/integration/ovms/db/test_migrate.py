@@ -17,7 +17,7 @@ from ovms.db.tables import metadata
 
 def differences(connection: Connection) -> list[object]:
     def is_declared(name: str | None, kind: str, _parents: object) -> bool:
-        return kind != "table" or not (name or "").startswith(("history_", "samples_", "alembic_"))
+        return kind != "table" or not (name or "").startswith(("history_", "samples_", "state_history_", "alembic_"))
 
     options = {"compare_type": True, "compare_server_default": True, "include_name": is_declared}
     return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))

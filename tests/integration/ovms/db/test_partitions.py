@@ -9,7 +9,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from ovms.db.partitions import ensure_partitions, expire_rows
+from ovms.db.partitions import drop_state_history, ensure_partitions, expire_rows
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 NOW = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
@@ -122,3 +122,44 @@ async def test_a_partition_that_a_writer_uses_is_dropped_later(pool: Pool) -> No
         await expire_rows(connection, later, limit=100)
 
     assert await partitions(pool) == ["history_2026_12", "history_2027_02", "history_default"]
+
+
+async def add_states(pool: Pool, *times: datetime) -> None:
+    await pool.executemany("INSERT INTO state_history VALUES (1, 'D', $1, 'x')", [(time,) for time in times])
+
+
+async def test_the_state_history_has_a_partition_a_day(pool: Pool) -> None:
+    in_two_days = datetime(2027, 1, 2, tzinfo=UTC)
+    await add_states(pool, NOW, in_two_days)
+    async with pool.acquire() as connection:
+        await ensure_partitions(connection, NOW)
+
+    days = [f"state_history_{day}" for day in ("2026_12_30", "2026_12_31", "2027_01_01", "2027_01_02")]
+    assert await partitions(pool, "state_history") == [*days, "state_history_default"]
+    rows = await pool.fetch("SELECT recorded_at, tableoid::regclass::text FROM state_history ORDER BY recorded_at")
+    assert [tuple(row) for row in rows] == [(NOW, days[1]), (in_two_days, days[3])]
+
+
+async def test_a_day_of_the_state_history_is_dropped_when_all_of_it_is_older(pool: Pool) -> None:
+    day = NOW.replace(hour=0, minute=0)
+    long_ago = datetime(1999, 1, 1, tzinfo=UTC)
+    async with pool.acquire() as connection:
+        await ensure_partitions(connection, NOW)
+        await add_states(pool, long_ago, day - timedelta(seconds=1), day, NOW)
+        await drop_state_history(connection, day - timedelta(seconds=1))
+        assert await pool.fetchval("SELECT count(*) FROM state_history") == 3, "but for what has no partition"
+        await drop_state_history(connection, day)
+        assert await pool.fetchval("SELECT min(recorded_at) FROM state_history") == day
+        assert await expire_rows(connection, NEVER, limit=100) == 0, "its rows do not expire one by one"
+
+
+async def test_a_day_of_the_state_history_that_a_writer_uses_is_dropped_later(pool: Pool) -> None:
+    async with pool.acquire() as connection, pool.acquire() as writer:
+        await ensure_partitions(connection, NOW)
+        async with writer.transaction():
+            await writer.execute("INSERT INTO state_history VALUES (1, 'D', $1, 'x')", NOW)
+            await drop_state_history(connection, NOW + timedelta(days=1))
+            assert "state_history_2026_12_31" in await partitions(pool, "state_history")
+        await drop_state_history(connection, NOW + timedelta(days=1))
+
+    assert "state_history_2026_12_31" not in await partitions(pool, "state_history")

@@ -73,4 +73,4 @@ class Scene:
         asyncio.run(self.server.recorder.flush())
         store = self.server.recorder._store
         assert isinstance(store, FakeStore)
-        return list(store.history.values())
+        return list(store.history)

@@ -12,9 +12,23 @@ WALL_OFFSET = 1_700_000_000.0
 
 
 def recorder(
-    store: FakeStore, *, limit: int = 1_000_000, tick: float = 0.0, resumed: Callable[[], None] = lambda: None
+    store: FakeStore,
+    *,
+    limit: int = 1_000_000,
+    tick: float = 0.0,
+    resumed: Callable[[], None] = lambda: None,
+    monotonic: Callable[[], float] = lambda: NOW,
+    keeps_state_history: bool = False,
 ) -> Recorder:
-    return Recorder(store, monotonic=lambda: NOW, clock=wall_clock(WALL_OFFSET), tick=tick, limit=limit, resumed=resumed)
+    return Recorder(
+        store,
+        monotonic=monotonic,
+        clock=wall_clock(WALL_OFFSET),
+        tick=tick,
+        limit=limit,
+        keeps_state_history=keeps_state_history,
+        resumed=resumed,
+    )
 
 
 def row(number: int, *, ack: str | None = None, at: int = 1_700_001_000, data: bytes = b"x", vehicle: int = 1) -> HistoryRow:

@@ -372,29 +372,30 @@ async def test_a_record_sent_again_is_one_row_and_every_time_acknowledged(store:
     assert writes._bytes == 0
 
 
-async def test_two_records_of_one_key_are_one_row_the_last_and_both_acknowledged(store: FakeStore) -> None:
+async def test_different_records_of_one_key_are_all_written_and_acknowledged(store: FakeStore) -> None:
     writes, peer = recorder(store), car()
-    writes.put_history(row(1, ack="17", data=b"first"), (peer, b"h17"))
-    writes.put_history(row(1, ack="18", data=b"second"), (peer, b"h18"))
+    writes.put_history(row(1, ack="17", data=b"same"), (peer, b"h17"))
+    writes.put_history(row(1, ack="18", data=b"same"), (peer, b"h18"))
+    writes.put_history(row(1, ack="18", data=b"other"), (peer, b"h18"))
     await writes.flush()
-    assert [kept.data for kept in store.history.values()] == [b"second"]
-    assert peer.take() == [b"h17", b"h18"]
-
-
-async def test_a_record_that_nobody_acknowledges_is_updated_in_place(store: FakeStore) -> None:
-    writes = recorder(store)
-    writes.put_history(row(1, data=b"one"), None)
-    writes.put_history(row(1, data=b"the second"), None)
-    writes.put_history(row(1, data=b"later", at=1_700_001_001), None)
-    await writes.flush()
-    assert [kept.data for kept in store.history.values()] == [b"the second", b"later"]
-    writes.put_history(row(1, data=b"x"), None)
-    await writes.flush()
-    assert [kept.data for kept in store.history.values()] == [b"x", b"later"]
+    assert [(kept.ack_code, kept.data) for kept in store.history] == [("17", b"same"), ("18", b"same"), ("18", b"other")]
+    assert peer.take() == [b"h17", b"h18", b"h18"]
     assert writes._bytes == 0
 
 
-async def test_an_update_that_comes_while_the_write_fails_wins(store: FakeStore) -> None:
+async def test_different_records_without_acknowledgement_are_all_written(store: FakeStore) -> None:
+    writes = recorder(store)
+    writes.put_history(row(1, data=b"one"), None)
+    writes.put_history(row(1, data=b"the second"), None)
+    writes.put_history(row(1, data=b"one", at=1_700_001_001), None)
+    writes.put_history(row(1, data=b"one"), None)
+    await writes.flush()
+    written = [(1_700_001_000, b"one"), (1_700_001_000, b"the second"), (1_700_001_001, b"one")]
+    assert [(kept.recorded_at, kept.data) for kept in store.history] == written
+    assert writes._bytes == 0
+
+
+async def test_a_record_that_comes_while_the_write_of_another_of_its_key_fails_replaces_nothing(store: FakeStore) -> None:
     writes = recorder(store)
     writes.put_history(row(1, data=b"a longer one"), None)
     store.failures.append(OSError("gone"))
@@ -402,10 +403,11 @@ async def test_an_update_that_comes_while_the_write_fails_wins(store: FakeStore)
     flushing = asyncio.create_task(writes.flush())
     await until(lambda: store.writing)
     writes.put_history(row(1, data=b"two"), None)
+    writes.put_history(row(1, data=b"a longer one"), None)
     store.open.set()
     await asyncio.gather(flushing, return_exceptions=True)
     await writes.flush()
-    assert [kept.data for kept in store.history.values()] == [b"two"]
+    assert [kept.data for kept in store.history] == [b"a longer one", b"two"]
     assert writes._bytes == 0
 
 

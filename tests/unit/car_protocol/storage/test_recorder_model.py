@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from car_protocol.storage import lane
+from car_protocol.storage import recorder as module
 from car_protocol.storage.recorder import Recorder
 from fakes.clocks import wall_clock
 from fakes.peers import FakePeer
 from fakes.rooms import room
 from fakes.stores import FakeStore
-from ovms.db.writer import HistoryRow
+from ovms.db.writer import StateRow
 from unit.car_protocol.storage.recorders import WALL_OFFSET, row
 
 VEHICLES = st.integers(1, 3)
@@ -24,33 +25,42 @@ FAILURES = st.sampled_from([None, None, OSError, TimeoutError, asyncpg.CannotCon
 
 
 class RecorderMachine(RuleBasedStateMachine):
-    """What a car sent last is what is stored or waits; what is acknowledged is stored."""
+    """What a car sent last, at all and in each second, is stored or waits; what is acknowledged is stored."""
 
     @initialize()
     def begin(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.store, self.now = FakeStore(), 0.0
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(lane, "RETRY_AFTER", 0.0)
+        self.patch.setattr(module, "STATE_HISTORY_TICK", 0.0)
         self.recorder: Recorder = self.loop.run_until_complete(self.make())
         self.rooms = {key: room(key) for key in range(1, 4)}
         self.newest: dict[tuple[int, str], bytes] = {}
+        self.last_of_seconds: dict[tuple[int, str, int], bytes] = {}
         self.peer = FakePeer()
         self.asked: Counter[bytes] = Counter()
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(lane, "RETRY_AFTER", 0.0)
         self.running = self.loop.create_task(self.recorder.run())
         self.turn()
 
     async def make(self) -> Recorder:
         return Recorder(
-            self.store, monotonic=lambda: self.now, clock=wall_clock(WALL_OFFSET), tick=0, limit=10**6, resumed=lambda: None
+            self.store,
+            monotonic=lambda: self.now,
+            clock=wall_clock(WALL_OFFSET),
+            tick=0,
+            limit=10**6,
+            keeps_state_history=True,
+            resumed=lambda: None,
         )
 
     @rule(vehicle=VEHICLES, code=CODES, size=st.integers(0, 20))
     def send_state(self, vehicle: int, code: int, size: int) -> None:
-        self.now += 1
-        data = b"%d" % self.now + b"x" * size
+        self.now += 0.25
+        data = b"%d" % (4 * self.now) + b"x" * size
         self.recorder.put_state(self.rooms[vehicle], bytes([code]) + data, self.now)
         self.newest[vehicle, chr(code)] = data
+        self.last_of_seconds[vehicle, chr(code), int(self.now + WALL_OFFSET)] = data
 
     @rule(vehicle=VEHICLES, number=st.integers(1, 4), late=st.integers(0, 2))
     def send_record(self, vehicle: int, number: int, late: int) -> None:
@@ -84,7 +94,8 @@ class RecorderMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_state_is_in_two_statements(self) -> None:
-        keys = [row[:2] for rows in self.store.under_way for row in rows if not isinstance(row, HistoryRow)]
+        statements = [rows for rows in self.store.under_way if len(rows[0]) == len(StateRow._fields)]
+        keys = [row[:2] for rows in statements for row in rows]
         assert len(keys) == len(set(keys))
 
     @invariant()
@@ -96,7 +107,7 @@ class RecorderMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_acknowledged_is_stored_once(self) -> None:
-        stored = Counter(b"h" + (record.ack_code or "").encode() for record in self.store.history.values())
+        stored = Counter(b"h" + (record.ack_code or "").encode() for record in self.store.history)
         assert set(stored.values()) <= {1}
         assert set(self.peer.sent) <= set(stored)
         acknowledged = Counter(self.peer.sent)
@@ -111,6 +122,7 @@ class RecorderMachine(RuleBasedStateMachine):
         self.store.open.set()
         self.loop.run_until_complete(self.recorder.flush())
         assert {key: kept.data for key, kept in self.store.states.items()} == self.newest
+        assert self.store.state_history == self.last_of_seconds
         assert Counter(self.peer.sent) == self.asked
         assert self.recorder._bytes == 0
         self.loop.close()

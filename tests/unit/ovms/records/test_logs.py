@@ -5,12 +5,12 @@ import pytest
 from ovms.records.logs import NotificationKind, read_notification, tells_where, without_positions
 
 
-@pytest.mark.parametrize("record_type", ["*-LOG-Trip", "*-LOG-Grid", "RT-GPS-Log", "*-Log-Notification", "", "new"])
+@pytest.mark.parametrize("record_type", ["*-LOG-Trip", "", "new", "RT-GPS-Log", "*-Log-Notification", "L", "d", "d "])
 def test_a_type_may_tell_where_the_car_was(record_type: str) -> None:
     assert tells_where(record_type)
 
 
-@pytest.mark.parametrize("record_type", ["*-OVM-Utilisation", "*-OVM-DebugTasks"])
+@pytest.mark.parametrize("record_type", ["*-OVM-Utilisation", "*-OVM-DebugTasks", "D", "S"])
 def test_unless_it_is_known_not_to(record_type: str) -> None:
     assert not tells_where(record_type)
 

@@ -15,7 +15,7 @@ from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
 from ovms.auth.rights import LOCATION
 from ovms.db.accounts import OwnedVehicle, find_vehicle
-from ovms.db.history import read_records, summarise
+from ovms.db.legacy_history import find_spellings, read_records, summarise
 from ovms.records.logs import tells_where
 from ovms.times import read_since, write_time
 
@@ -64,11 +64,15 @@ _RECORD_SCHEMA: Final = record({"h_data": STRING, "h_recordnumber": INTEGER, "h_
 async def records(
     vehicle_id: VehicleId, record_type: RecordType, caller: HistoryReader, resources: ResourcesDep, since: Since = None
 ) -> Response:
-    """Return the history records of one type as the car sent them."""
+    """Return the history records of one type as the car sent them; types compare without case.
+
+    Every state message is a record too: its code is the type, its number 0.
+    """
     vehicle = await _owned(resources, caller, vehicle_id)
-    if tells_where(record_type) and not caller.may(LOCATION):
+    spellings = await find_spellings(resources.pool, vehicle.key, record_type)
+    if any(map(tells_where, spellings or [record_type])) and not caller.may(LOCATION):
         raise InsufficientRights
-    found = await read_records(resources.pool, vehicle.key, record_type, read_since(since))
+    found = await read_records(resources.pool, vehicle.key, spellings, read_since(since))
     return json_answer(
         [
             {

@@ -14,7 +14,7 @@ import structlog
 
 from car_protocol.rooms.hub import Peer, Room
 from ovms.db.engine import UNAVAILABLE, Pool
-from ovms.db.history import count_records, read_page, summarise
+from ovms.db.legacy_history import count_records, find_spellings, read_page, summarise
 from ovms.db.traffic import read_traffic
 from ovms.stopping import end_tasks
 from ovms.times import read_since, write_time
@@ -91,16 +91,17 @@ class Archive:
         return lines or [b"c31,1,No historical data available"]
 
     async def _send_records(self, room: Room, peer: Peer, record_type: str, since: datetime) -> None:
-        count = await count_records(self._pool, room.vehicle, record_type, since)
+        spellings = await find_spellings(self._pool, room.vehicle, record_type)
+        count = await count_records(self._pool, room.vehicle, spellings, since)
         if not count:
             await self._send(peer, [b"c32,1,No historical data available"])
         sent, last = 0, None
         while sent < count and peer in room.watchers:
-            page = await read_page(self._pool, room.vehicle, record_type, since, last)
+            page = await read_page(self._pool, room.vehicle, spellings, since, last)
             if not page:
                 return  # some have expired meanwhile
             lines = [
-                f"c32,0,{index},{count},{record_type},{write_time(one.recorded_at)},{one.number},".encode() + one.data
+                f"c32,0,{index},{count},{one.record_type},{write_time(one.recorded_at)},{one.number},".encode() + one.data
                 for index, one in enumerate(page[: count - sent], sent + 1)
             ]
             await self._send(peer, lines)

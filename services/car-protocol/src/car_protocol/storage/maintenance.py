@@ -1,6 +1,6 @@
-"""Housekeeping of history, samples, reserved ids and trails: partitions ahead of time, and expiry in small steps."""
+"""Housekeeping of history, samples, state history, reserved ids and the audit log: partitions ahead of time, expiry."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -8,7 +8,7 @@ import structlog
 
 from ovms.db.audit import end_trail
 from ovms.db.engine import UNAVAILABLE, Pool
-from ovms.db.partitions import ensure_partitions, expire_rows
+from ovms.db.partitions import drop_state_history, ensure_partitions, expire_rows
 from ovms.db.vehicles import end_reservations
 from ovms.stopping import sleep_unless_cancelled
 
@@ -18,11 +18,17 @@ STEP: Final = 2500
 
 
 class Maintenance:
-    """Runs once a minute; any number of replicas may do it at once."""
+    """Runs once a minute; any number of replicas may do it at once.
 
-    def __init__(self, pool: Pool, audit_days: int) -> None:
+    Args:
+        audit_days: days that entries of the audit log are kept.
+        state_history: seconds that state messages are kept at least.
+    """
+
+    def __init__(self, pool: Pool, *, audit_days: int, state_history: int) -> None:
         self._pool = pool
         self._audit_days = audit_days
+        self._state_history = timedelta(seconds=state_history)
         self._log = structlog.get_logger("maintenance")
 
     async def run(self) -> None:
@@ -38,6 +44,7 @@ class Maintenance:
         """Make the partitions that will be needed, and remove all that has expired."""
         async with self._pool.acquire() as connection:
             await ensure_partitions(connection, datetime.now(UTC))
+            await drop_state_history(connection, datetime.now(UTC) - self._state_history)
             while await expire_rows(connection, datetime.now(UTC), limit=STEP) == STEP:
                 pass
             while await end_reservations(connection, limit=STEP) == STEP:

@@ -1,10 +1,11 @@
 """Writes what cars send to PostgreSQL, in batches, without any car waiting for it.
 
 Of each (vehicle, code) only the newest message is kept, so a burst costs one row; notifications and history records are kept
-all, a record with those who wait for its acknowledgement, and so are samples of states. Each kind goes its own way, on a tick;
-what comes meanwhile makes the next batch. While PostgreSQL is away everything waits here: of states one message a vehicle and
-code, and samples up to a bound of their own. Past `limit` bytes of all but these `is_full` asks the connections to read no
-more, so that the rest waits in the cars' own send buffers.
+all, a record with those who wait for its acknowledgement, and so are samples of states; of the state history the last message
+of each second is. Each kind goes its own way, on a tick; what comes meanwhile makes the next batch. While PostgreSQL is
+unavailable everything waits here: of states one message a vehicle and code, samples and state history up to bounds of their
+own. Past `limit` bytes of all but these `is_full` asks the connections to read no more, so that the rest waits in the cars' own
+send buffers.
 
 A state is of the session that it came in, however late it is written: a car may have moved to another replica meanwhile, and
 come back. A key of paranoid mode is named after all that came before it was written: that ends what was sealed with another.
@@ -22,9 +23,10 @@ import structlog
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.storage.lane import Lane, Write
 from car_protocol.storage.unwritten_history import ROW_COST, Batch, UnwrittenHistory
+from car_protocol.storage.unwritten_states import Second, UnwrittenStateHistory
 from car_protocol.wall_clock import WallClock
 from ovms.db.logins import StoredMessage
-from ovms.db.writer import HistoryValues, NotificationRow, SampleRow, StateValues, TokenRow
+from ovms.db.writer import HistoryValues, NotificationRow, SampleRow, StateHistoryValues, StateValues, TokenRow
 from ovms.metrics import ROWS, Histogram
 
 BATCH_ROWS: Final = 2000
@@ -34,6 +36,8 @@ STATES_AT_ONCE: Final = 2
 """Batches of states: the same, but each is taken when it can be, and of a vehicle and code no two have a message."""
 MOST_SAMPLES: Final = 50_000
 """Samples that wait; further ones are lost, since no car is held up for its track."""
+STATE_HISTORY_TICK: Final = 0.1
+"""Seconds from one look for seconds that are over to the next."""
 
 _DATA: Final = 2
 _RECEIVED_AT: Final = 3
@@ -51,7 +55,7 @@ _REFUSED: Final = (
 )
 """What a statement raises for rows that PostgreSQL, or asyncpg on the way, does not take and never will."""
 
-Row = TypeVar("Row", StateValues, HistoryValues, NotificationRow, SampleRow, TokenRow)
+Row = TypeVar("Row", StateValues, HistoryValues, NotificationRow, SampleRow, TokenRow, StateHistoryValues)
 _CODES: Final = tuple(map(chr, range(256)))
 
 
@@ -70,6 +74,9 @@ class Store(Protocol):
     async def write_samples(self, rows: Sequence[SampleRow]) -> None:
         """Write samples, all or none."""
 
+    async def write_state_history(self, second: int, rows: Sequence[StateHistoryValues]) -> None:
+        """Write the last messages of a second, all or none."""
+
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         """Name keys of paranoid mode, all or none; what was sealed with others is valid no more."""
 
@@ -83,6 +90,7 @@ class Recorder:
         clock: what makes Unix time of it.
         tick: seconds to collect before writing.
         limit: bytes that may wait before `is_full`.
+        keeps_state_history: whether states are kept beside the newest one.
         resumed: called when there is room again.
     """
 
@@ -94,6 +102,7 @@ class Recorder:
         clock: WallClock,
         tick: float,
         limit: int,
+        keeps_state_history: bool,
         resumed: Callable[[], None],
     ) -> None:
         self._store = store
@@ -106,6 +115,7 @@ class Recorder:
         self._history = UnwrittenHistory()
         self._notifications: list[NotificationRow] = []
         self._samples: list[SampleRow] = []
+        self._state_history = UnwrittenStateHistory(clock.at) if keeps_state_history else None
         self._tokens: dict[int, TokenRow] = {}
         self._writing_tokens: dict[int, TokenRow] = {}
         self._bytes = 0
@@ -114,11 +124,19 @@ class Recorder:
         self._notification_lane = lane(self._take_notifications, at_once=1)
         self._state_lane = lane(self._take_states_and_tokens, at_once=STATES_AT_ONCE)
         self._sample_lane = lane(self._take_samples, at_once=1)
-        self._lanes = (self._history_lane, self._notification_lane, self._state_lane, self._sample_lane)
+        self._state_history_lane = lane(self._take_state_history, at_once=1, tick=STATE_HISTORY_TICK)
+        self._lanes = (
+            self._history_lane,
+            self._notification_lane,
+            self._state_lane,
+            self._sample_lane,
+            self._state_history_lane,
+        )
         self._log = structlog.get_logger("recorder")
         self.rows_written = 0
         self.samples_written = 0
         self.samples_lost = 0
+        self.state_history_written = 0
         self.batch_rows = Histogram(ROWS)
         self.batch_seconds = Histogram()
         self.age = Histogram()
@@ -130,6 +148,11 @@ class Recorder:
     def unwritten_bytes(self) -> int:
         """What waits, samples and keys apart."""
         return self._bytes
+
+    @property
+    def state_history_lost(self) -> int:
+        """Rows of the state history that were dropped, since too many waited."""
+        return 0 if self._state_history is None else self._state_history.lost
 
     @property
     def failures(self) -> int:
@@ -148,7 +171,12 @@ class Recorder:
         vehicle, code, states, data = room.vehicle, message[0], self._states, message[1:]
         key = vehicle << 8 | code
         former = states.get(key)
-        states[key] = (vehicle, _CODES[code], data, now + self._clock.offset, room.epoch, sealed_with)
+        row = states[key] = (vehicle, _CODES[code], data, now + self._clock.offset, room.epoch, sealed_with)
+        if (history := self._state_history) is not None:
+            if now >= history.ends_at:
+                history.begin(now)
+                self._state_history_lane.wake()
+            history.current[key] = row
         self._grow(len(data) + ROW_COST if former is None else len(data) - len(former[_DATA]))
         self._state_lane.wake()
 
@@ -228,6 +256,8 @@ class Recorder:
         Raises:
             One of `PUT_OFF`: PostgreSQL is away; nothing is lost, call again.
         """
+        if self._state_history is not None:
+            self._state_history.end()
         for lane in self._lanes:
             await lane.flush()
 
@@ -312,7 +342,7 @@ class Recorder:
             await asyncio.gather(*(task for _, task in on_their_way), return_exceptions=True)
 
     async def _write_records(self, batch: Batch) -> list[HistoryValues]:
-        return await self._write("history", self._store.write_history, [records[-1].row for records in batch])
+        return await self._write("history", self._store.write_history, [waiting.row for waiting in batch])
 
     def _end_batch(self, batch: Batch, refused: Sequence[HistoryValues]) -> None:
         self._shrink(self._history.end(batch, refused, self._monotonic()))
@@ -344,6 +374,33 @@ class Recorder:
                 del taken[:BATCH_ROWS]
         finally:
             self._samples = taken + self._samples
+
+    def _take_state_history(self) -> Write:
+        if (history := self._state_history) is None:
+            return _nothing()
+        if self._monotonic() >= history.ends_at:
+            history.end()
+        if history.current:
+            self._state_history_lane.wake()
+        return self._write_state_history(history)
+
+    async def _write_state_history(self, history: UnwrittenStateHistory) -> None:
+        while (taken := history.take()) is not None:
+            second, rows = taken
+            try:
+                await self._write_second(second, rows)
+            except BaseException:
+                history.give_back(second, rows)
+                raise
+
+    async def _write_second(self, second: int, rows: Second) -> None:
+        # Sorted, so that two replicas never lock the same rows in different orders.
+        values = [rows[key][:3] for key in sorted(rows)]
+        write = partial(self._store.write_state_history, second)
+        for start in range(0, len(values), BATCH_ROWS):
+            batch = values[start : start + BATCH_ROWS]
+            refused = await self._write("state history", write, batch)
+            self.state_history_written += len(batch) - len(refused)
 
     # ---- every row
 

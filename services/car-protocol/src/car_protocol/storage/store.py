@@ -7,12 +7,14 @@ from ovms.db.writer import (
     HistoryValues,
     NotificationRow,
     SampleRow,
+    StateHistoryValues,
     StateValues,
     TokenRow,
     newest_sessions,
     write_history,
     write_notifications,
     write_samples,
+    write_state_history,
     write_states,
     write_tokens,
 )
@@ -56,6 +58,10 @@ class PostgresStore:
     async def write_samples(self, rows: Sequence[SampleRow]) -> None:
         """Write samples, all or none."""
         await write_samples(self._pool, rows)
+
+    async def write_state_history(self, second: int, rows: Sequence[StateHistoryValues]) -> None:
+        """Write the last messages of a second, all or none."""
+        await write_state_history(self._pool, second, rows)
 
     async def write_notifications(self, rows: Sequence[NotificationRow]) -> None:
         """Write notifications and what is to be pushed of them, all or none."""

@@ -10,8 +10,7 @@ ROW_COST: Final = 200
 """What a waiting row takes besides its data, roughly."""
 
 _DATA: Final = 4
-_ACK_CODE: Final = 6
-"""The places of the data and of the acknowledgement code among the values of a row, of which the first four are its key."""
+"""The place of the data among the values of a row."""
 
 
 class Waiting:
@@ -25,8 +24,8 @@ class Waiting:
         self.acknowledge: list[tuple[Peer, bytes]] = []
 
 
-Batch: TypeAlias = list[list[Waiting]]
-"""Of a statement: the records of each primary key, of which the last wins."""
+Batch: TypeAlias = list[Waiting]
+"""The records of a statement."""
 
 
 class UnwrittenHistory:
@@ -49,9 +48,6 @@ class UnwrittenHistory:
         if waiting is None:
             waiting = self._waiting[identity] = Waiting(identity, row)
             grown = len(row[_DATA]) + ROW_COST
-        elif row[_ACK_CODE] is None:
-            grown = len(row[_DATA]) - len(waiting.row[_DATA])
-            waiting.row = row
         else:
             grown = 0
         if acknowledge is not None:
@@ -70,26 +66,21 @@ class UnwrittenHistory:
     # ---- the writer
 
     def take(self, size: int) -> list[Batch]:
-        """What waits, to be written now, in statements of so many keys: a statement takes a key once."""
+        """Return the pending records in batches of at most `size`; they are being written from now on."""
         self._writing, self._waiting = self._waiting, {}
-        by_key: dict[tuple[object, ...], list[Waiting]] = {}
-        for waiting in self._writing.values():
-            by_key.setdefault(waiting.row[:4], []).append(waiting)
-        records = list(by_key.values())
+        records = list(self._writing.values())
         return [records[start : start + size] for start in range(0, len(records), size)]
 
     def end(self, batch: Batch, refused: Sequence[HistoryValues], now: float) -> int:
         """A batch is committed but for what PostgreSQL has refused: tell those who wait for it. Returns how large it was."""
         size = 0
-        for records in batch:
-            is_committed = records[-1].row not in refused
-            for waiting in records:
-                if is_committed:
-                    for peer, message in waiting.acknowledge:
-                        peer.send(message, now)
-                del self._writing[waiting.identity]
-                self.acknowledgements -= len(waiting.acknowledge)
-                size += len(waiting.row[_DATA]) + ROW_COST
+        for waiting in batch:
+            if waiting.row not in refused:
+                for peer, message in waiting.acknowledge:
+                    peer.send(message, now)
+            del self._writing[waiting.identity]
+            self.acknowledgements -= len(waiting.acknowledge)
+            size += len(waiting.row[_DATA]) + ROW_COST
         return size
 
     def give_back(self) -> int:
@@ -99,15 +90,16 @@ class UnwrittenHistory:
         for identity, waiting in newer.items():
             former = self._waiting.setdefault(identity, waiting)
             if former is not waiting:
-                size += len(former.row[_DATA]) + ROW_COST
-                former.row = waiting.row
+                size += len(waiting.row[_DATA]) + ROW_COST
                 former.acknowledge += waiting.acknowledge
         return size
 
 
 def _identity(row: HistoryValues) -> tuple[object, ...]:
-    """What makes two records one: a car that sends one again repeats its acknowledgement code and data, not its time."""
+    """Return what two records have in common that are one (docs/decisions/0006).
+
+    A car that repeats a record repeats its acknowledgement code and data, not its time. What is not acknowledged is not
+    repeated: there the time is part of it.
+    """
     vehicle, record_type, number, recorded_at, data, _, ack_code = row
-    if ack_code is None:
-        return (vehicle, record_type, number, recorded_at)
-    return (vehicle, record_type, number, ack_code, data, "h")
+    return (vehicle, record_type, number, ack_code, data, recorded_at if ack_code is None else None)

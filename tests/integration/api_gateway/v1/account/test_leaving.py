@@ -48,6 +48,7 @@ async def fill(gateway: Gateway) -> None:
     vehicle, owner = await pool.fetchrow("SELECT id, owner_id FROM vehicles WHERE vehicle_id = $1", MARK)
     later = "now() + interval '1 day'"
     await pool.execute(f"INSERT INTO samples VALUES ($1, 'L', now(), $2, {later})", vehicle, MARK.encode())
+    await pool.execute("INSERT INTO state_history VALUES ($1, 'D', now(), $2)", vehicle, MARK.encode())
     await pool.execute("INSERT INTO push_subscriptions VALUES ($1, $2, 'mail', '', 'a@b', now(), 'a@b')", vehicle, MARK)
     await pool.execute(
         "INSERT INTO push_outbox (vehicle, app_id, message, created_at) VALUES ($1, $2, $3, now())",
