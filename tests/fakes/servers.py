@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any, cast
 
 from car_protocol.logins.gate import Gate
-from car_protocol.logins.shares import NetworkShares
 from car_protocol.notifications.error_codes import ErrorCodes
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
@@ -28,6 +27,7 @@ from ovms.bus.subscriptions import Listener
 from ovms.identity import Role
 from ovms.metrics import Histogram
 from ovms.protocol import Login, Timeouts
+from ovms.shares import NetworkShares
 
 WALL_OFFSET = 1_700_000_000.0
 

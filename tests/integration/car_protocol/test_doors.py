@@ -31,10 +31,10 @@ async def silent(port: int | None, address: str) -> asyncio.StreamWriter:
 
 
 async def test_a_handshake_that_does_not_end_counts_as_a_connection(two_doors: CarService) -> None:
-    listener, server = two_doors.running.listener, two_doors.running.server
+    listener = two_doors.running.listener
     held = [await silent(listener.tls_port, address) for address in ("127.0.1.1", "127.0.2.1")]
     await until(lambda: not listener.is_open)
-    assert server.sockets == 2
+    assert listener.connections == 2
     car = await two_doors.connect(Role.CAR, "DEMO")
     assert (car.received, car.is_closed) == (0, False)
 
@@ -42,7 +42,7 @@ async def test_a_handshake_that_does_not_end_counts_as_a_connection(two_doors: C
         writer.close()
 
     await car.welcomed()
-    await until(lambda: server.sockets == 1)
+    await until(lambda: listener.connections == 1)
 
 
 async def test_a_handshake_that_does_not_end_counts_for_its_network(two_doors: CarService) -> None:
@@ -59,7 +59,7 @@ async def test_what_is_no_handshake_is_forgotten(two_doors: CarService) -> None:
     async with asyncio.timeout(DEADLINE):
         await reader.read()
     writer.close()
-    await until(lambda: two_doors.running.server.sockets == 0)
+    await until(lambda: two_doors.running.listener.connections == 0)
 
 
 async def test_without_a_certificate_there_is_one_door(car_service: CarService) -> None:

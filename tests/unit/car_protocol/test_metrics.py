@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from car_protocol.connections.listener import Listener
-from car_protocol.logins.shares import NetworkShares
 from car_protocol.metrics import ServerCollector, by_code
 from car_protocol.rooms.hub import Peer
 from car_protocol.server import Server
 from fakes.peers import app, car
 from fakes.rooms import vehicle
 from fakes.servers import make_server
+from ovms.accepting import Acceptor
 from ovms.metrics import LoopLag, make_registry
+from ovms.shares import NetworkShares
 
 
 class Scraped:
@@ -21,7 +22,7 @@ class Scraped:
 
     def __init__(self) -> None:
         self.server: Server = make_server()
-        self.listener = Listener([], lambda _: asyncio.Protocol(), lambda _: None, lambda: 0, 10, NetworkShares(10))
+        self.listener = Listener([], Acceptor(lambda _: asyncio.Protocol(), 10, NetworkShares(10), log=None))
         self._registry = make_registry(ServerCollector(self.server, self.listener, {}, LoopLag()))
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -75,7 +76,7 @@ async def test_the_state_is_told(scraped: Scraped) -> None:
         return [scraped.value("ovms_replica_state", state=state) for state in ("closed", "serving", "draining")]
 
     assert states() == [1, 0, 0]
-    await scraped.listener.open()
+    scraped.listener._acceptor.is_accepting = True
     assert states() == [0, 1, 0]
     await scraped.listener.end()
     assert states() == [0, 0, 1]

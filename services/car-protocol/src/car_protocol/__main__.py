@@ -38,7 +38,8 @@ async def serve(settings: Settings, has_started: Callable[[], None]) -> None:
     stop, log = asyncio.Event(), structlog.get_logger("service")
     asyncio.get_running_loop().set_exception_handler(_log_crash)
     on_stop_signal(stop.set, within=settings.drain_timeout + AFTER_DRAIN)
-    async with serving(settings) as running:
+    connections = fit_connections(settings.connections, "OVMS_CONNECTIONS", log)
+    async with serving(settings.model_copy(update={"connections": connections})) as running:
         collect_garbage_seldom()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, running.reload_certificate)
         has_started()
@@ -78,10 +79,8 @@ def main() -> int:
 
 
 def _work(settings: Settings, number: int, has_started: Callable[[], None]) -> int:
-    connections = fit_connections(settings.connections, "OVMS_CONNECTIONS", structlog.get_logger("service"))
-    settings = settings.of_worker(number).model_copy(update={"connections": connections})
     try:
-        uvloop.run(serve(settings, has_started))
+        uvloop.run(serve(settings.of_worker(number), has_started))
     except (TlsError, TracesUnavailable, ErrorCodesUnreadable, CredentialsUnreadable) as error:
         return _fail(str(error))
     except OSError as error:

@@ -27,7 +27,6 @@ from car_protocol.logins.greeter import Greeter
 from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN, Register
-from car_protocol.logins.shares import NetworkShares
 from car_protocol.logins.users import UserDesk
 from car_protocol.metrics import ServerCollector
 from car_protocol.notifications.error_codes import TABLES, ErrorCodes
@@ -56,6 +55,7 @@ from car_protocol.storage.trail import Trail
 from car_protocol.tracing import TracedPublisher, traced_routes
 from car_protocol.wall_clock import ClockAdjustment, WallClock
 from car_protocol.wheel import Wheel
+from ovms.accepting import Acceptor
 from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
@@ -70,6 +70,7 @@ from ovms.db.push import DONE_FOR
 from ovms.db.sealing import Sealer
 from ovms.identity import Role
 from ovms.metrics import LoopLag, make_registry
+from ovms.shares import NetworkShares
 from ovms.stopping import end_tasks
 from ovms.telemetry import open_traces
 from ovms.tls import Tls, open_tls
@@ -277,14 +278,8 @@ def _make_listener(settings: Settings, server: Server, tls: Tls | None) -> Liste
     if tls is not None:
         ports.append(ListeningPort(settings.host, settings.v2_tls_port, tls.context, is_shared=is_shared))
 
-    def arrives(address: str) -> Connection:
-        connection = Connection(server)
-        server.arrives(connection, address)
-        return connection
-
-    listener = Listener(ports, arrives, server.went, lambda: server.sockets, settings.connections, server.shares)
-    server.connections_changed = listener.connections_changed
-    return listener
+    log = structlog.get_logger("listener")
+    return Listener(ports, Acceptor(lambda _: Connection(server), settings.connections, server.shares, log))
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
-from car_protocol.logins.shares import NetworkShares
 from car_protocol.logins.users import UserDesk
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
@@ -27,6 +26,7 @@ from car_protocol.wheel import Wheel
 from ovms.identity import Role
 from ovms.metrics import Histogram
 from ovms.protocol import Timeouts
+from ovms.shares import NetworkShares
 
 
 class Closable(Protocol):
@@ -105,32 +105,16 @@ class Server:
     """What messages cause (`routing`)."""
     counters: Counters = field(default_factory=Counters)
     connections: set[Closable] = field(default_factory=set)
-    connections_changed: Callable[[], None] = lambda: None
-    _arriving: set[Closable] = field(default_factory=set)
     _waiting_for_recorder: list[Readable] = field(default_factory=list)
     _unwritten: list[Writable] = field(default_factory=list)
 
-    def arrives(self, connection: Closable, address: str) -> None:
-        """A peer has a socket, and perhaps a handshake of TLS before it."""
-        self._arriving.add(connection)
-        self.shares.enter(connection, address)
-
-    @property
-    def sockets(self) -> int:
-        """How many peers have one."""
-        return len(self.connections) + len(self._arriving)
-
     def came(self, connection: Closable) -> None:
         """A peer has connected."""
-        self._arriving.discard(connection)
         self.connections.add(connection)
 
     def went(self, connection: Closable) -> None:
-        """A peer's connection has ended, perhaps before its handshake has."""
-        self._arriving.discard(connection)
-        self.shares.leave(connection)
+        """A peer's connection has ended."""
         self.connections.discard(connection)
-        self.connections_changed()
 
     @property
     def logs_in(self) -> bool:

@@ -95,24 +95,8 @@ def test_users_with_tls_are_always_let_in(*, in_clear: bool) -> None:
     assert (asked(server), transport.is_closed, logs) == (1, False, [])
 
 
-# ---- before the connection is ours
-
-
-def test_a_connection_that_arrives_is_counted_once_and_forgotten_with_its_handshake(server: Server) -> None:
-    arriving, lost = Connection(server), Connection(server)
-    server.arrives(arriving, "192.0.2.1")
-    server.arrives(lost, "192.0.2.1")
-    arriving.connection_made(cast("Any", TlsTransport()))
-    assert server.sockets == 2
-    server.went(lost)
-    assert server.sockets == 1
-    arriving.connection_lost(None)
-    assert server.sockets == 0
-    assert not server.shares._counts
-
-
 def test_who_has_logged_in_counts_no_more_for_its_network(server: Server, socket: Connection) -> None:
-    server.shares.enter(socket, "192.0.2.1")
+    server.shares.enter(("192.0.2.1", 50000))
     enter(socket, server)
     assert not server.shares._counts
 

@@ -284,6 +284,7 @@ class Connection(asyncio.Protocol):
         self._room = room
         self._actions = self._server.routes[self.role]
         self._leave_gate()
+        self._server.shares.leave(self._transport.get_extra_info("peername")[:2])
         self._flush()  # at once: who is thrown out in this very turn must have had his answer
         self._count_login("accepted")
         if self._server.settings.log_level == "debug":  # else even to be told that nobody wants it takes a tenth of a login
@@ -430,7 +431,6 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _leave_gate(self) -> None:
-        self._server.shares.leave(self)
         if self._address is None:
             return
         if self._admitted:

@@ -1,14 +1,17 @@
 """Bounds the part of all connections that one network can hold without logging in.
 
 A car must not be closed before its login is answered, so a network at its share is not closed: its further attempts to connect
-are left unanswered (`connections.listener`), and TCP repeats them.
+are left unanswered (`ovms.accepting`), and TCP repeats them.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from ovms.auth.delays import network
+
+Peer: TypeAlias = tuple[str, int]
+"""The address and port of a connection's other end."""
 
 PART: Final = 4
 """A network may have one of so many parts of all connections."""
@@ -30,19 +33,19 @@ class NetworkShares:
         self.full: set[str] = set()
         """Networks that have their share."""
         self._counts: Counter[str] = Counter()
-        self._networks: dict[object, str] = {}
+        self._networks: dict[Peer, str] = {}
 
-    def enter(self, connection: object, address: str) -> None:
+    def enter(self, peer: Peer) -> None:
         """Count a new connection."""
-        name = self._networks[connection] = network(address)
+        name = self._networks[peer] = network(peer[0])
         self._counts[name] += 1
         if self._counts[name] >= self._most and name not in self.full:
             self.full.add(name)
             self.changed()
 
-    def leave(self, connection: object) -> None:
+    def leave(self, peer: Peer) -> None:
         """A connection has logged in or ended; one that is not counted changes nothing."""
-        name = self._networks.pop(connection, None)
+        name = self._networks.pop(peer, None)
         if name is None:
             return
         self._counts[name] -= 1
