@@ -12,6 +12,7 @@ from api_gateway.settings import Settings as GatewaySettings
 from car_protocol.settings import Settings as CarProtocolSettings
 from ovms.admin.run_settings import RunSettings
 from ovms.local.datadir import DEFAULT
+from ovms.variables import OF_RUN, OF_SERVICES
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 VARIABLE = re.compile(r"#(OVMS_[A-Z0-9_]+)=(.*)")
@@ -19,7 +20,6 @@ VARIABLE = re.compile(r"#(OVMS_[A-Z0-9_]+)=(.*)")
 SERVICES: tuple[type[BaseSettings], ...] = (CarProtocolSettings, GatewaySettings)
 GIVEN = {"OVMS_DATABASE_URL": "postgresql://given", "OVMS_REDIS_URL": "redis://given"}
 """What stands for a value that has none by itself, where any text will not do."""
-MAKE_RUN = {"OVMS_DATA_DIR", "OVMS_DEMO", "OVMS_REFERENCE_URL"}
 
 
 def variables(text: str) -> dict[str, str]:
@@ -48,7 +48,11 @@ def names_of(settings: type[BaseSettings]) -> dict[str, Any]:
 
 
 def test_it_lists_what_there_is_and_nothing_else(listed: dict[str, str]) -> None:
-    assert set(listed) == MAKE_RUN.union(*map(names_of, SERVICES))
+    assert set(listed) == OF_RUN.union(*map(names_of, SERVICES))
+
+
+def test_a_misspelt_name_is_told_from_all_that_there_are() -> None:
+    assert set().union(*map(names_of, SERVICES)) == OF_SERVICES, "a new setting belongs into ovms.variables.OF_SERVICES"
 
 
 def test_it_holds_no_secret(listed: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Run the service: `python -m api_gateway`."""
 
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -24,17 +25,19 @@ from ovms.logs import ToStructlog, make_log
 from ovms.redaction import Redactor
 from ovms.telemetry import TracesUnavailable, open_traces
 from ovms.tls import TlsError, open_tls
+from ovms.variables import UnknownVariable, check_variables
 from ovms.workers import run_workers
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status."""
     try:
+        check_variables(os.environ)
         settings = Settings()
         sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     except ValidationError as error:
         return _fail(_missing(error))
-    except SealingError as error:
+    except (SealingError, UnknownVariable) as error:
         return _fail(str(error))
     log = make_log("api-gateway", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
     with ExitStack() as held:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from ovms.redaction import Redactor
 from ovms.stopping import on_stop_signal
 from ovms.telemetry import TracesUnavailable
 from ovms.tls import TlsError
+from ovms.variables import UnknownVariable, check_variables
 from ovms.workers import run_workers
 
 AFTER_DRAIN: Final = 4.0
@@ -57,11 +59,15 @@ def _log_crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 def main() -> int:
     """Exit status 0 after a signal, 1 where a port or the certificate cannot be had, 2 where a setting is wrong."""
     try:
+        check_variables(os.environ)
         settings = Settings()  # the environment gives them
         sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             print(f"OVMS_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        return 2
+    except UnknownVariable as error:
+        print(error, file=sys.stderr)  # noqa: T201
         return 2
     except SealingError as error:
         return _fail(str(error))

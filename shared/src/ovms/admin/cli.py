@@ -13,28 +13,35 @@ from sqlalchemy.exc import DBAPIError
 from ovms.admin import commands
 from ovms.admin.arguments import parser
 from ovms.admin.commands import Work
-from ovms.admin.errors import AdminError
+from ovms.admin.env_file import with_env_file
+from ovms.admin.errors import AdminError, InputError
 from ovms.admin.run import run
 from ovms.admin.target import Target, open_target
 from ovms.client.errors import ClientError
 from ovms.db.engine import UNAVAILABLE
 from ovms.errors import OvmsError
+from ovms.variables import UnknownVariable, check_variables
 
 _UNDEFINED_TABLE: Final = "42P01"
 
 
 def main(
     arguments: Sequence[str] | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
     *,
     run_everything: Callable[[Mapping[str, str]], int] = run,
 ) -> int:
     """Do what the arguments ask; return the exit status: 1 when it cannot be done, 2 when what was given is wrong.
 
     A command whose outcome is not known is 3.
+
+    Args:
+        environment: the variables; None: those of this process, and of the file `.env`.
     """
     asked = parser().parse_args(arguments)
     try:
+        environment = with_env_file(os.environ) if environment is None else environment
+        _check(environment)
         if asked.call is not None:
             asked.call(asked, environment)
         elif asked.prepare is None:
@@ -52,6 +59,13 @@ def main(
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _check(environment: Mapping[str, str]) -> None:
+    try:
+        check_variables(environment)
+    except UnknownVariable as error:
+        raise InputError(str(error)) from None
 
 
 def _do(asked: argparse.Namespace, environment: Mapping[str, str]) -> None:
