@@ -85,7 +85,6 @@ def test_the_demo_is_provisioned_with_the_password_of_its_operator() -> None:
     assert ONE_MACHINE["demo-car"]["environment"]["OVMS_DEMO_PASSWORD"] == "${DEMO_PASSWORD-}"
 
 
-@pytest.mark.parametrize("password", ["", "demo", "DEMO"])
-def test_the_demo_has_no_default_password(password: str) -> None:
-    with pytest.raises(InputError, match="8 to 256 characters"):
-        demo_document(password)
+def test_the_demo_has_no_default_password() -> None:
+    with pytest.raises(InputError, match="1 to 256 characters"):
+        demo_document("")

@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,11 @@ from ovms.identity import check_vehicle_id, fold_vehicle_id
 T = TypeVar("T")
 
 _JSON_TYPES: Final[dict[type, str]] = {str: "text", list: "a list", dict: "an object"}
+
+# A file brings accounts that exist somewhere: a password stands in the configuration of a module, and may be shorter than one
+# that is set here.
+_OWNER_PASSWORD: Final = replace(OWNER_PASSWORD, shortest=1, expected="1 to 256 characters of any kind")
+_VEHICLE_PASSWORD: Final = replace(VEHICLE_PASSWORD, shortest=1, expected="1 to 255 characters, no control characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def _owner(where: str, value: object) -> OwnerEntry:
     return OwnerEntry(
         where,
         _checked(where, check_owner_name, _text(where, entry, "name")),
-        _secret(where, entry, OWNER_PASSWORD),
+        _secret(where, entry, _OWNER_PASSWORD),
         _checked(where, EMAIL.check, _text(where, entry, "email", default="")),
         tuple(_vehicle(place, vehicle) for place, vehicle in _entries(f"{where}.", entry, "vehicles")),
     )
@@ -105,7 +110,7 @@ def _owner(where: str, value: object) -> OwnerEntry:
 def _vehicle(where: str, value: object) -> VehicleEntry:
     entry = _object(where, value, required=("id", "password"), optional=())
     return VehicleEntry(
-        where, _checked(where, check_vehicle_id, _text(where, entry, "id")), _secret(where, entry, VEHICLE_PASSWORD)
+        where, _checked(where, check_vehicle_id, _text(where, entry, "id")), _secret(where, entry, _VEHICLE_PASSWORD)
     )
 
 

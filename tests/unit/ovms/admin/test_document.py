@@ -55,7 +55,9 @@ def test_configurations_are_read() -> None:
         ({"owners": [1]}, "owners[0]: not an object"),
         ({"owners": [{"name": "anna"}]}, "owners[0]: password is missing"),
         ({"owners": [owner(), owner(name=7)]}, "owners[1]: name is not text"),
-        ({"owners": [owner(password="")]}, "owners[0]: password of an owner: 8 to 256 characters of any kind"),
+        ({"owners": [owner(password="")]}, "owners[0]: password of an owner: 1 to 256 characters of any kind"),
+        ({"owners": [owner(password="x" * 257)]}, "owners[0]: password of an owner: 1 to 256 characters of any kind"),
+        ({"owners": [owner(vehicles=[car(password="")])]}, "owners[0].vehicles[0]: password of a vehicle: 1 to 255"),
         ({"owners": [owner(password="a\0")]}, "owners[0]: password holds a NUL"),
         ({"owners": [owner(password="a\ud800")]}, "owners[0]: password holds a NUL or half a character"),
         ({"owners": [owner(email=None)]}, "owners[0]: email is not text"),
@@ -105,3 +107,8 @@ def test_a_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none: No such file"):
         read_document(tmp_path / "none")
+
+
+def test_a_password_that_a_module_has_already_may_be_short() -> None:
+    (entry,) = parse_document({"owners": [owner(password="secret", vehicles=[car(password="DEMO")])]}).owners
+    assert (entry.password, entry.vehicles[0].password) == ("secret", "DEMO")
