@@ -22,8 +22,8 @@ OWNERS: Final = (OWNER, "other")
 # What is typed, then what is asked.
 OTHERS: Final = (
     ("hunter22", "owner", "add", "other"),
-    ("x", "vehicle", "add", "OTHER", "--owner", "other"),
-    ("x", "vehicle", "add", SPARE, "--owner", OWNER),
+    ("hunter22", "vehicle", "add", "OTHER", "--owner", "other"),
+    ("hunter22", "vehicle", "add", SPARE, "--owner", OWNER),
 )
 
 

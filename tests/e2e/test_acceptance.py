@@ -362,7 +362,7 @@ async def test_the_calls_of_home_assistant_at_once(api: str, car_service: CarSer
     assert [answer.status_code for answer in answers] == [200] * 5
     assert answers[3].json()["fl_pressure_kpa"] == "250"
     app = await car_service.app()
-    await app.until_hears(b"T0")
+    await app._until(lambda: any(message.startswith(b"T") for message in app.heard))
     app.send(b"C1")
     await car.until_hears(b"C1")
     car.send(b"c1,0,0,1,0")

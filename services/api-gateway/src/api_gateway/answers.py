@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api_gateway.errors import ApiError
 
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-_JSON: Final = (b"content-type", b"application/json")
+JSON: Final = (b"content-type", b"application/json")
 _TEXT: Final = (b"content-type", b"text/plain")
 
 
@@ -25,12 +25,17 @@ class Plain(Response):
 
 def json_answer(value: Any, status: int = 200) -> Plain:
     """A value as the reference writes JSON."""
-    return Plain(orjson.dumps(value, option=_OPTIONS), status, _JSON)
+    return Plain(orjson.dumps(value, option=_OPTIONS), status, JSON)
+
+
+def json_body(value: Any) -> bytes:
+    """Return the same JSON without the line feed, for a part of an answer."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def json_typed_text(text: str) -> Plain:
     """A text that the reference calls JSON."""
-    return Plain(text.encode() + b"\n", 200, _JSON)
+    return Plain(text.encode() + b"\n", 200, JSON)
 
 
 def text_answer(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Plain:

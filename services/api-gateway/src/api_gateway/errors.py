@@ -13,6 +13,7 @@
     ├── InvalidArgument         422   of a command; says which, and what it may be
     ├── TooManyRequests         429   of one credential
     │   └── TooManyAttempts     429   wrong passwords for one name from one network
+    ├── TooManyDownloads        429   long answers at the same time
     ├── InternalError           500   our bug; logged
     ├── ParanoidVehicle         502   the car sends its state encrypted; the server cannot read it
     ├── ServiceUnavailable      503   PostgreSQL or Redis is away, or too much is asked: try again
@@ -147,6 +148,15 @@ class TooManyAttempts(TooManyRequests):
 
     detail = "Too many attempts"
     meaning = "Too many wrong passwords came from this network; try again after Retry-After seconds."
+
+
+class TooManyDownloads(ApiError):
+    """This credential receives as many long answers as it may at a time."""
+
+    status = 429
+    detail = "Too many downloads"
+    meaning = "Two long answers are being sent with this credential; try again when one has ended."
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
 
 
 class InternalError(ApiError):

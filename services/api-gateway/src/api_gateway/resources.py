@@ -20,6 +20,7 @@ from api_gateway.commands.dispatcher import Dispatcher
 from api_gateway.commands.kinds import ALL_KINDS
 from api_gateway.commands.wakers import Wakers
 from api_gateway.connections import Connections
+from api_gateway.downloads import Downloads
 from api_gateway.edge.addresses import Proxies, read_networks
 from api_gateway.edge.cors import Origins
 from api_gateway.edge.limits import Buckets, Limits
@@ -95,6 +96,7 @@ class Resources:
     sealer: Sealer
     removals: Removals
     streams: Streams
+    downloads: Downloads
     hub: Hub
     dispatcher: Dispatcher
     lag: LoopLag
@@ -182,6 +184,7 @@ async def open_resources(
                 sealer=sealer,
                 removals=Removals(client),
                 streams=Streams(hub, most=settings.event_streams, most_of_caller=settings.event_streams_of_caller),
+                downloads=Downloads(),
                 hub=hub,
                 dispatcher=dispatcher,
                 lag=lag,

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ovms.db.engine import Pool
+from ovms.db.history import PAGE_BYTES
 
 Row = Mapping[str, Any]
 
 PAGE: Final = 200
-"""Rows read at once: a record may have 64 KiB."""
+"""Rows read at once, if their data is short."""
 
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LOWEST: Final = -(2**63)
@@ -40,6 +41,17 @@ _COMMAND: Final = (
     "means, state, commands.created_at, expires_at, sent_at, finished_at, result, words "
     "FROM commands JOIN vehicles ON vehicles.id = vehicle "
 )
+
+# A record may have 2 MiB: as many as are not too long together, and at least one.
+_RECORDS: Final = f"""
+SELECT record_type, recorded_at, record_number, data, expires_at FROM (
+  SELECT *, sum(octet_length(data)) OVER (ORDER BY record_type, recorded_at, record_number) - octet_length(data) AS size_before
+  FROM (
+    SELECT record_type, recorded_at, record_number, data, expires_at FROM history
+    WHERE vehicle = $1 AND (record_type, recorded_at, record_number) > ($2, $3, $4)
+    ORDER BY record_type, recorded_at, record_number LIMIT $5) AS next) AS sized
+WHERE size_before < {PAGE_BYTES} ORDER BY record_type, recorded_at, record_number
+"""  # noqa: S608
 
 OF_OWNER: Final = (
     Part("account", "owners", "SELECT name, email, created_at FROM owners WHERE id = $1"),
@@ -120,9 +132,7 @@ OF_VEHICLE: Final = (
     Part(
         "record",
         "history",
-        "SELECT record_type, recorded_at, record_number, data, expires_at FROM history "
-        "WHERE vehicle = $1 AND (record_type, recorded_at, record_number) > ($2, $3, $4) "
-        "ORDER BY record_type, recorded_at, record_number LIMIT $5",
+        _RECORDS,
         ("", _BEGINNING, _LOWEST),
         ("record_type", "recorded_at", "record_number"),
     ),

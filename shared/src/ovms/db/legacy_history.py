@@ -106,14 +106,6 @@ async def find_spellings(db: Pool, vehicle: int, record_type: str) -> list[str]:
     return [row[0] for row in await db.fetch(_SPELLINGS, vehicle, record_type, codes)]
 
 
-async def read_records(db: Pool, vehicle: int, spellings: Sequence[str], since: datetime) -> list[LegacyRecord]:
-    """Return the records of these types later than `since`, oldest first."""
-    found: list[LegacyRecord] = []
-    while page := await read_page(db, vehicle, spellings, since, found[-1] if found else None):
-        found += page
-    return found
-
-
 async def count_records(db: Pool, vehicle: int, spellings: Sequence[str], since: datetime) -> int:
     """Return how many records of these types are later than `since`."""
     return int(await db.fetchval(_COUNT, vehicle, spellings, since)) if spellings else 0
@@ -129,3 +121,8 @@ async def read_page(
     statement, types = (_PAGE_OF_ANY, spellings) if len(spellings) > 1 else (_PAGE_OF_ONE, spellings[0])
     rows = await db.fetch(statement, vehicle, types, since, *after, PAGE_RECORDS, PAGE_BYTES)
     return [LegacyRecord(*row) for row in rows]
+
+
+def is_full(page: Sequence[LegacyRecord]) -> bool:
+    """Return whether more records may follow a page."""
+    return len(page) >= PAGE_RECORDS or sum(len(record.data) for record in page) >= PAGE_BYTES

@@ -1,10 +1,13 @@
 """History over HTTP."""
 
+import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fixtures.gateway import Gateway, send_past_state, send_record, token_header
+from ovms.db.history import PAGE_BYTES
 
 JUNE = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 JULY = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
@@ -165,3 +168,43 @@ async def test_who_may_not_know_the_position_reads_no_record_that_tells_it_in_an
     async with recorded.client() as client:
         answer = await client.get(f"/api/historical/DEMO/{asked}", params={"username": "demo", "password": token})
     assert answer.status_code == status, answer.text
+
+
+LONG = 200_000
+"""Bytes of a record: six of them are more than a page."""
+
+
+@pytest.fixture
+async def large(gateway: Gateway) -> Gateway:
+    """A gateway whose DEMO has 20 long records."""
+    for number in range(20):
+        await send_record(gateway.pool, "DEMO", "*-B", number, f"{number}," + "x" * LONG, JUNE)
+    return gateway
+
+
+async def test_long_answers_are_sent_in_pieces_and_are_the_same_json(large: Gateway) -> None:
+    async with await large.signed_in() as client, client.stream("GET", "/api/historical/DEMO/*-b") as answer:
+        assert "content-length" not in answer.headers
+        assert answer.headers["content-type"] == "application/json"
+        pieces = [piece async for piece in answer.aiter_raw()]
+    body = b"".join(pieces)
+    assert max(map(len, pieces)) < 3 * PAGE_BYTES
+    assert [entry["h_recordnumber"] for entry in json.loads(body)] == list(range(20))
+    assert body.startswith(b'[{"h_data":"0,x')
+    assert body.endswith(b'"h_timestamp":"2026-06-01 12:00:00"}]\n')
+
+
+PATHS = ("/api/historical/DEMO/*-B", "/api/v1/account/export")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_credential_has_two_long_answers_at_a_time(large: Gateway, path: str) -> None:
+    """The answers are not read: each is more than the buffers of both ends hold."""
+    await large.pool.execute("UPDATE history SET data = data || convert_to(repeat('y', 1500000), 'UTF8')")
+    async with large.client(auth=("demo", "secret")) as client, AsyncExitStack() as held:
+        for _ in range(2):
+            answer = await held.enter_async_context(client.stream("GET", path))
+            assert answer.status_code == 200
+        for other in PATHS:
+            refused = await client.get(other)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")

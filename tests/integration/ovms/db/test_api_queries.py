@@ -159,10 +159,10 @@ async def test_history(db: Pool) -> None:
     )
     spellings = await legacy_history.find_spellings(db, vehicle.key, "t ")
     assert spellings == ["T"]
-    records = await legacy_history.read_records(db, vehicle.key, spellings, YEAR)
+    records = await legacy_history.read_page(db, vehicle.key, spellings, YEAR, None)
     assert [(record.recorded_at.day, record.number) for record in records] == [(2, 1), (2, 2), (3, 1)]
     assert records[0].data == "ü".encode()
     later = datetime(2026, 1, 2, tzinfo=UTC)
-    assert len(await legacy_history.read_records(db, vehicle.key, spellings, later)) == 1
+    assert len(await legacy_history.read_page(db, vehicle.key, spellings, later, None)) == 1
     assert await legacy_history.find_spellings(db, vehicle.key, "nul\0") == []
     assert await legacy_history.summarise(db, 0, "", EVER) == []

@@ -1,21 +1,32 @@
 """What a car recorded over time: a summary by record type, and the records of one type."""
 
-from typing import Annotated, Final
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from api_gateway.answers import json_answer
+from api_gateway.answers import JSON, json_answer, json_body
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import HistoryReader, ResourcesDep
-from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable, answers
+from api_gateway.errors import (
+    AuthenticationFailed,
+    Forbidden,
+    InsufficientRights,
+    ServiceUnavailable,
+    TooManyDownloads,
+    answers,
+)
 from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
+from api_gateway.pieces import in_pieces, slot_of
 from api_gateway.resources import Resources
 from ovms.auth.rights import LOCATION
 from ovms.db.accounts import OwnedVehicle, find_vehicle
-from ovms.db.legacy_history import find_spellings, read_records, summarise
+from ovms.db.engine import Pool
+from ovms.db.legacy_history import LegacyRecord, find_spellings, is_full, read_page, summarise
 from ovms.records.logs import tells_where
 from ovms.times import read_since, write_time
 
@@ -32,6 +43,7 @@ Since = Annotated[
 RecordType = Annotated[str, Path(description="The record type", examples=["*-LOG-Trip"])]
 
 _ERRORS: Final = answers(AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable)
+_ERRORS_OF_RECORDS: Final = answers(AuthenticationFailed, Forbidden, InsufficientRights, TooManyDownloads, ServiceUnavailable)
 _SUMMARY: Final = {
     "distinctrecs": 17,
     "first": "2026-11-01 08:00:00",
@@ -58,11 +70,17 @@ _RECORD_SCHEMA: Final = record({"h_data": STRING, "h_recordnumber": INTEGER, "h_
     "/{vehicle_id}/{record_type:path}",
     summary="Records of one type",
     response_class=Response,
-    responses=answer("The records, oldest first; none is an empty list", [_RECORD], list_of(_RECORD_SCHEMA)) | _ERRORS,
+    responses=answer("The records, oldest first; none is an empty list", [_RECORD], list_of(_RECORD_SCHEMA))
+    | _ERRORS_OF_RECORDS,
     openapi_extra=dict(SIGNED_IN),
 )
 async def records(
-    vehicle_id: VehicleId, record_type: RecordType, caller: HistoryReader, resources: ResourcesDep, since: Since = None
+    request: Request,
+    vehicle_id: VehicleId,
+    record_type: RecordType,
+    caller: HistoryReader,
+    resources: ResourcesDep,
+    since: Since = None,
 ) -> Response:
     """Return the history records of one type as the car sent them; types compare without case.
 
@@ -72,17 +90,31 @@ async def records(
     spellings = await find_spellings(resources.pool, vehicle.key, record_type)
     if any(map(tells_where, spellings or [record_type])) and not caller.may(LOCATION):
         raise InsufficientRights
-    found = await read_records(resources.pool, vehicle.key, spellings, read_since(since))
-    return json_answer(
-        [
-            {
-                "h_data": entry.data.decode("utf-8", "replace"),
-                "h_recordnumber": entry.number,
-                "h_timestamp": write_time(entry.recorded_at),
-            }
-            for entry in found
-        ]
-    )
+    after = read_since(since)
+    page = await read_page(resources.pool, vehicle.key, spellings, after, None)
+    if not is_full(page):
+        return json_answer([_shown(record) for record in page])
+    pieces = _pieces(resources.pool, vehicle.key, spellings, after, page)
+    return await in_pieces(request, slot_of(request, caller), pieces, JSON)
+
+
+def _shown(record: LegacyRecord) -> dict[str, Any]:
+    return {
+        "h_data": record.data.decode("utf-8", "replace"),
+        "h_recordnumber": record.number,
+        "h_timestamp": write_time(record.recorded_at),
+    }
+
+
+async def _pieces(
+    db: Pool, vehicle: int, spellings: Sequence[str], since: datetime, page: list[LegacyRecord]
+) -> AsyncIterator[bytes]:
+    """Yield the same answer as `json_answer`, a page at a time."""
+    before = b"["
+    while page:
+        yield before + b",".join(json_body(_shown(record)) for record in page)
+        before, page = b",", await read_page(db, vehicle, spellings, since, page[-1])
+    yield b"]\n"
 
 
 @router.get(

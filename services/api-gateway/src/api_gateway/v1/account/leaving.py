@@ -13,15 +13,15 @@ from starlette.responses import Response
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import AccountAdmin, ResourcesDep
 from api_gateway.edge.deadlines import allow_longer
+from api_gateway.pieces import in_pieces, slot_of
 from api_gateway.refusals import ROOT
 from api_gateway.resources import Resources
 from api_gateway.trail import note
 from api_gateway.v1.account.profile import confirm
-from api_gateway.v1.answers import done, json_body
+from api_gateway.v1.answers import VARY, done, json_body
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, PasswordWrong
 from api_gateway.v1.fields import GivenPassword, Wanted
-from api_gateway.v1.pieces import in_pieces
 from ovms.db.export import Row, export
 from ovms.db.owners import remove_owner
 from ovms.db.vehicles import REMOVED_WITHIN
@@ -31,7 +31,12 @@ router = APIRouter(prefix=f"{ROOT}/account", tags=["account"])
 NDJSON: Final = "application/x-ndjson"
 EXPORTED_WITHIN: Final = 3600.0
 """Seconds that a whole export may take its reader."""
-_FILE: Final = ((b"cache-control", b"no-store"), (b"content-disposition", b'attachment; filename="ovms.ndjson"'))
+_FILE: Final = (
+    (b"content-type", NDJSON.encode()),
+    *VARY,
+    (b"cache-control", b"no-store"),
+    (b"content-disposition", b'attachment; filename="ovms.ndjson"'),
+)
 _JSON: Final = ("detail", "arguments")
 """Columns of JSON, which come as text."""
 CHUNK: Final = 64 * 1024
@@ -63,7 +68,8 @@ async def export_all(request: Request, caller: AccountAdmin, resources: Resource
     """
     async with resources.pool.acquire() as connection:
         await note(connection, caller, "account.export")
-    return await in_pieces(request, _lines(resources, caller.owner_id), NDJSON, *_FILE, longer=EXPORTED_WITHIN)
+    lines = _lines(resources, caller.owner_id)
+    return await in_pieces(request, slot_of(request, caller), lines, *_FILE, longer=EXPORTED_WITHIN)
 
 
 @router.delete(

@@ -8,11 +8,12 @@ from typing import Any, Final, Generic, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_gateway.v1.answers import is_known, json_answer, json_body, not_modified
+from api_gateway.answers import Plain
+from api_gateway.pieces import Slot, in_pieces
+from api_gateway.v1.answers import VARY, is_known, json_answer, json_body, not_modified
 from api_gateway.v1.history.asked import MOST, USUAL, Asked, kind_wanted
 from api_gateway.v1.history.cursors import Key, write_cursor
 from api_gateway.v1.history.tables import CSV, NDJSON, write_csv, write_csv_head, write_ndjson
-from api_gateway.v1.pieces import in_pieces
 
 JSON: Final = "application/json"
 KINDS: Final = (JSON, CSV, NDJSON)
@@ -34,7 +35,7 @@ class Listing(Generic[Row]):
     """The values of a row, in the order of the columns."""
 
 
-async def answer(request: Request, asked: Asked, listing: Listing[Row], after: Key | None) -> Response:
+async def answer(request: Request, asked: Asked, listing: Listing[Row], after: Key | None, slot: Slot) -> Response:
     """A listing in the form that the caller wants.
 
     Raises:
@@ -44,11 +45,11 @@ async def answer(request: Request, asked: Asked, listing: Listing[Row], after: K
     if kind == JSON:
         return await _page(request, asked, listing, after)
     if asked.limit is None:
-        return await in_pieces(request, _pieces(listing, kind, after), _described(kind), CACHED)
+        return await in_pieces(request, slot, _pieces(listing, kind, after), _described(kind), CACHED, *VARY)
     rows, more = await listing.read(after, asked.limit)
     body = (write_csv_head(listing.columns) if kind == CSV else b"") + _WRITERS[kind](map(listing.render, rows))
     links = [_link(asked, listing, rows)] if rows and more else []
-    return await in_pieces(request, _one(body), _described(kind), CACHED, *links)
+    return Plain(body, 200, _described(kind), CACHED, *VARY, *links)
 
 
 async def _page(request: Request, asked: Asked, listing: Listing[Row], after: Key | None) -> Response:
@@ -72,16 +73,12 @@ def page_answer(request: Request, value: dict[str, Any], *headers: tuple[bytes, 
 _WRITERS: Final = {CSV: write_csv, NDJSON: write_ndjson}
 
 
-def _described(kind: str) -> str:
-    return f"{CSV}; charset=utf-8; header=present" if kind == CSV else kind
+def _described(kind: str) -> tuple[bytes, bytes]:
+    return b"content-type", (f"{CSV}; charset=utf-8; header=present" if kind == CSV else kind).encode()
 
 
 def _link(asked: Asked, listing: Listing[Row], rows: Sequence[Row]) -> tuple[bytes, bytes]:
     return b"link", asked.link(listing.key(rows[-1]))
-
-
-async def _one(body: bytes) -> AsyncIterator[bytes]:
-    yield body
 
 
 async def _pieces(listing: Listing[Row], kind: str, after: Key | None) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep
 from api_gateway.errors import InsufficientRights
+from api_gateway.pieces import slot_of
 from api_gateway.refusals import ROOT
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, NotAcceptable, VehicleUnknown
@@ -121,7 +122,7 @@ async def records(
     if tells_where(record_type) and not reach.may(LOCATION):
         raise InsufficientRights
     listing = _records_of(resources.pool, reach.vehicle.key, record_type, asked, _RECORD_COLUMNS)
-    return await answer(request, asked, listing, asked.after(int, int))
+    return await answer(request, asked, listing, asked.after(int, int), slot_of(request, reach.caller))
 
 
 @router.get(
@@ -146,7 +147,7 @@ async def notifications(request: Request, reach: Recorded, asked: Newest, resour
         _NOTIFICATION_COLUMNS,
         partial(render_notification, with_positions=reach.may(LOCATION)),
     )
-    return await answer(request, asked, listing, asked.after(int, int))
+    return await answer(request, asked, listing, asked.after(int, int), slot_of(request, reach.caller))
 
 
 @router.get(
@@ -170,7 +171,7 @@ async def states(request: Request, reach: Recorded, asked: Oldest, resources: Re
         return await read_samples(db, key, State.code, asked.part, last, limit)
 
     listing = Listing(_STATE_COLUMNS, read, lambda sample: (write_micros(sample.recorded_at),), render_state)
-    return await answer(request, asked, listing, asked.after(int))
+    return await answer(request, asked, listing, asked.after(int), slot_of(request, reach.caller))
 
 
 @router.get(

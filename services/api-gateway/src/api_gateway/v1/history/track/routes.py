@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep
+from api_gateway.pieces import in_pieces, slot_of
 from api_gateway.refusals import ROOT
+from api_gateway.v1.answers import VARY
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, NotAcceptable, VehicleUnknown
 from api_gateway.v1.history.asked import Asked, Cursor, Since, Until, kind_wanted, part_of, query_of
@@ -20,7 +22,6 @@ from api_gateway.v1.history.track.geojson import GeoJson
 from api_gateway.v1.history.track.gpx import Gpx
 from api_gateway.v1.history.track.plausible import Plausible
 from api_gateway.v1.history.track.points import Point, TrackWriter, read_points
-from api_gateway.v1.pieces import in_pieces
 from api_gateway.v1.reach import Reach, reaching
 from ovms.auth.rights import HISTORY, LOCATION
 from ovms.db.engine import Pool
@@ -118,10 +119,10 @@ async def track(
     vehicle_id = reach.vehicle.vehicle_id
     writer: TrackWriter = Gpx(vehicle_id) if kind == GPX else GeoJson(vehicle_id, None if key is None else write_cursor(key))
     pieces = _pieces(resources.pool, reach.vehicle.key, part, writer)
-    headers = [_PAST if _is_past(part, resources.clock()) else _PRESENT]
+    headers = [(b"content-type", kind.encode()), *VARY, _PAST if _is_past(part, resources.clock()) else _PRESENT]
     if key is not None:
         headers.append((b"link", asked.link(key)))
-    return await in_pieces(request, pieces, kind, *headers)
+    return await in_pieces(request, slot_of(request, reach.caller), pieces, *headers)
 
 
 async def _bounded(db: Pool, vehicle: int, asked: Asked) -> tuple[Part, datetime | None]:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
+from api_gateway.downloads import MOST, Downloads
 from api_gateway.edge.deadlines import Deadlines
-from api_gateway.v1.pieces import LONGER, in_pieces
+from api_gateway.pieces import LONGER, Slot, in_pieces
 
 
 class Caller:
@@ -35,13 +38,14 @@ class Caller:
         return {"type": "http.disconnect"}
 
 
-async def answer(pieces: AsyncIterator[bytes], caller: Caller) -> float:
+async def answer(pieces: AsyncIterator[bytes], caller: Caller, slot: Slot = nullcontext) -> float:
     """Send an answer; returns how many seconds more than others it may take."""
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
     limit = Deadlines(5).limit(scope)
     before = limit.ends_at
     with limit:
-        await (await in_pieces(Request(scope), pieces, "text/plain", (b"x", b"y")))(scope, caller.receive, caller.send)
+        made = await in_pieces(Request(scope), slot, pieces, (b"content-type", b"text/plain"), (b"x", b"y"))
+        await made(scope, caller.receive, caller.send)
     after = limit.ends_at
     assert before is not None
     assert after is not None
@@ -105,3 +109,28 @@ async def test_nothing_is_made_for_who_has_left() -> None:
 
     await answer(pieces(), caller)
     assert 3 <= made < 20
+
+
+async def test_a_credential_has_few_long_answers_at_a_time() -> None:
+    downloads, ends, started = Downloads(), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def long() -> AsyncIterator[bytes]:
+        yield b"one"
+        started.release()
+        await ends.wait()
+
+    async def short() -> AsyncIterator[bytes]:
+        yield b"one"
+
+    async def status(credential: str) -> int:
+        await answer(short(), caller := Caller(), partial(downloads.opened, credential))
+        return int(caller.heard[0]["status"])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(MOST):
+            group.create_task(answer(long(), Caller(), partial(downloads.opened, "one")))
+        for _ in range(MOST):
+            await started.acquire()
+        assert (await status("one"), await status("another")) == (429, 200)
+        ends.set()
+    assert await status("one") == 200
