@@ -1,5 +1,6 @@
 """Run the service: `python -m api_gateway`."""
 
+import asyncio
 import logging
 import os
 import socket
@@ -17,6 +18,7 @@ from api_gateway.app import DISTRIBUTION, create_app
 from api_gateway.edge.server import Https, listen, make_server
 from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
+from ovms.db.schema import SchemaBehind, check_schema
 from ovms.db.sealing import Sealer, SealingError
 from ovms.errors import OvmsError
 from ovms.garbage import collect_garbage_seldom
@@ -40,6 +42,10 @@ def main() -> int:
     except (SealingError, UnknownVariable) as error:
         return _fail(str(error))
     log = make_log("api-gateway", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
+    try:
+        asyncio.run(check_schema(settings.database_url.get_secret_value()))
+    except SchemaBehind as error:
+        return _fail(str(error))
     with ExitStack() as held:
         try:
             shared = {

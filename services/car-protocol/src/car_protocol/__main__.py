@@ -19,6 +19,7 @@ from car_protocol.notifications.error_codes import ErrorCodesUnreadable
 from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
 from ovms.db.engine import is_left_behind
+from ovms.db.schema import SchemaBehind, check_schema
 from ovms.db.sealing import Sealer, SealingError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
@@ -73,6 +74,10 @@ def main() -> int:
         return _fail(str(error))
     configure_logging("car-protocol", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
     logging.getLogger().addHandler(ToStructlog(structlog.get_logger()))
+    try:
+        asyncio.run(check_schema(settings.database_url.get_secret_value()))
+    except SchemaBehind as error:
+        return _fail(str(error))
     with ExitStack() as held:
         try:
             shared = {
