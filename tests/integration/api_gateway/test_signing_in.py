@@ -39,11 +39,64 @@ async def test_the_cookie_is_name_and_value_only(gateway: Gateway) -> None:
     assert b";" not in lines[0]
 
 
+async def test_a_browser_keeps_the_cookie_from_pages_and_from_other_sites(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        answer = await client.get("/api/cookie", params=LOGIN, headers={"Sec-Fetch-Site": "same-origin"})
+        name_value, *attributes = answer.headers["set-cookie"].split("; ")
+        assert (name_value.partition("=")[0], attributes) == ("ovmsapisession", ["HttpOnly", "SameSite=Lax"])
+        assert (await client.get("/api/vehicles")).status_code == 200
+
+
+FOREIGN = ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"})
+OURS = ({}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Sec-Fetch-Site": "same-site"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", "/api/token", 201),
+        ("DELETE", "/api/token/x", 200),
+        ("GET", "/api/vehicle/DEMO", 200),
+        ("DELETE", "/api/vehicle/DEMO", 200),
+        ("GET", "/api/features/DEMO", 503),
+        ("PUT", "/api/lock/DEMO", 503),
+        ("PATCH", "/api/v1/account", 422),
+        ("DELETE", "/api/v1/vehicles/DEMO", 204),
+        ("GET", "/api/cookie", 200),
+        ("DELETE", "/api/cookie", 200),
+    ],
+)
+async def test_a_page_of_another_site_changes_nothing_with_the_cookie(
+    gateway: Gateway, method: str, path: str, expected: int
+) -> None:
+    async with await gateway.signed_in() as client:
+        for headers in FOREIGN:
+            answer = await client.request(method, path, headers=headers)
+            assert answer.status_code == 403, headers
+            assert "ross-site request" in answer.text
+            assert "set-cookie" not in answer.headers
+            assert (await client.get("/api/status/DEMO", headers=headers)).status_code == 200
+        assert (await client.request(method, path, headers=OURS[1])).status_code == expected
+
+
+async def test_a_page_of_another_site_may_call_with_a_credential_of_its_own(gateway: Gateway) -> None:
+    async with gateway.client(auth=("demo", "secret")) as client:
+        for headers in (*FOREIGN, *OURS):
+            for method, path in (("POST", "/api/token"), ("GET", "/api/vehicle/DEMO")):
+                assert (await client.request(method, path, headers=headers)).is_success
+
+
+async def test_a_page_of_another_site_makes_no_car_report_more_often(gateway: Gateway) -> None:
+    async with await gateway.signed_in() as client:
+        for path in ("/api/v1/events", "/api/v1/vehicles/DEMO/events"):
+            assert (await client.get(f"{path}?watch=1", headers=FOREIGN[0])).status_code == 403
+
+
 async def test_redis_does_not_hold_the_session_id(gateway: Gateway) -> None:
     async with await gateway.signed_in() as client:
         session = client.cookies["ovmsapisession"]
-    keys = [key.decode() async for key in gateway.redis.scan_iter("ovms:session:*")]
-    assert keys == ["ovms:session:" + hashlib.sha256(session.encode()).hexdigest()]
+    keys = [key.decode() async for key in gateway.redis.scan_iter("ovms:*:session:*")]
+    assert [key.rpartition(":")[2] for key in keys] == [hashlib.sha256(session.encode()).hexdigest()]
     assert 0 < await gateway.redis.pttl(keys[0]) <= 360_000
 
 

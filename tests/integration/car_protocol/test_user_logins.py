@@ -10,9 +10,11 @@ import pytest
 
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
+from fixtures.visitors import becomes
 from fixtures.waiting import until
 from ovms.auth.delays import FIRST, FREE, Source
 from ovms.auth.passwords import PasswordChecks
+from ovms.bus.channels import revocations_channel
 from ovms.db.engine import Pool
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.tokens import create_token
@@ -31,6 +33,16 @@ class User:
     async def hears(self, *lines: str) -> None:
         async with asyncio.timeout(DEADLINE):
             assert [(await self._reader.readline()).decode() for _ in lines] == [f"{line}\r\n" for line in lines]
+
+    async def hears_a_line(self, start: str) -> None:
+        """Read up to a line that starts so."""
+        async with asyncio.timeout(DEADLINE):
+            while not (await self._reader.readuntil(b"\n")).decode().startswith(start):
+                pass
+
+    async def rest(self) -> bytes:
+        """All that is sent until the connection is closed."""
+        return await self._reader.read()
 
     async def is_closed_without_a_byte(self) -> bool:
         async with asyncio.timeout(DEADLINE):
@@ -221,3 +233,73 @@ async def test_who_waits_when_the_service_stops_is_let_go(car_settings: dict[str
     assert users.waiting == 0
     assert await reader.read() == b""
     writer.close()
+
+
+# ---- how long it stays
+
+
+async def of_anna(pool: Pool, **limits: Any) -> tuple[int, str]:
+    """Anna, and a token of hers."""
+    owner = await pool.fetchval("SELECT id FROM owners WHERE name = 'Anna'")
+    return owner, await create_token(pool, owner, application="a", purpose="p", permit="v2", **limits)
+
+
+async def is_closed(user: User) -> None:
+    async with asyncio.timeout(DEADLINE / 2):
+        await user.rest()
+
+
+@pytest.mark.parametrize("what", ["token", "password"])
+async def test_a_session_ends_at_once_with_its_credential(visit: Visit, service: CarService, pool: Pool, what: str) -> None:
+    owner, token = await of_anna(pool)
+    other = await visit(f"MP-A 1 anna {token if what == 'password' else 'anna'} DEMO")
+    bert = await visit("MP-A 1 bert bert SECRET")
+    for peer in (other, bert):
+        await peer.hears_a_line("MP-S 1")
+    user = await visit(f"MP-A 1 anna {'anna' if what == 'password' else token} DEMO")
+    await user.hears_a_line("MP-S 1")
+    channel = revocations_channel(owner)
+    await becomes(lambda: subscribers(service, channel), 1, DEADLINE)
+    if what == "token":
+        await pool.execute("DELETE FROM api_tokens")
+    else:
+        await pool.execute("UPDATE owners SET password_hash = 'x' WHERE id = $1", owner)
+    await service.redis.publish(channel, b"")
+    await is_closed(user)
+    for peer in (other, bert):
+        peer.say("A")
+        await peer.hears_a_line("a")
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sessions are re-checked ten times a second; to be asked for before the service."""
+    monkeypatch.setattr("car_protocol.logins.user_sessions.EVERY", 0.1)
+
+
+async def test_a_session_ends_where_nothing_is_published(often: None, visit: Visit, pool: Pool) -> None:
+    """As where a token expires, or an operator revokes it."""
+    _, token = await of_anna(pool)
+    user = await visit(f"MP-A 1 anna {token} DEMO")
+    await user.hears_a_line("MP-S 1")
+    await pool.execute("UPDATE api_tokens SET expires_at = now()")
+    await is_closed(user)
+
+
+async def test_channels_of_owners_are_left_with_their_last_session(visit: Visit, service: CarService, pool: Pool) -> None:
+    owner, _ = await of_anna(pool)
+    user = await visit("MP-A 1 anna anna DEMO")
+    await user.hears_a_line("MP-S 1")
+    await becomes(lambda: subscribers(service, revocations_channel(owner)), 1, DEADLINE)
+    user.close()
+
+    async def left() -> bool:
+        await service.redis.publish(revocations_channel(owner), b"")
+        return await subscribers(service, revocations_channel(owner)) == 0
+
+    await becomes(left, True, DEADLINE)
+
+
+async def subscribers(service: CarService, channel: str) -> int:
+    ((_, count),) = await service.redis.pubsub_numsub(channel)
+    return int(count)

@@ -2,17 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.errors import AuthenticationFailed, InsufficientRights
+from api_gateway.errors import AuthenticationFailed, CrossSite, InsufficientRights
 from api_gateway.refusals import is_typed
 from api_gateway.resources import Resources
 from ovms.auth.delays import network
 from ovms.auth.rights import ADMIN, CONTROL, HISTORY, READ, permits
+
+_ACTING: Final = ("/api/cookie", "/api/vehicle/", "/api/features/", "/api/parameters/")
+"""Calls with GET that change something all the same: they start a session, or make the car do something."""
 
 
 def resources_of(request: Request) -> Resources:
@@ -25,13 +29,27 @@ async def _resources(request: Request) -> Resources:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Who calls, for the same calls."""
+    """Return the caller of a request; the credential stands."""
     scope = request.scope
     return await find_caller(scope, resources_of(request), scope["headers"], scope["query_string"])
 
 
+async def claimant_of(request: Request) -> Caller:
+    """Return the caller of a polled read, whose own statement says whether the credential still stands."""
+    scope, resources = request.scope, resources_of(request)
+    address = partial(resources.proxies.address_of, scope)
+    authenticate = resources.authenticator.authenticate
+    caller = await authenticate(scope["headers"], scope["query_string"], address, checks_later=True)
+    resources.limits.take(scope, (caller.owner_id, caller.login.proof))
+    return caller
+
+
 async def find_caller(scope: Scope, resources: Resources, headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Caller:
-    """Who calls, by these headers and this query; it is one of the calls that he may make."""
+    """Return the caller with these headers and this query, and count the call.
+
+    Raises:
+        CrossSite: a page of another site sends a session cookie along with a call that changes something.
+    """
     address = partial(resources.proxies.address_of, scope)
     try:
         caller = await resources.authenticator.authenticate(headers, query, address)
@@ -40,7 +58,21 @@ async def find_caller(scope: Scope, resources: Resources, headers: Iterable[tupl
             resources.limits.take(scope, network(address()))
         raise
     resources.limits.take(scope, (caller.owner_id, caller.login.proof))
+    if scope.get("method", "GET") not in ("GET", "HEAD") or scope["path"].startswith(_ACTING):
+        check_site(scope, resources, caller)
     return caller
+
+
+def check_site(scope: Scope, resources: Resources, caller: Caller) -> None:
+    """Raise `CrossSite` where only the session cookie signs a caller in, and a page of another site sends it.
+
+    Browsers attach cookies to requests of any page, so a cookie alone does not say that the caller wants the call.
+    """
+    if caller.session is None:
+        return
+    headers = Headers(scope=scope)
+    if not resources.origins.allow_cookie(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site")):
+        raise CrossSite
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]

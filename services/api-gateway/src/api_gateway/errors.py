@@ -5,6 +5,7 @@
     ├── AuthenticationFailed    401
     ├── Forbidden               403   not the caller's vehicle, or none at all
     ├── InsufficientRights      403   an API token without the right to this call
+    ├── CrossSite               403   a page of another site sends the session cookie
     ├── UnknownCall             404   under /api and /mqapi
     ├── TokenMissing            404
     ├── NotFound                404   outside them
@@ -71,6 +72,14 @@ class InsufficientRights(ApiError):
     status = 403
     detail = "Insufficient rights"
     meaning = "The API token does not permit this call."
+
+
+class CrossSite(ApiError):
+    """A page of another site makes the browser send the session cookie with a call that changes something."""
+
+    status = 403
+    detail = "Cross-site request"
+    meaning = "The session cookie does not count for calls that change something when a page of another site makes them."
 
 
 class UnknownCall(ApiError):

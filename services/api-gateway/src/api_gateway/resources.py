@@ -41,6 +41,7 @@ from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
 from ovms.bus.removals import Removals
 from ovms.bus.removals import subscribe as subscribe_to_removals
+from ovms.bus.revocations import Revocations
 from ovms.bus.sessions import Sessions
 from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE as DATABASE_UNAVAILABLE
@@ -95,6 +96,7 @@ class Resources:
     """None: nobody makes an account himself."""
     sealer: Sealer
     removals: Removals
+    revocations: Revocations
     streams: Streams
     downloads: Downloads
     hub: Hub
@@ -137,10 +139,11 @@ async def open_resources(
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
         presence = Presence(nodes)
-        connections = Connections(pool, sessions, presence)
+        connections = Connections(sessions, presence)
         door = Door(sign_in, LoginDelays(free=FREE), time.monotonic)
-        authenticator = Authenticator(sessions, door)
+        authenticator = Authenticator(sessions, door, sign_in)
         subscriptions = Subscriptions(client, log)
+        revocations = Revocations(client, subscriptions.party(), log)
         cars = Cars(client, presence, subscriptions)
         wakers = Wakers(subscriptions.party())
         dispatcher = Dispatcher(
@@ -183,12 +186,13 @@ async def open_resources(
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
                 sealer=sealer,
                 removals=Removals(client),
+                revocations=revocations,
                 streams=Streams(hub, most=settings.event_streams, most_of_caller=settings.event_streams_of_caller),
                 downloads=Downloads(),
                 hub=hub,
                 dispatcher=dispatcher,
                 lag=lag,
-                attendances=Attendances(hub, authenticator, sessions, presence, settings.event_heartbeat),
+                attendances=Attendances(hub, authenticator, sessions, presence, revocations, settings.event_heartbeat),
                 origins=Origins(settings.cors_origins),
                 answer_within=settings.timeout_answer,
                 clock=time.time,

@@ -27,6 +27,7 @@ from car_protocol.logins.greeter import Greeter
 from car_protocol.logins.known import KnownVehicles
 from car_protocol.logins.notices import LoginNotices
 from car_protocol.logins.register import ACQUIRE_WITHIN, ANSWER_WITHIN, Register
+from car_protocol.logins.user_sessions import UserSessions
 from car_protocol.logins.users import UserDesk
 from car_protocol.metrics import ServerCollector
 from car_protocol.notifications.error_codes import TABLES, ErrorCodes
@@ -63,6 +64,7 @@ from ovms.auth.sign_in import SignIn
 from ovms.bus.client import open_redis
 from ovms.bus.nodes import Nodes
 from ovms.bus.removals import subscribe as subscribe_to_removals
+from ovms.bus.revocations import Revocations
 from ovms.bus.subscriptions import Subscriptions
 from ovms.db.engine import UNAVAILABLE, Pool, open_pool
 from ovms.db.passwords import hash_password, verify_password
@@ -218,6 +220,7 @@ def _make(
     register = Register(login_pool, KnownVehicles(settings.known_vehicles), loop.time)
     notices = LoginNotices(notifier.notify)
     desk = LoginDesk(login_pool, register, sealer, keeper, hub, recorder, follower, greeter, notices, LoginDelays())
+    user_sessions = UserSessions(login_pool, Revocations(nodes.home, subscriptions.party()))
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
@@ -230,7 +233,7 @@ def _make(
         sampler=Sampler(recorder.put_sample, recorder.wall, days=settings.track_days, interval=settings.track_interval),
         publisher=publisher,
         desk=desk,
-        users=UserDesk(login_pool, sign_in, desk, LoginDelays()),
+        users=UserDesk(login_pool, sign_in, desk, user_sessions, LoginDelays()),
         archive=Archive(pool),
         notifier=notifier,
         subscriptions=SubscriptionDesk(pool, sealer),
@@ -252,6 +255,7 @@ def _make(
         desk.run,
         greeter.run,
         outbox.run,
+        user_sessions.run,
         server.traffic.run,
         server.trail.run,
         Maintenance(pool, audit_days=settings.audit_days, state_history=settings.state_history).run,

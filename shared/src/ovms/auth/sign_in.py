@@ -45,15 +45,18 @@ class SignIn:
         self._standing = Gathered(partial(credentials_stand, pool))
         self._under_way: dict[bytes, asyncio.Task[Login | None]] = {}
 
-    async def sign_in(self, credential: Credential) -> Login | None:
+    async def sign_in(self, credential: Credential, *, checks_later: bool = False) -> Login | None:
         """Whose credential this is; None for a wrong one. Equal ones that come at once are checked once.
+
+        Args:
+            checks_later: return a login that is remembered also where it may no longer stand, since the caller checks that.
 
         Raises:
             Overloaded: too many passwords wait to be checked.
         """
         mark = self._mark(credential)
         login = self._remembered.find(mark)
-        if login is not None and await self._standing.ask((login.owner_id, login.proof)):
+        if login is not None and (checks_later or await self.stands(login)):
             return login
         if (check := self._under_way.get(mark)) is None:
             check = self._under_way[mark] = asyncio.create_task(self._check(credential, mark))

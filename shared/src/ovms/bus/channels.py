@@ -1,6 +1,7 @@
 """The names of the channels of Redis, which `interface` declares, and of the keys beside them, which are the server's own.
 
-All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot.
+All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot; so do
+those of one owner.
 
 | key | kind | what is in it |
 |---|---|---|
@@ -9,7 +10,8 @@ All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that
 | `ovms:{DEMO}:session` | hash | the car's newest session, and how often it was thrown out lately; see `presence.claim` |
 | `ovms:replicas` | sorted set | a replica of car-protocol, scored by the Unix time at which its lease ends |
 | `ovms:replica:<id>:vehicles` | set | the vehicles that a replica has announced |
-| `ovms:session:<sha256>` | hash | an HTTP session, by the SHA-256 of its id |
+| `ovms:{owner:<id>}:session:<sha256>` | hash | an HTTP session, by the SHA-256 of its id |
+| `ovms:{owner:<id>}:sessions` | sorted set | the keys of an owner's HTTP sessions, scored by the time at which each ends |
 """
 
 from typing import Final
@@ -58,6 +60,21 @@ def session_key(vehicle_id: str) -> str:
 
 REMOVALS: Final = "ovms:removals"
 """The channel on which services are told of removed vehicles."""
+
+
+def revocations_channel(owner: int | str) -> str:
+    """Return the channel on which services are told to re-check the credentials and shares of an owner."""
+    return f"ovms:{{owner:{owner}}}:revocations"
+
+
+def owner_session_key(owner: int | str, digest: str) -> str:
+    """Return the key of an owner's HTTP session, by the SHA-256 of its id."""
+    return f"ovms:{{owner:{owner}}}:session:{digest}"
+
+
+def owner_sessions_key(owner: int | str) -> str:
+    """Return the key of the sorted set of an owner's HTTP sessions."""
+    return f"ovms:{{owner:{owner}}}:sessions"
 
 
 def group_channel(name: bytes) -> bytes:

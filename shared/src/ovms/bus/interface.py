@@ -286,4 +286,14 @@ REMOVALS: Final = Channel(
     subscribers=(_CAR, _GATEWAY),
 )
 
-CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP, TRACES, REMOVALS)
+REVOCATIONS: Final = Channel(
+    "revocations",
+    "ovms:{owner:{owner}}:revocations",
+    "A credential or a share of an owner was revoked: open connections that rest on one are re-checked at once.",
+    Parameter("owner", "The owner's key in PostgreSQL.", "7"),
+    (Message("revoked", "Nothing: PostgreSQL has what still stands.", r"^$", ""),),
+    publishers=(_GATEWAY,),
+    subscribers=(_CAR, _GATEWAY),
+)
+
+CHANNELS: Final = (MESSAGES, PEERS, COMMANDS, REPLICA, GROUP, TRACES, REMOVALS, REVOCATIONS)

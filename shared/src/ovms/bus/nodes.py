@@ -6,13 +6,12 @@ hands what is published at one node on to all others.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MovedError, ResponseError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MovedError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TooLate
 
@@ -21,8 +20,6 @@ from ovms.bus.client import followed, open_node
 Answer = TypeVar("Answer")
 Client = redis.asyncio.Redis
 
-_SCANNED: Final = 1000
-"""Keys that a node looks at in one go."""
 _REDIRECTIONS: Final = 5
 """How often something is done again because a key is elsewhere; each time at least one key more is found."""
 _LOOK_WITHIN: Final = 1.0
@@ -58,19 +55,6 @@ class Nodes:
     ) -> list[Answer]:
         """One answer a key, in their order; `ask` is given a node, and the indices of the keys that it has."""
         return await self._again_where_moved(lambda: self._ask_each(keys, ask))
-
-    async def scan(self, pattern: str) -> AsyncIterator[list[str]]:
-        """The keys of all nodes that match a pattern, some at a time; one may come twice."""
-        if not self._slots:
-            with suppress(ResponseError):  # a server by itself has none to tell of
-                await self._look()
-        for node in set(self._slots.values()) or {self.home}:
-            cursor: Any = -1
-            keys: Any
-            while cursor:
-                cursor, keys = await node.scan(max(0, int(cursor)), match=pattern, count=_SCANNED)
-                if keys:
-                    yield [key.decode() for key in keys]
 
     async def primaries(self) -> frozenset[tuple[str, int]]:
         """Who has keys: where they are others than before, what was written before may be lost, if only the last of it.

@@ -1,13 +1,18 @@
 """HTTP sessions: who is signed in under which session id, and which vehicles the session is connected to.
 
-A session is one hash, `ovms:session:<SHA-256 of its id>`, so that it ends as one: field `login` says who signed in, a field
-`vehicle:<folded id>` stands for every vehicle it connected to. The id itself is known to its client only.
+A session is one hash, `ovms:{owner:<owner>}:session:<SHA-256 of its id>`, so that it ends as one: field `login` is the login, a
+field `vehicle:<folded id>` stands for every vehicle it connected to. The id itself is known to its client only. It starts with
+the number of the owner, so that all sessions of an owner, and the sorted set that bounds them, are in one slot of a Redis
+Cluster.
+
+A session is never the proof of a login: whoever reads one checks in PostgreSQL that the credential behind it still stands.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,27 +20,66 @@ from typing import Any, Final
 
 import orjson
 
-from ovms.bus.nodes import Client, Nodes
+from ovms.bus.channels import owner_session_key, owner_sessions_key
+from ovms.bus.nodes import Nodes
 from ovms.gathered import Gathered
 from ovms.identity import fold_vehicle_id
 
-_KEY: Final = "ovms:session:"
+MOST_SESSIONS: Final = 50
+"""Of one owner; the one that was not renewed for the longest time ends for a new one."""
+
 _LOGIN: Final = "login"
 _VEHICLE: Final = "vehicle:"
+_OWNER: Final = re.compile(r"([0-9]{1,19})\.")
 
-# KEYS: session. ARGV: lifetime in ms, field of a vehicle. A session that has ended must not come back as a hash without an
-# end, so asking whether it is there and writing to it are one step.
-_RENEW: Final = """
+# A session's score in the set of its owner: when it ends, in microseconds of Redis' clock. KEYS: session, set.
+_KEEP: Final = """
+local function keep(lifetime)
+  local time = redis.call('TIME')
+  redis.call('PEXPIRE', KEYS[1], lifetime)
+  redis.call('ZADD', KEYS[2], (time[1] * 1000 + lifetime) * 1000 + time[2], KEYS[1])
+  redis.call('PEXPIRE', KEYS[2], lifetime)
+  return time[1] * 1000000 + time[2]
+end
+"""
+
+# ARGV: lifetime in ms, login, how many there may be.
+_CREATE: Final = (
+    _KEEP
+    + """
+redis.call('HSET', KEYS[1], 'login', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', keep(ARGV[1]))
+local excess = redis.call('ZCARD', KEYS[2]) - ARGV[3]
+if excess > 0 then
+  for _, key in ipairs(redis.call('ZRANGE', KEYS[2], 0, excess - 1)) do redis.call('DEL', key) end
+  redis.call('ZREMRANGEBYRANK', KEYS[2], 0, excess - 1)
+end
+"""
+)
+
+# ARGV: lifetime in ms, fields of vehicles. A session that has ended must not come back as a hash without an end, so asking
+# whether it is there and writing to it are one step.
+_RENEW: Final = (
+    _KEEP
+    + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-redis.call('HSET', KEYS[1], ARGV[2], '')
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+for place = 2, #ARGV do redis.call('HSET', KEYS[1], ARGV[place], '') end
+keep(ARGV[1])
 return redis.call('HKEYS', KEYS[1])
 """
+)
 
 _END: Final = """
 local fields = redis.call('HKEYS', KEYS[1])
 redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], KEYS[1])
 return fields
+"""
+
+# KEYS: set.
+_END_ALL: Final = """
+for _, key in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('DEL', key) end
+redis.call('DEL', KEYS[1])
 """
 
 # KEYS: sessions. Their logins, in one answer: redis-py takes ten times as long for that many.
@@ -69,8 +113,18 @@ class Login:
 
 
 def session_key(session_id: str) -> str:
-    """The key of a session; the id cannot be read from it."""
-    return _KEY + hashlib.sha256(session_id.encode()).hexdigest()
+    """Return the key of a session; the id cannot be read from it."""
+    return owner_session_key(_owner_of(session_id), hashlib.sha256(session_id.encode()).hexdigest())
+
+
+def _keys(session_id: str) -> list[str]:
+    return [session_key(session_id), owner_sessions_key(_owner_of(session_id))]
+
+
+def _owner_of(session_id: str) -> str:
+    """Return the number that an id of ours starts with; of any other text nothing, under which there is no session."""
+    found = _OWNER.match(session_id)
+    return found[1] if found else ""
 
 
 class Sessions:
@@ -85,26 +139,28 @@ class Sessions:
         self._nodes = nodes
         self._logins = Gathered(self._read_logins)
         self._read: Any = nodes.home.register_script(_READ)
+        self._create = nodes.home.register_script(_CREATE)
         self._renew = nodes.home.register_script(_RENEW)
         self._end = nodes.home.register_script(_END)
+        self._end_all = nodes.home.register_script(_END_ALL)
         self._prove = nodes.home.register_script(_PROVE)
 
     async def create(self, login: Login) -> str:
-        """Begin a session; returns its id, which no one else can know or guess."""
-        session_id = secrets.token_urlsafe(32)
-        key = session_key(session_id)
+        """Start a session and return its id, which nobody else can know or guess.
 
-        async def write(node: Client) -> None:
-            async with node.pipeline(transaction=True) as pipe:
-                pipe.hset(key, _LOGIN, _stored(login))
-                pipe.pexpire(key, self._milliseconds)
-                await pipe.execute()
-
-        await self._nodes.at(key, write)
+        Past `MOST_SESSIONS` of the owner it ends another.
+        """
+        session_id = f"{login.owner_id}.{secrets.token_urlsafe(32)}"
+        keys = _keys(session_id)
+        arguments: list[str | int] = [self._milliseconds, _stored(login), MOST_SESSIONS]
+        await self._nodes.at(keys[0], lambda node: self._create(keys=keys, args=arguments, client=node))
         return session_id
 
     async def read(self, session_id: str) -> Login | None:
-        """Who is signed in under this id; None where there is no such session, or none any more."""
+        """Return the login of this id, None if there is no such session.
+
+        It says nothing about whether the credential behind it still stands.
+        """
         stored = await self._logins.ask(session_key(session_id))
         return None if stored is None else _login(**orjson.loads(stored))
 
@@ -126,58 +182,37 @@ class Sessions:
 
         return await self._nodes.each(keys, read)
 
-    async def renew(self, session_id: str, vehicle_id: str) -> list[str] | None:
-        """Connect a vehicle and let the session's time begin anew; returns all its vehicles, None where it has ended."""
-        key = session_key(session_id)
-        arguments: list[str | int] = [self._milliseconds, _VEHICLE + fold_vehicle_id(vehicle_id)]
-        fields = await self._nodes.at(key, lambda node: self._renew(keys=[key], args=arguments, client=node))
+    async def renew(self, session_id: str, *vehicle_ids: str) -> list[str] | None:
+        """Connect vehicles and restart the session's time; return all its vehicles, None if it has ended."""
+        keys = _keys(session_id)
+        connected = (_VEHICLE + fold_vehicle_id(vehicle_id) for vehicle_id in vehicle_ids)
+        arguments: list[str | int] = [self._milliseconds, *connected]
+        fields = await self._nodes.at(keys[0], lambda node: self._renew(keys=keys, args=arguments, client=node))
         return None if fields is None else _vehicles(fields)
-
-    async def prolong(self, session_id: str) -> None:
-        """Let the session's time begin anew, where it has not ended."""
-        key = session_key(session_id)
-        await self._nodes.at(key, lambda node: node.pexpire(key, self._milliseconds))
 
     async def leave(self, session_id: str, vehicle_id: str) -> None:
         """Forget that the session is connected to a vehicle."""
         key = session_key(session_id)
         await self._nodes.at(key, lambda node: node.hdel(key, _VEHICLE + fold_vehicle_id(vehicle_id)))
 
-    async def end_all(self, owner_id: int, *, token: str | None = None, but: str | None = None) -> None:
-        """End an owner's sessions; their connections to vehicles end by themselves.
-
-        Args:
-            token: those alone that were begun with the token of this identifier.
-            but: the id of a session that goes on.
-        """
-        # Nothing else asks whose sessions there are, and this seldom: an index would be kept up to date with every login.
-        spared = but and session_key(but)
-        async for keys in self._nodes.scan(_KEY + "*"):
-            logins = await self._read_logins(keys)
-            for key, stored in zip(keys, logins, strict=True):
-                if key != spared and stored is not None and _is_of(_login(**orjson.loads(stored)), owner_id, token):
-                    await self._delete(key)
-
     async def prove(self, session_id: str, login: Login) -> None:
         """Let a session go on with another proof of who has begun it."""
         key, stored = session_key(session_id), _stored(login)
         await self._nodes.at(key, lambda node: self._prove(keys=[key], args=[stored], client=node))
 
-    async def _delete(self, key: str) -> None:
-        await self._nodes.at(key, lambda node: node.delete(key))
-
     async def end(self, session_id: str) -> list[str]:
-        """End a session; returns the vehicles that it was connected to."""
-        key = session_key(session_id)
-        return _vehicles(await self._nodes.at(key, lambda node: self._end(keys=[key], client=node)))
+        """End a session; return the vehicles that it was connected to."""
+        keys = _keys(session_id)
+        return _vehicles(await self._nodes.at(keys[0], lambda node: self._end(keys=keys, client=node)))
+
+    async def end_all(self, owner_id: int) -> None:
+        """End all sessions of an owner; their connections to vehicles end by themselves."""
+        key = owner_sessions_key(owner_id)
+        await self._nodes.at(key, lambda node: self._end_all(keys=[key], client=node))
 
 
 def _stored(login: Login) -> str:
     return json.dumps(asdict(login), default=sorted)
-
-
-def _is_of(login: Login, owner_id: int, token: str | None) -> bool:
-    return login.owner_id == owner_id and (token is None or login.token == token)
 
 
 def _login(*, vehicles: list[str] | None = None, **others: Any) -> Login:

@@ -8,19 +8,26 @@ from ovms.db.engine import Connection, Pool
 
 _ACCOUNT: Final = "SELECT id, name, password_hash FROM owners WHERE lower(name) = lower($1)"
 
-_VEHICLES: Final = 'SELECT vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"'
-
 _VEHICLE: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 AND upper(vehicle_id) = upper($2)"
 
 _LOCK: Final = "SELECT FROM owners WHERE id = $1 FOR NO KEY UPDATE"
 
-_STAND: Final = """
-SELECT EXISTS (SELECT FROM owners WHERE id = owner AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = proof)
-    OR EXISTS (
-      SELECT FROM api_tokens
-      WHERE owner_id = owner AND encode(sha256, 'hex') = proof AND (expires_at IS NULL OR expires_at > now()))
-FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner, proof, place) ORDER BY place
+STANDS: Final = """(
+  EXISTS (
+    SELECT FROM owners o
+    WHERE o.id = asked.owner_id AND encode(sha256(convert_to(o.password_hash, 'UTF8')), 'hex') = asked.proof)
+  OR EXISTS (
+    SELECT FROM api_tokens t
+    WHERE t.owner_id = asked.owner_id AND encode(t.sha256, 'hex') = asked.proof
+      AND (t.expires_at IS NULL OR t.expires_at > now()))
+)"""
+"""Whether the credential of a row `asked (owner_id, proof)` still stands: a password that was changed does not, and neither
+does a token that was revoked or has expired."""
+
+_ASKED: Final = """
+SELECT {stands} FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner_id, proof, place) ORDER BY place
 """
+_STAND: Final = _ASKED.format(stands=STANDS)
 
 # Only in the place of the hash that was checked: the password may have been changed meanwhile.
 _RENEW: Final = "UPDATE owners SET password_hash = $3 WHERE id = $1 AND password_hash = $2 RETURNING id"
@@ -62,11 +69,6 @@ async def lock_account(connection: Connection, owner_id: int) -> None:
 async def renew_hash(db: Pool, account: Account, password_hash: str) -> bool:
     """Keep another hash of the same password; whether the account still has the one it was found with."""
     return await db.fetchval(_RENEW, account.owner_id, account.password_hash, password_hash) is not None
-
-
-async def list_vehicles(db: Pool, owner_id: int) -> list[str]:
-    """The ids of an owner's vehicles as he spells them, in order."""
-    return [row[0] for row in await db.fetch(_VEHICLES, owner_id)]
 
 
 async def find_vehicle(db: Pool, owner_id: int, vehicle_id: str) -> OwnedVehicle | None:

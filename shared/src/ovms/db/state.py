@@ -1,32 +1,44 @@
-"""The newest messages of a vehicle, for callers who own it: ownership and messages are one statement."""
+"""The newest messages of a vehicle and the list of vehicles, for callers who own them.
+
+Ownership, messages and whether the caller's credential still stands are one statement, for all callers of one turn of the loop.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from ovms.db.accounts import STANDS
 from ovms.db.engine import Pool
 from ovms.gathered import Gathered
 
-# The reference's order: the firmware first, then the status, then by code.
-_ORDER: Final = """ORDER BY m.code = 'F' DESC, m.code = 'S' DESC, m.code COLLATE "C\""""
+ALL: Final = ""
+"""In place of codes: the messages of all."""
 
-_COLUMNS: Final = """
-SELECT m.code, m.data, floor(extract(epoch FROM m.received_at))::bigint, m.paranoid, m.paranoid_token
-FROM vehicles v LEFT JOIN messages m ON m.vehicle = v.id AND m.valid
-"""
-
-_OWNED: Final = "WHERE v.owner_id = $1 AND upper(v.vehicle_id) = upper($2)"
-
-# Of many callers at once: each names an owner, a vehicle and codes, one character each.
+# Of many callers at once: each names an owner, the proof of a credential, a vehicle and codes, one character each.
 _ASKED: Final = """
-SELECT asked.place, m.code, m.data, floor(extract(epoch FROM m.received_at))::bigint, m.paranoid, m.paranoid_token
-FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS asked(owner_id, vehicle_id, codes, place)
-JOIN vehicles v ON v.owner_id = asked.owner_id AND upper(v.vehicle_id) = upper(asked.vehicle_id)
-LEFT JOIN messages m ON m.vehicle = v.id AND m.valid AND strpos(asked.codes, m.code) > 0
+WITH asked AS MATERIALIZED (
+  SELECT asked.*, {stands} AS stands
+  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+    AS asked(owner_id, proof, vehicle_id, codes, place))
+SELECT asked.place, asked.stands, v.id IS NOT NULL,
+  m.code, m.data, floor(extract(epoch FROM m.received_at))::bigint, m.paranoid, m.paranoid_token
+FROM asked
+LEFT JOIN vehicles v ON asked.stands AND v.owner_id = asked.owner_id AND upper(v.vehicle_id) = upper(asked.vehicle_id)
+LEFT JOIN messages m ON m.vehicle = v.id AND m.valid AND (asked.codes = '' OR strpos(asked.codes, m.code) > 0)
 """
-_ALL: Final = f"{_COLUMNS} {_OWNED} {_ORDER}"
 
+_VEHICLES: Final = """
+SELECT {stands},
+  ARRAY(SELECT v.vehicle_id FROM vehicles v WHERE v.owner_id = asked.owner_id ORDER BY upper(v.vehicle_id) COLLATE "C")
+FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner_id, proof, place) ORDER BY place
+"""
 
-_NEWEST: Final = f"{_COLUMNS} WHERE v.id = $1 AND m.code IS NOT NULL {_ORDER}"
+_STATES_QUERY: Final = _ASKED.format(stands=STANDS)
+_VEHICLES_QUERY: Final = _VEHICLES.format(stands=STANDS)
+
+_NEWEST: Final = """
+SELECT code, data, floor(extract(epoch FROM received_at))::bigint, paranoid, paranoid_token
+FROM messages WHERE vehicle = $1 AND valid
+"""
 
 
 class Message(NamedTuple):
@@ -44,39 +56,59 @@ class Message(NamedTuple):
 Newest = dict[str, Message]
 """The newest messages of a vehicle, by code."""
 
-_Question = tuple[int, str, str]
+_Question = tuple[int, str, str, str]
+_Credential = tuple[int, str]
+
+
+class OwnedState(NamedTuple):
+    """What a caller is shown of a vehicle."""
+
+    stands: bool
+    """Whether the caller's credential still stands; if not, nothing else is known."""
+    newest: Newest | None
+    """None: the owner has no such vehicle."""
+
+
+NOT_STANDING: Final = OwnedState(False, None)
 
 
 class OwnedStates:
-    """Reads the newest messages of vehicles for who owns them, what is asked in the same moment in one statement."""
+    """Reads vehicles and their newest messages for their owners."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._asked: Gathered[_Question, Newest | None] = Gathered(self._read)
+        self._asked: Gathered[_Question, OwnedState] = Gathered(self._read)
+        self._listed: Gathered[_Credential, list[str] | None] = Gathered(self._list)
 
-    async def read(self, owner_id: int, vehicle_id: str, codes: str) -> Newest | None:
-        """The newest messages of these codes; None where the owner has no such vehicle."""
-        return await self._asked.ask((owner_id, vehicle_id, codes))
+    async def read(self, owner_id: int, proof: str, vehicle_id: str, codes: str) -> OwnedState:
+        """Return the newest messages of these codes, or `ALL`, if the credential of this proof still stands."""
+        return await self._asked.ask((owner_id, proof, vehicle_id, codes))
 
-    async def _read(self, asked: Sequence[_Question]) -> list[Newest | None]:
-        found: list[Newest | None] = [None] * len(asked)
-        for place, code, *rest in await self._pool.fetch(_ASKED, *zip(*asked, strict=True)):
-            newest = found[place - 1]
-            if newest is None:
-                newest = found[place - 1] = {}
+    async def list_vehicles(self, owner_id: int, proof: str) -> list[str] | None:
+        """Return an owner's vehicle ids as they are spelled, in order; None if the credential no longer stands."""
+        return await self._listed.ask((owner_id, proof))
+
+    async def _read(self, asked: Sequence[_Question]) -> list[OwnedState]:
+        found = [NOT_STANDING] * len(asked)
+        for place, stands, is_there, code, *rest in await self._pool.fetch(_STATES_QUERY, *zip(*asked, strict=True)):
+            state = found[place - 1]
+            if state is NOT_STANDING:
+                state = found[place - 1] = OwnedState(stands, {} if is_there else None)
             if code is not None:
-                newest[code] = Message(code, *rest)
+                assert state.newest is not None
+                state.newest[code] = Message(code, *rest)
         return found
 
+    async def _list(self, asked: Sequence[_Credential]) -> list[list[str] | None]:
+        rows = await self._pool.fetch(_VEHICLES_QUERY, *zip(*asked, strict=True))
+        return [vehicle_ids if stands else None for stands, vehicle_ids in rows]
 
-async def read_all_messages(db: Pool, owner_id: int, vehicle_id: str) -> list[Message] | None:
-    """The newest message of every code in the order F, S, others; None where the owner has no such vehicle."""
-    rows = await db.fetch(_ALL, owner_id, vehicle_id)
-    if not rows:
-        return None
-    return [Message(*row) for row in rows if row[0] is not None]
+
+def in_order(messages: Newest) -> list[Message]:
+    """Return messages in the reference's order: the firmware, the status, then by code."""
+    return sorted(messages.values(), key=lambda message: (message.code != "F", message.code != "S", message.code))
 
 
 async def read_newest(db: Pool, vehicle: int) -> list[Message]:
-    """The newest message of every code of a vehicle that the caller is known to reach, in the order F, S, others."""
-    return [Message(*row) for row in await db.fetch(_NEWEST, vehicle)]
+    """Return the newest message of every code of a vehicle that the caller is known to reach, in the same order."""
+    return in_order({row[0]: Message(*row) for row in await db.fetch(_NEWEST, vehicle)})

@@ -39,7 +39,12 @@ _LIST_LINKS: Final = f"{_COLUMNS} AND link = $2 ORDER BY created_at, id"
 
 _COUNT: Final = "SELECT count(*) FROM api_tokens WHERE owner_id = $1"
 
-_EXPIRY: Final = "SELECT expires_at FROM api_tokens WHERE owner_id = $1 AND encode(sha256, 'hex') = $2"
+_STANDING: Final = """
+SELECT NULL::timestamptz FROM owners WHERE id = $1 AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = $2
+UNION ALL
+SELECT expires_at FROM api_tokens
+WHERE owner_id = $1 AND encode(sha256, 'hex') = $2 AND (expires_at IS NULL OR expires_at > now())
+"""
 
 _DELETE: Final = """
 DELETE FROM api_tokens
@@ -56,6 +61,14 @@ _DELETE_ALL: Final = "DELETE FROM api_tokens WHERE owner_id = $1"
 _DELETE_OWN: Final = """
 DELETE FROM api_tokens WHERE owner_id = $1 AND link IS NULL AND encode(substr(sha256, 1, 8), 'hex') = $2 RETURNING id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A password or token that still stands."""
+
+    expires_at: datetime | None
+    """None: it is a password, or a token without an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +168,10 @@ async def count_tokens(db: Database, owner_id: int) -> int:
     return int(await db.fetchval(_COUNT, owner_id))
 
 
-async def find_expiry(db: Database, owner_id: int, proof: str) -> datetime | None:
-    """When the token ends that a login was proven with; None: not by itself, or it was a password."""
-    expires_at: datetime | None = await db.fetchval(_EXPIRY, owner_id, proof)
-    return expires_at
+async def find_standing(db: Database, owner_id: int, proof: str) -> Standing | None:
+    """Return the credential of this proof; None if the password was changed, or the token was revoked or has expired."""
+    row = await db.fetchrow(_STANDING, owner_id, proof)
+    return None if row is None else Standing(*row)
 
 
 async def delete_own_token(db: Database, owner_id: int, identifier: str) -> bool:

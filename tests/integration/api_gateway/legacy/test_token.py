@@ -137,3 +137,23 @@ async def test_tokens_are_bounded(gateway: Gateway, monkeypatch: pytest.MonkeyPa
         assert (await client.post("/api/token")).status_code == 201
         answer = await client.post("/api/token")
     assert (answer.status_code, answer.text) == (409, "Too many\n")
+
+
+async def test_the_token_of_the_call_is_listed_in_full_and_no_other(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        first, second = [(await client.post("/api/token", params={**LOGIN, "permit": "*"})).json()["token"] for _ in range(2)]
+        for how in (
+            {"params": {"username": "demo", "password": first}},
+            {"headers": {"Authorization": f"Bearer {first}"}},
+            {"auth": ("demo", first)},
+        ):
+            listed = [token["token"] for token in (await client.get("/api/token", **how)).json()]
+            assert listed == [first, identify(second)]
+        assert [token["token"] for token in (await client.get("/api/token", params=LOGIN)).json()] == [
+            identify(first),
+            identify(second),
+        ]
+        # What a session was begun with the server does not know any more.
+        await client.get("/api/cookie", params={"username": "demo", "password": first})
+        listed = [token["token"] for token in (await client.get("/api/token")).json()]
+        assert listed == [identify(first), identify(second)]

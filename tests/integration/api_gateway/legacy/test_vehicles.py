@@ -89,7 +89,7 @@ async def test_a_login_in_the_query_is_one_app_with_a_lease(gateway: Gateway) ->
 async def test_connecting_renews_the_session_and_all_its_vehicles_and_reading_does_not(gateway: Gateway) -> None:
     async with await gateway.signed_in() as client:
         await client.get("/api/vehicle/DEMO")
-        (key,) = [key async for key in gateway.redis.scan_iter("ovms:session:*")]
+        (key,) = [key async for key in gateway.redis.scan_iter("ovms:*:session:*")]
         (member,) = await gateway.redis.zrange(channels.http_key("DEMO"), 0, -1)
         soon = time.time() + 5
         await gateway.redis.expire(key, 5)

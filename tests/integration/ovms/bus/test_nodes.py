@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from ovms.bus import channels
 from ovms.bus.client import followed, look_for_primary, open_redis
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, Peers, Presence
-from ovms.bus.sessions import Login, Sessions, session_key
+from ovms.bus.sessions import MOST_SESSIONS, Login, Sessions, session_key
 from ovms.bus.subscriptions import Listener, Subscriptions
 from ovms.local.ports import free_port
 
@@ -85,14 +86,19 @@ async def test_what_changes_at_any_node_is_heard_at_the_one_that_we_are_told(
 
 async def test_sessions_are_wherever_their_slot_is(cluster: Cluster, nodes: Nodes) -> None:
     sessions = Sessions(nodes, 60)
-    ids = [await sessions.create(LOGIN) for _ in range(30)]
+    logins = [replace(LOGIN, owner_id=number) for number in range(30)]
+    ids = [await sessions.create(login) for login in logins]
     assert all(cluster.contents()), "every node has some"
-    assert await asyncio.gather(*map(sessions.read, ids)) == [LOGIN] * len(ids)
+    assert await asyncio.gather(*map(sessions.read, ids)) == logins
     assert {tuple(await sessions.renew(one, "DEMO") or ()) for one in ids} == {("DEMO",)}
     await sessions.leave(ids[0], "DEMO")
     assert await sessions.end(ids[0]) == []
     assert await sessions.end(ids[1]) == ["DEMO"]
     assert await sessions.renew(ids[0], "DEMO") is None
+    more = [await sessions.create(logins[2]) for _ in range(MOST_SESSIONS)]
+    assert await sessions.read(ids[2]) is None
+    await sessions.end_all(2)
+    assert await asyncio.gather(*map(sessions.read, more)) == [None] * MOST_SESSIONS
 
 
 async def test_a_slot_that_is_given_to_another_node_is_followed(cluster: Cluster, nodes: Nodes, presence: Presence) -> None:

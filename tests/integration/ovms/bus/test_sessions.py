@@ -7,9 +7,10 @@ import pytest
 import redis.asyncio
 
 from ovms.bus.nodes import Nodes
-from ovms.bus.sessions import Login, Sessions, session_key
+from ovms.bus.sessions import MOST_SESSIONS, Login, Sessions, session_key
 
 LOGIN = Login(7, "demo", "*", "proof")
+SESSIONS = "ovms:{owner:7}:sessions"
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ async def test_a_session_is_found_by_its_id_alone(sessions: Sessions) -> None:
     assert (await sessions.read(second)) == Login(8, "other", "auth", "")
     limited = Login(8, "other", "read", "proof", frozenset({"DEMO", "EV1"}), "0123456789abcdef")
     assert (await sessions.read(await sessions.create(limited))) == limited
-    assert await sessions.read("nonsense") is None
+    for unknown in ("nonsense", "7.nonsense", ".", "7.", f"{'9' * 10_000}.x", "\u0667.x"):
+        assert await sessions.read(unknown) is None
     assert await sessions.read("") is None
 
 
@@ -43,10 +45,12 @@ async def test_ids_cannot_be_guessed_or_broken_by_cookies(sessions: Sessions) ->
 
 async def test_what_is_stored(sessions: Sessions, client: redis.asyncio.Redis) -> None:
     session = await sessions.create(LOGIN)
-    key = f"ovms:session:{hashlib.sha256(session.encode()).hexdigest()}"
+    key = f"ovms:{{owner:7}}:session:{hashlib.sha256(session.encode()).hexdigest()}"
     assert session_key(session) == key
-    assert await client.keys("*") == [key.encode()]
-    assert 59_000 < await client.pttl(key) <= 60_000
+    assert sorted(await client.keys("*")) == [key.encode(), SESSIONS.encode()]
+    assert await client.zrange(SESSIONS, 0, -1) == [key.encode()]
+    for name in (key, SESSIONS):
+        assert 59_000 < await client.pttl(name) <= 60_000
     assert session.encode() not in b"".join(await client.hvals(key))
 
 
@@ -71,6 +75,34 @@ async def test_an_ended_session_does_not_come_back(sessions: Sessions, client: r
     assert await sessions.renew(session, "DEMO") is None
     await sessions.leave(session, "DEMO")
     assert await client.keys("*") == []
+
+
+async def test_past_50_the_one_that_was_not_renewed_for_longest_ends(sessions: Sessions, client: redis.asyncio.Redis) -> None:
+    other = await sessions.create(Login(8, "other", "*", "proof"))
+    ids = [await sessions.create(LOGIN) for _ in range(MOST_SESSIONS)]
+    assert await sessions.renew(ids[0], "DEMO") == ["DEMO"]
+    ids += await asyncio.gather(*(sessions.create(LOGIN) for _ in range(3)))
+    there = [session for session in ids if await sessions.read(session) is not None]
+    assert there == [ids[0], *ids[4:]]
+    assert await client.zcard(SESSIONS) == MOST_SESSIONS
+    assert await sessions.read(other) is not None
+
+
+async def test_sessions_that_have_expired_do_not_count(sessions: Sessions, client: redis.asyncio.Redis) -> None:
+    ids = [await sessions.create(LOGIN) for _ in range(MOST_SESSIONS)]
+    await client.delete(session_key(ids[9]))
+    await client.zadd(SESSIONS, {session_key(ids[9]): 1})
+    await sessions.create(LOGIN)
+    assert await sessions.read(ids[0]) is not None
+
+
+async def test_all_sessions_of_an_owner_end_and_no_others(sessions: Sessions, client: redis.asyncio.Redis) -> None:
+    other = await sessions.create(Login(8, "other", "*", "proof"))
+    ids = [await sessions.create(LOGIN) for _ in range(3)]
+    await sessions.end_all(7)
+    assert [await sessions.read(session) for session in ids] == [None] * 3
+    assert await sessions.read(other) is not None
+    assert await client.exists(SESSIONS) == 0
 
 
 async def test_many_readers_share_a_way_and_get_their_own_answer(sessions: Sessions) -> None:

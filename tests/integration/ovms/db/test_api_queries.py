@@ -13,6 +13,7 @@ from ovms.db.history import RecordTypeSummary
 
 YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 EVER = datetime(1, 1, 1, tzinfo=UTC)
+PROOF = hashlib.sha256(hashed("secret").encode()).hexdigest()
 
 
 @pytest.fixture
@@ -39,8 +40,6 @@ async def test_accounts(db: Pool) -> None:
 
 async def test_vehicles(db: Pool) -> None:
     demo = await owner_id(db)
-    assert await accounts.list_vehicles(db, demo) == ["DEMO", "Second"]
-    assert await accounts.list_vehicles(db, 0) == []
     found = await accounts.find_vehicle(db, demo, "sECOND")
     assert found is not None
     assert found.vehicle_id == "Second"
@@ -124,11 +123,12 @@ async def test_messages(db: Pool) -> None:
     await send_message(db, "DEMO", "Dold", valid=False)
     await send_message(db, "DEMO", "Lsecret", paranoid_token="t")
     states = state.OwnedStates(db)
-    asked = [("OTHER1", "S"), ("Second", "S"), ("demo", "SDL"), ("nobody", "S")]
-    others, none, found, unknown = await asyncio.gather(*(states.read(demo, vehicle, codes) for vehicle, codes in asked))
-    assert others is None
-    assert unknown is None
-    assert none == {}
+    asked = [(PROOF, "OTHER1", "S"), (PROOF, "Second", "S"), (PROOF, "demo", "SDL"), (PROOF, "nobody", "S"), ("", "DEMO", "S")]
+    others, none, read, unknown, revoked = await asyncio.gather(*(states.read(demo, *each) for each in asked))
+    assert others == unknown == state.OwnedState(True, None)
+    assert none == state.OwnedState(True, {})
+    assert revoked == state.NOT_STANDING
+    found = read.newest
     assert found is not None
     assert set(found) == {"S", "L"}
     assert (found["S"].data, found["S"].paranoid) == (b"75", False)
@@ -140,11 +140,30 @@ async def test_all_messages_in_the_references_order(db: Pool) -> None:
     demo = await owner_id(db)
     for code in "xVLSDFaZ":
         await send_message(db, "DEMO", code)
-    found = await state.read_all_messages(db, demo, "DEMO")
+    found = (await state.OwnedStates(db).read(demo, PROOF, "DEMO", state.ALL)).newest
     assert found is not None
-    assert "".join(message.code for message in found) == "FSDLVZax"
-    assert await state.read_all_messages(db, demo, "Second") == []
-    assert await state.read_all_messages(db, demo, "OTHER1") is None
+    assert "".join(message.code for message in state.in_order(found)) == "FSDLVZax"
+    key = await db.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'DEMO'")
+    assert "".join(message.code for message in await state.read_newest(db, key)) == "FSDLVZax"
+
+
+async def test_vehicles_are_listed_while_the_credential_stands(db: Pool) -> None:
+    demo, other = await owner_id(db), await owner_id(db, "other")
+    states = state.OwnedStates(db)
+    asked = [(demo, PROOF), (demo, ""), (other, PROOF), (0, PROOF)]
+    assert await asyncio.gather(*(states.list_vehicles(*each) for each in asked)) == [["DEMO", "Second"], None, None, None]
+
+
+async def test_a_credential_that_is_gone_is_not_one_without_an_end(db: Pool) -> None:
+    demo, end = await owner_id(db), datetime.now(UTC) + timedelta(hours=1)
+    token = await tokens.create_token(db, demo, application="a", purpose="p", permit="*", expires_at=end)
+    proof = tokens.hash_token(token).hex()
+    assert await tokens.find_standing(db, demo, PROOF) == tokens.Standing(None)
+    assert await tokens.find_standing(db, demo, proof) == tokens.Standing(end)
+    await db.execute("UPDATE api_tokens SET expires_at = now()")
+    await db.execute("UPDATE owners SET password_hash = 'new'")
+    assert await tokens.find_standing(db, demo, proof) is None
+    assert await tokens.find_standing(db, demo, PROOF) is None
 
 
 async def test_history(db: Pool) -> None:

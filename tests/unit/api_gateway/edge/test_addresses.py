@@ -53,3 +53,22 @@ def test_what_is_no_network(setting: str) -> None:
 @given(st.lists(st.text(st.characters(max_codepoint=255)), max_size=4))
 def test_any_header_at_all_gives_some_address(forwarded: list[str]) -> None:
     assert address_of("10.1.2.3", *forwarded)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "client", "said", "over_tls"),
+    [
+        ("https", "192.0.2.7", None, True),
+        ("http", "192.0.2.7", None, False),
+        ("http", "192.0.2.7", b"https", False),
+        ("http", "10.1.2.3", b"https", True),
+        ("http", "10.1.2.3", b"http", False),
+        ("http", "10.1.2.3", None, False),
+    ],
+)
+def test_whether_it_came_over_tls_is_believed_of_proxies_alone(
+    scheme: str, client: str, said: bytes | None, over_tls: bool
+) -> None:
+    headers = [] if said is None else [(b"x-forwarded-proto", said)]
+    scope = {"scheme": scheme, "client": (client, 1234), "headers": headers}
+    assert Proxies(read_networks(TRUSTED)).is_over_tls(scope) is over_tls

@@ -27,20 +27,32 @@ def test_origins(setting: str, origin: str | None, headers: list[tuple[bytes, by
 
 
 @pytest.mark.parametrize(
-    ("origin", "counts"),
+    ("origin", "site", "counts"),
     [
-        (None, True),
-        ("https://api.example", True),
-        ("https://app.example", True),
-        ("https://elsewhere.example", False),
-        ("https://api.example.elsewhere", False),
-        ("null", False),
-        ("", False),
+        (None, None, True),
+        ("https://api.example", None, True),
+        ("https://app.example", None, True),
+        ("https://app.example", "cross-site", True),
+        ("https://elsewhere.example", None, False),
+        ("https://api.example.elsewhere", None, False),
+        ("null", None, False),
+        ("", None, False),
+        (None, "none", True),
+        (None, "same-origin", True),
+        # A proxy may give the server another name than the browser knows it by.
+        ("https://outside.example", "same-origin", True),
+        (None, "same-site", True),
+        ("https://other.api.example", "same-site", False),
+        (None, "cross-site", False),
+        ("https://api.example", "cross-site", False),
+        ("null", "cross-site", False),
     ],
 )
-def test_a_cookie_counts_from_pages_of_this_server_and_those_that_are_listed(origin: str | None, counts: bool) -> None:
-    assert Origins("*, https://app.example").allow_cookie(origin, "api.example") == counts
+def test_a_cookie_counts_from_pages_of_this_server_and_those_that_are_listed(
+    origin: str | None, site: str | None, counts: bool
+) -> None:
+    assert Origins("*, https://app.example").allow_cookie(origin, "api.example", site) == counts
 
 
 def test_without_a_host_no_page_is_of_this_server() -> None:
-    assert not Origins("*").allow_cookie("https://api.example", None)
+    assert not Origins("*").allow_cookie("https://api.example", None, None)

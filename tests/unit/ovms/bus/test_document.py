@@ -30,7 +30,7 @@ def test_the_committed_document_is_up_to_date() -> None:
 def test_it_is_what_was_made(told: Any) -> None:
     assert told["asyncapi"] == "3.0.0"
     assert set(told) == {"asyncapi", "info", "defaultContentType", "servers", "channels", "operations"}
-    assert told["channels"].keys() == {"messages", "peers", "commands", "replica", "group", "traces", "removals"}
+    assert told["channels"].keys() == {"messages", "peers", "commands", "replica", "group", "traces", "removals", "revocations"}
 
 
 def test_the_parameters_of_an_address_are_described(told: Any) -> None:
@@ -63,7 +63,7 @@ def test_it_says_what_is_for_others_and_what_is_not(told: Any) -> None:
     kinds = {name: channel["tags"][0]["name"] for name, channel in told["channels"].items()}
     assert {name for name, kind in kinds.items() if kind == "public"} == {"messages", "peers", "commands"}
     marked = {name for name, channel in told["channels"].items() if channel.get("x-internal")}
-    assert marked == {"replica", "group", "traces", "removals"}
+    assert marked == {"replica", "group", "traces", "removals", "revocations"}
     fields = told["channels"]["peers"]["messages"]["peers"]["payload"]["properties"]
     assert {name for name, field in fields.items() if field.get("x-internal")} == {"http_until", "replicas"}
 

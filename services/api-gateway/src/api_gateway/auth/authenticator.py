@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from api_gateway.auth.credentials import device_of, from_authorization, from_query, headers_of
+from api_gateway.auth.credentials import device_of, presented
 from api_gateway.auth.door import Door
 from api_gateway.errors import AuthenticationFailed
 from ovms.auth.rights import allows, grants_anything
+from ovms.auth.sign_in import SignIn
 from ovms.bus.sessions import Login, Sessions, session_key
 
 
@@ -40,37 +41,54 @@ class Caller:
         return "http:" + hashlib.sha256(seed.encode()).hexdigest()[:32]
 
 
+Headers = Iterable[tuple[bytes, bytes]]
+
+
 class Authenticator:
     """Finds the caller of a request, or of a connection."""
 
-    def __init__(self, sessions: Sessions, door: Door) -> None:
+    def __init__(self, sessions: Sessions, door: Door, sign_in: SignIn) -> None:
         self._sessions = sessions
         self._door = door
+        self._sign_in = sign_in
 
-    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]], query: bytes, address: Callable[[], str]) -> Caller:
-        """The caller of a request with these headers and this query, from this address.
+    async def authenticate(
+        self, headers: Headers, query: bytes, address: Callable[[], str], *, checks_later: bool = False
+    ) -> Caller:
+        """Return the caller of a request with these headers and this query, from this address.
+
+        A session counts only while the password or token that began it still stands.
+
+        Args:
+            checks_later: return also the caller of a session or of a remembered credential that may no longer stand, since the
+                statement of the call says whether it does (`Login.proof`).
 
         Raises:
             AuthenticationFailed: there is no credential, or none that is right.
             TooManyAttempts: too many wrong ones came from there.
             Overloaded: too many passwords wait to be checked.
         """
-        session, authorization = headers_of(headers)
-        if session is not None and (login := await self._sessions.read(session)) is not None:
-            return Caller(login, session)
-        credential = from_query(query) or (authorization and from_authorization(authorization)) or None
-        found = await self._door.sign_in(credential, address, partial(device_of, headers)) if credential else None
-        if found is None or not grants_anything(found.permit):
+        session, credential = presented(headers, query)
+        if session is not None:
+            login = await self._sessions.read(session)
+            if login is not None and (checks_later or await self._sign_in.stands(login)):
+                return Caller(login, session)
+        if credential is None:
             raise AuthenticationFailed
-        return Caller(found, None)
+        login = await self._door.sign_in(credential, address, partial(device_of, headers), checks_later=checks_later)
+        if login is None or not grants_anything(login.permit):
+            raise AuthenticationFailed
+        return Caller(login, None)
 
     async def check_standing(self, caller: Caller) -> None:
-        """Look whether a caller who has been found is one still.
+        """Check that a caller who has signed in still is.
 
         Raises:
-            AuthenticationFailed: his session has ended, or his password or token is one no more.
+            AuthenticationFailed: the session has ended, the password was changed, or the token was revoked or has expired.
         """
-        if caller.session is not None and await self._sessions.read(caller.session) is None:
-            raise AuthenticationFailed
-        if not await self._door.stands(caller.login):
+        login: Login | None = caller.login
+        if caller.session is not None:
+            # As it is now: it goes on under another proof where it has changed the password itself.
+            login = await self._sessions.read(caller.session)
+        if login is None or not await self._sign_in.stands(login):
             raise AuthenticationFailed

@@ -28,6 +28,12 @@ def device_of(raw: Iterable[tuple[bytes, bytes]]) -> str:
     return next((value.decode("latin-1") for name, value in raw if name == b"user-agent"), "")
 
 
+def presented(raw: Iterable[tuple[bytes, bytes]], query: bytes) -> tuple[str | None, Credential | None]:
+    """Return the session id and the credential that a request carries; one in the query comes before the header."""
+    session, authorization = headers_of(raw)
+    return session, from_query(query) or (from_authorization(authorization) if authorization else None)
+
+
 def session_id(cookies: str) -> str | None:
     """The session id in a Cookie header; blanks and stray CRs around the parts do not matter."""
     for part in cookies.split(";"):

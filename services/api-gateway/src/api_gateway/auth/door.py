@@ -36,13 +36,19 @@ class Door:
         self._clock = clock
 
     async def sign_in(
-        self, credential: Credential, address: Callable[[], str], device: Callable[[], str] = str
+        self,
+        credential: Credential,
+        address: Callable[[], str],
+        device: Callable[[], str] = str,
+        *,
+        checks_later: bool = False,
     ) -> Login | None:
         """Return whose credential this is; None for a wrong one.
 
         Args:
             address: where it comes from.
             device: what the client calls itself.
+            checks_later: the caller checks whether a login that is remembered still stands.
 
         Raises:
             TooManyAttempts: too many wrong ones came before, from this source and for this name.
@@ -50,23 +56,22 @@ class Door:
         """
         # Nobody guesses a token of 256 bits.
         if isinstance(credential, BearerToken):
-            return await self._sign_in.sign_in(credential)
+            return await self._sign_in.sign_in(credential, checks_later=checks_later)
         name = credential.user.lower()[:LONGEST_NAME]
-        if looks_like_token(credential.secret) and (login := await self._sign_in.sign_in(BearerToken(credential.secret))):
-            return login if login.owner.lower() == credential.user.lower() else None
+        if looks_like_token(credential.secret):
+            token = BearerToken(credential.secret)
+            if (login := await self._sign_in.sign_in(token, checks_later=checks_later)) is not None:
+                return login if login.owner.lower() == credential.user.lower() else None
         if is_published(credential.user, credential.secret) and not is_loopback(address()):
             return None
         source = Source(address(), device()[:LONGEST_DEVICE])
         if self._is_guess(credential, name, source):
             return await self._throttled(credential, name, source)
-        login = await self._sign_in.sign_in(credential)
-        if login is not None and not self._delays.is_known(name, source):
+        is_known = self._delays.is_known(name, source)
+        login = await self._sign_in.sign_in(credential, checks_later=checks_later and is_known)
+        if login is not None and not is_known:
             self._delays.succeeded(name, source)
         return login
-
-    async def stands(self, login: Login) -> bool:
-        """Whether what was right once is so still."""
-        return await self._sign_in.stands(login)
 
     def _is_guess(self, credential: Password, name: str, source: Source) -> bool:
         """Return whether this may be a guess.

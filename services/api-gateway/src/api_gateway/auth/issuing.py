@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.errors import TooMany
+from api_gateway.errors import AuthenticationFailed, TooMany
 from ovms.db.accounts import lock_account
 from ovms.db.engine import Connection, Database
-from ovms.db.tokens import MOST_TOKENS, count_tokens, create_token, find_expiry
+from ovms.db.tokens import MOST_TOKENS, count_tokens, create_token, find_standing
 
 
 async def issue(
@@ -27,9 +27,12 @@ async def issue(
         expires_at: when it ends; None: with the token that asks.
 
     Raises:
+        AuthenticationFailed: the caller's credential no longer stands.
         TooMany: there may be no other.
     """
+    # Under the lock: a password that is being changed is the old one for all that is issued before, and the new one after.
     await lock_account(connection, caller.owner_id)
+    latest = await latest_end(connection, caller)
     if await count_tokens(connection, caller.owner_id) >= MOST_TOKENS:
         raise TooMany
     return await create_token(
@@ -39,11 +42,17 @@ async def issue(
         purpose=purpose,
         permit=permit,
         vehicles=vehicles,
-        expires_at=expires_at or await latest_end(connection, caller),
+        expires_at=expires_at or latest,
         link=link,
     )
 
 
 async def latest_end(db: Database, caller: Caller) -> datetime | None:
-    """When the token ends that a caller signs in with; None: not by itself, or it is his password."""
-    return await find_expiry(db, caller.owner_id, caller.login.proof)
+    """Return when the caller's token expires; None: it does not, or the caller signed in with the password.
+
+    Raises:
+        AuthenticationFailed: the caller's credential no longer stands.
+    """
+    if (standing := await find_standing(db, caller.owner_id, caller.login.proof)) is None:
+        raise AuthenticationFailed
+    return standing.expires_at

@@ -37,12 +37,17 @@ class Origins:
             return (vary,)
         return ((b"access-control-allow-origin", origin.encode("latin-1")), _EXPOSED, vary)
 
-    def allow_cookie(self, origin: str | None, host: str | None) -> bool:
-        """Whether a session cookie counts that comes with this origin, where the browser does not keep the answer from it.
+    def allow_cookie(self, origin: str | None, host: str | None, site: str | None) -> bool:
+        """Return whether a session cookie counts for a request that a browser sends without asking, or may not keep secret.
 
-        Not for `*`: that are pages that call without cookies.
+        Not for pages of other origins, unless the setting lists them; `*` stands for pages that call without cookies.
+
+        Args:
+            site: Sec-Fetch-Site, in which browsers say how the page relates to this server; no page can write it.
         """
-        return origin is None or origin in self._listed or origin.partition("://")[2] == host
+        if site in ("same-origin", "none") or origin in self._listed:
+            return True
+        return site != "cross-site" and (origin is None or origin.partition("://")[2] == host)
 
     def allow(self, origin: str | None) -> bool:
         """Whether pages of this origin may call."""

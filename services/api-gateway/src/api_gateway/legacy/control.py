@@ -21,6 +21,7 @@ from api_gateway.dependencies import ResourcesDep, holding
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import (
     AuthenticationFailed,
+    CrossSite,
     Forbidden,
     InsufficientRights,
     InvalidArgument,
@@ -189,7 +190,7 @@ def _answers(call: ControlCall) -> dict[int | str, dict[str, Any]]:
     unknown = {**done, "result": 2, "text": ""}
     declared |= answer("The vehicle says that it failed, in its words", failed, _TEXT, JSON, FAILED)
     declared |= answer("The vehicle does not know the command", unknown, _TEXT, JSON, 501)
-    errors = (AuthenticationFailed, Forbidden, InsufficientRights, ParanoidVehicle)
+    errors = (AuthenticationFailed, Forbidden, InsufficientRights, CrossSite, ParanoidVehicle)
     away = (ServiceUnavailable, VehicleNotConnected, VehicleBusy, CommandQueueFull, VehicleSilent)
     return declared | answers(*errors, *((InvalidArgument,) if call.arguments else ()), *away)
 

@@ -2,25 +2,28 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.types import Scope
 
 from api_gateway.answers import text_answer
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.credentials import COOKIE
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep, holding
-from api_gateway.errors import AuthenticationFailed, InsufficientRights, ServiceUnavailable, answers
+from api_gateway.errors import AuthenticationFailed, CrossSite, InsufficientRights, ServiceUnavailable, answers
 from api_gateway.legacy.declared import TEXT, answer
+from api_gateway.resources import Resources
 
 router = APIRouter(prefix="/api/cookie", tags=["session"])
 
 SessionHolder = Annotated[Caller, Depends(holding("session"))]
 
-_ERRORS: Final = answers(AuthenticationFailed, InsufficientRights, ServiceUnavailable)
+_ERRORS: Final = answers(AuthenticationFailed, InsufficientRights, CrossSite, ServiceUnavailable)
 _COOKIE: Final = {
-    "description": "The session cookie, exactly `name=value`",
-    "schema": {"type": "string", "example": f"{COOKIE}=Zk3vXo7mYl0"},
+    "description": "The session cookie: exactly `name=value`; for browsers with `HttpOnly`, `SameSite` and, over TLS, `Secure`",
+    "schema": {"type": "string", "example": f"{COOKIE}=7.Zk3vXo7mYl0"},
 }
 
 
@@ -37,15 +40,25 @@ def _login_answers() -> dict[int | str, dict[str, Any]]:
     responses=_login_answers() | _ERRORS,
     openapi_extra=dict(SIGNED_IN),
 )
-async def login(caller: SessionHolder, resources: ResourcesDep) -> Response:
+async def login(request: Request, caller: SessionHolder, resources: ResourcesDep) -> Response:
     """Begin a session and return its cookie.
 
-    The session lives for six minutes (a setting) from here or from the last `GET /api/vehicle/{vehicle_id}`, then calls with
-    its cookie answer 401. A session that the call came with ends. An API token needs the right `session`.
+    The session lives for six minutes (a setting) from here or from the last `GET /api/vehicle/{vehicle_id}`, and only while the
+    password or token that began it stands; then calls with its cookie answer 401. A session that the call came with ends. An
+    owner has at most 50 sessions: for a further one the session that was not renewed for the longest time ends. An API token
+    needs the right `session`.
     """
     await resources.connections.end(caller)
     session = await resources.sessions.create(caller.login)
-    return text_answer("Login ok", headers={"Set-Cookie": f"{COOKIE}={session}"})
+    return text_answer("Login ok", headers={"Set-Cookie": _cookie(session, request.scope, resources)})
+
+
+def _cookie(session: str, scope: Scope, resources: Resources) -> str:
+    """Return the cookie of a session; programs that are no browser take all that follows the name for the value."""
+    cookie = f"{COOKIE}={session}"
+    if "sec-fetch-site" not in Headers(scope=scope):
+        return cookie
+    return f"{cookie}; HttpOnly; SameSite=Lax" + ("; Secure" if resources.proxies.is_over_tls(scope) else "")
 
 
 @router.delete(

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api_gateway import examples
 from api_gateway.answers import json_answer
-from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep, allowed, caller_of, resources_of
+from api_gateway.dependencies import resources_of
 from api_gateway.errors import (
     AuthenticationFailed,
     Forbidden,
@@ -21,12 +20,13 @@ from api_gateway.errors import (
     answers,
 )
 from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.owned import read_owned
 from api_gateway.legacy.polled import PolledRoute
 from api_gateway.legacy.state_schema import view_schema
-from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
+from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId
 from ovms.auth import rights
 from ovms.auth.rights import READ
-from ovms.db.state import Message, read_all_messages
+from ovms.db.state import ALL, Message, in_order
 from ovms.records.views import CHARGE, LOCATION, LOCK, STATUS, TPMS, VALET, View
 from ovms.times import write_seconds
 
@@ -136,6 +136,7 @@ def make_router() -> APIRouter:
         responses=answer("The newest message of each code", [_PROTOCOL], list_of(_PROTOCOL_SCHEMA))
         | answers(AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable),
         openapi_extra=dict(SIGNED_IN),
+        route_class_override=PolledRoute,
     )
     return router
 
@@ -144,15 +145,8 @@ def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
     codes = "".join(call.view.codes)
 
     async def read(request: Request, vehicle_id: VehicleId) -> Response:
-        caller = await caller_of(request)
-        if not caller.may(call.scope):
-            raise InsufficientRights
-        check_possible(caller, vehicle_id)
-        resources = resources_of(request)
-        messages = await resources.states.read(caller.owner_id, vehicle_id, codes)
-        if messages is None:
-            raise Forbidden
-        return json_answer(render(call, messages, int(resources.clock())))
+        _, messages = await read_owned(request, vehicle_id, codes, call.scope)
+        return json_answer(render(call, messages, int(resources_of(request).clock())))
 
     return read
 
@@ -210,16 +204,10 @@ _PROTOCOL_SCHEMA: Final = record(
 )
 
 
-# What it answers has everything in it, also what another program has put into a message of a code of its own.
-ProtocolReader = Annotated[Caller, Depends(allowed(READ, rights.LOCATION))]
-
-
-async def read_protocol(vehicle_id: VehicleId, caller: ProtocolReader, resources: ResourcesDep) -> Response:
+async def read_protocol(request: Request, vehicle_id: VehicleId) -> Response:
     """Return the newest message of each code as the vehicle sent it: the firmware, the status, then by code."""
-    check_possible(caller, vehicle_id)
-    messages = await read_all_messages(resources.pool, caller.owner_id, vehicle_id)
-    if messages is None:
-        raise Forbidden
+    # It has everything in it, also what another program has put into a message of a code of its own.
+    _, messages = await read_owned(request, vehicle_id, ALL, READ, rights.LOCATION)
     return json_answer(
         [
             {
@@ -229,6 +217,6 @@ async def read_protocol(vehicle_id: VehicleId, caller: ProtocolReader, resources
                 "m_paranoid": int(message.paranoid),
                 "m_ptoken": message.paranoid_token,
             }
-            for message in messages
+            for message in in_order(messages)
         ]
     )

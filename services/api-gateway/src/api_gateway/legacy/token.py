@@ -7,12 +7,14 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer
 from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.credentials import presented
 from api_gateway.auth.issuing import issue
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import ResourcesDep, holding, with_all
 from api_gateway.errors import (
     AuthenticationFailed,
     BadRequest,
+    CrossSite,
     InsufficientRights,
     ServiceUnavailable,
     TokenMissing,
@@ -22,6 +24,7 @@ from api_gateway.errors import (
 from api_gateway.legacy.declared import STRING, TIME, answer, list_of, record
 from api_gateway.legacy.forms import read_fields
 from api_gateway.trail import note
+from ovms.auth.credentials import BearerToken, Password
 from ovms.db.tokens import delete_token, identify, list_tokens
 from ovms.times import write_time
 
@@ -34,7 +37,7 @@ FromQuery = Annotated[str | None, Query(description="In place of the body's fiel
 LONGEST: Final = 255
 
 _DEFAULTS: Final = {"application": "notspecified", "purpose": "notspecified", "permit": "auth"}
-_ERRORS: Final = (AuthenticationFailed, InsufficientRights, ServiceUnavailable)
+_ERRORS: Final = (AuthenticationFailed, InsufficientRights, CrossSite, ServiceUnavailable)
 _NEW: Final = {
     "application": "evcc",
     "owner": "demo",
@@ -88,12 +91,14 @@ _BODY: Final = {
     responses=answer("The owner's tokens, oldest first", [_LISTED], list_of(_LISTED_SCHEMA)) | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def list_all(caller: TokenHolder, resources: ResourcesDep) -> Response:
-    """Return the owner's API tokens. Tokens themselves are not kept: `token` is an identifier that DELETE accepts.
+async def list_all(request: Request, caller: TokenHolder, resources: ResourcesDep) -> Response:
+    """Return the owner's API tokens. Tokens themselves are not kept: `token` is an identifier that DELETE accepts. Only the
+    token that the call comes with is listed in full, so that a program finds its own.
 
     An API token needs the right `token.admin` or `admin`.
     """
     tokens = await list_tokens(resources.pool, caller.owner_id)
+    known = {identify(token): token for token in _presented(request)}
     listed = [
         {
             "application": token.application,
@@ -103,11 +108,23 @@ async def list_all(caller: TokenHolder, resources: ResourcesDep) -> Response:
             "permit": token.permit,
             "purpose": token.purpose,
             "refreshed": write_time(token.refreshed_at),
-            "token": token.identifier,
+            "token": known.get(token.identifier, token.identifier),
         }
         for token in tokens
     ]
     return json_answer(listed)
+
+
+def _presented(request: Request) -> list[str]:
+    """Return what the call came with in the place of a password, which may be a token."""
+    _, credential = presented(request.scope["headers"], request.scope["query_string"])
+    match credential:
+        case Password(_, secret):
+            return [secret]
+        case BearerToken(token):
+            return [token]
+        case _:
+            return []
 
 
 @router.post("/{ignored:path}", include_in_schema=False)
@@ -173,5 +190,5 @@ async def delete(
     async with resources.pool.acquire() as connection, connection.transaction():
         for identifier in await delete_token(connection, caller.owner_id, token):
             await note(connection, caller, "token.delete", detail={"token": identifier})
-            await resources.sessions.end_all(caller.owner_id, token=identifier)
+    await resources.revocations.publish(caller.owner_id)
     return json_answer({"owner": caller.login.owner, "token": token})

@@ -2,22 +2,24 @@
 
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api_gateway.answers import json_answer, json_typed_text
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import Reader, ResourcesDep
-from api_gateway.errors import AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable, answers
+from api_gateway.dependencies import Reader, ResourcesDep, caller_of, check_site, claimant_of
+from api_gateway.errors import AuthenticationFailed, CrossSite, Forbidden, InsufficientRights, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
+from api_gateway.legacy.owned import read_owned
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
+from ovms.auth.rights import READ
 from ovms.bus.presence import Peers
-from ovms.db.accounts import find_vehicle, list_vehicles
+from ovms.db.accounts import find_vehicle
 from ovms.times import write_seconds
 
 router = APIRouter(prefix="/api", tags=["vehicles"])
 
-_ERRORS: Final = (AuthenticationFailed, Forbidden, InsufficientRights, ServiceUnavailable)
+_ERRORS: Final = (AuthenticationFailed, Forbidden, InsufficientRights, CrossSite, ServiceUnavailable)
 _PEERS: Final = {"v_apps_connected": 1, "v_btcs_connected": 0, "v_net_connected": 1}
 _LISTED: Final = {"id": "DEMO", **_PEERS}
 _CONNECTED: Final = {"m_msgage_s": 4, "m_msgtime_s": "2026-11-22 19:12:23", **_PEERS, "v_first_peer": 1}
@@ -35,9 +37,18 @@ _CONNECTED: Final = {"m_msgage_s": 4, "m_msgtime_s": "2026-11-22 19:12:23", **_P
     | answers(AuthenticationFailed, InsufficientRights, ServiceUnavailable),
     openapi_extra=dict(SIGNED_IN),
 )
-async def list_all(caller: Reader, resources: ResourcesDep) -> Response:
+async def list_all(request: Request, resources: ResourcesDep) -> Response:
     """Return the owner's vehicles and how many cars (0 or 1), apps and batch clients are connected to each."""
-    vehicle_ids = list(filter(caller.login.reaches, await list_vehicles(resources.pool, caller.owner_id)))
+    caller = await claimant_of(request)
+    listed = await resources.states.list_vehicles(caller.owner_id, caller.login.proof)
+    if listed is None:
+        caller = await caller_of(request)
+        listed = await resources.states.list_vehicles(caller.owner_id, caller.login.proof)
+    if listed is None:
+        raise AuthenticationFailed
+    if not caller.may(READ):
+        raise InsufficientRights
+    vehicle_ids = list(filter(caller.login.reaches, listed))
     counts = await resources.presence.counts(vehicle_ids)
     return json_answer([{"id": vehicle_id, **_legacy(peers)} for vehicle_id, peers in zip(vehicle_ids, counts, strict=True)])
 
@@ -52,16 +63,14 @@ _CONNECTED_SCHEMA: Final = record({name: TIME if name == "m_msgtime_s" else INTE
     responses=answer("Connected", _CONNECTED, _CONNECTED_SCHEMA) | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def connect(vehicle_id: VehicleId, caller: Reader, resources: ResourcesDep) -> Response:
+async def connect(request: Request, vehicle_id: VehicleId, resources: ResourcesDep) -> Response:
     """Connect to a vehicle and return who else is connected, and how old its last status is if there is one.
 
     The caller counts as an app from now on, and the car reports more often. The connection and the session last for six minutes
     (a setting) from the last of these calls; nothing else renews them.
     """
-    check_possible(caller, vehicle_id)
-    messages = await resources.states.read(caller.owner_id, vehicle_id, "S")
-    if messages is None:
-        raise Forbidden
+    caller, messages = await read_owned(request, vehicle_id, "S", READ)
+    check_site(request.scope, resources, caller)
     connected = await resources.connections.connect(caller, vehicle_id)
     result: dict[str, str | int] = {**_legacy(connected.peers), "v_first_peer": int(connected.first)}
     if (status := messages.get("S")) is not None:

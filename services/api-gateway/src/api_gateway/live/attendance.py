@@ -1,4 +1,7 @@
-"""Which vehicles a reader is told of, and that he still may be: credentials are revoked, shares end, vehicles are added."""
+"""Which vehicles a reader is told of, and that it still may be: credentials are revoked, shares end, vehicles are added.
+
+A reader is re-checked at intervals, and at once when its owner's channel says that something was revoked.
+"""
 
 import asyncio
 import secrets
@@ -15,17 +18,21 @@ from api_gateway.live.feed import Rights
 from api_gateway.live.hub import Hub
 from api_gateway.live.inbox import Ending, Inbox
 from ovms.bus.presence import Presence
+from ovms.bus.revocations import Revocations
 from ovms.bus.sessions import Sessions
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.reach import Reached
 
 LEASES: Final = 4
 """Checks that a lease of a watcher lasts, so that one which fails does no harm."""
+FAILED_CHECKS: Final = 2
+"""In a row, after which a stream ends: nobody can say that it may go on."""
 AWAY: Final = (*UNAVAILABLE, RedisError, OSError)
 REFUSED: Final = 4000
 """A close code of WebSocket, with the status of the refusal added."""
 
 FAULT: Final = Ending("Internal server error", 1011)
+UNCHECKED: Final = Ending("The credential cannot be checked at the moment", 1013)
 
 Audience = Mapping[Reached, Rights]
 """Vehicles, and what a reader may know of each."""
@@ -37,6 +44,7 @@ class Attendances:
     """Makes them.
 
     Args:
+        revocations: says when to check at once.
         every: seconds between two checks.
     """
 
@@ -44,6 +52,7 @@ class Attendances:
     authenticator: Authenticator
     sessions: Sessions
     presence: Presence
+    revocations: Revocations
     every: float
 
     @asynccontextmanager
@@ -61,9 +70,11 @@ class Attendances:
         try:
             await attendance.attend(await find() if first is None else first)
             checking = asyncio.create_task(attendance.run())
+            self.revocations.watch(caller.owner_id, attendance.is_due.set)
             try:
                 yield
             finally:
+                self.revocations.unwatch(caller.owner_id, attendance.is_due.set)
                 checking.cancel()
                 await asyncio.wait([checking])  # so that it connects nobody any more
         finally:
@@ -81,23 +92,43 @@ class _Attendance:
         self._watches = watches
         # Of its own: what else the caller has connected must not end with this stream.
         self._member = f"{caller.member}:{secrets.token_hex(8)}"
+        self.is_due = asyncio.Event()
+        """Set where the reader is to be checked at once."""
 
     async def run(self) -> None:
         """Check until cancelled, or until the stream ends for it."""
+        failed = 0
         while self._inbox.ends is None:
-            await asyncio.sleep(self._parts.every)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._parts.every):
+                    await self.is_due.wait()
+            self.is_due.clear()
             try:
-                await self._parts.authenticator.check_standing(self._caller)
-                await self.attend(await self._find())
+                await self._check()
             except AWAY:
-                continue  # they cannot be asked; the next time they may be
+                failed += 1
+                if failed == FAILED_CHECKS:
+                    self._inbox.end(UNCHECKED)
             except ApiError as error:
                 self._inbox.end(Ending(error.detail, REFUSED + error.status))
             except Exception:
                 self._inbox.end(FAULT)  # where nobody looks whether he may be told, he is not
                 raise
+            else:
+                failed = 0
+
+    async def _check(self) -> None:
+        await self._parts.authenticator.check_standing(self._caller)
+        self._follow(await self._find())
+        with suppress(*AWAY):  # the lease of a watcher outlasts some of these
+            await self._watch()
 
     async def attend(self, audience: Audience) -> None:
+        """Join the first vehicles, and count as an app there if the reader wants to."""
+        self._follow(audience)
+        await self._watch()
+
+    def _follow(self, audience: Audience) -> None:
         """Join vehicles that are new, leave those that are none any more."""
         # Of vehicles that he is told of later he knows nothing, whatever he knew of others.
         known_until, self._known_until = self._known_until, None
@@ -107,12 +138,12 @@ class _Attendance:
         former, self._vehicles = self._vehicles, now
         for gone in former.keys() - now.keys():
             self._parts.hub.leave(gone, self._inbox)
-        if self._watches:
-            await self._watch()
 
     async def _watch(self) -> None:
+        if not self._watches:
+            return
         if self._caller.session is not None:
-            await self._parts.sessions.prolong(self._caller.session)
+            await self._parts.sessions.renew(self._caller.session)
         for vehicle_id in self._vehicles.values():
             await self._parts.presence.connect(vehicle_id, self._member, LEASES * self._parts.every)
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 from api_gateway.errors import (
     ApiError,
     AuthenticationFailed,
+    CrossSite,
     InsufficientRights,
     ServiceUnavailable,
     TooManyAttempts,
@@ -43,6 +44,7 @@ _REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 COMMON: Final[tuple[type[ApiError], ...]] = (
     AuthenticationFailed,
     InsufficientRights,
+    CrossSite,
     TooManyAttempts,
     TooManyRequests,
     ServiceUnavailable,

@@ -13,12 +13,15 @@ import structlog
 from car_protocol.logins.credentials import Caller
 from car_protocol.logins.desk import Admission, LoginDesk
 from car_protocol.logins.register import AWAY
+from car_protocol.logins.user_sessions import UserSessions
+from car_protocol.rooms.hub import Room
 from ovms.auth.credentials import BearerToken, Password
 from ovms.auth.delays import FIRST, LoginDelays, Source
 from ovms.auth.passwords import Overloaded
 from ovms.auth.published import is_loopback, is_published
 from ovms.auth.rights import permits
 from ovms.auth.sign_in import Recalled, SignIn
+from ovms.bus.sessions import Login
 from ovms.db.engine import Pool
 from ovms.db.logins import Vehicle, find_vehicles_of
 from ovms.db.tokens import looks_like_token
@@ -35,13 +38,15 @@ class UserDesk:
 
     Args:
         sign_in: knows whose a credential is.
+        sessions: ends the sessions of users whose credentials are revoked.
         delays: slows down who guesses.
     """
 
-    def __init__(self, pool: Pool, sign_in: SignIn, desk: LoginDesk, delays: LoginDelays) -> None:
+    def __init__(self, pool: Pool, sign_in: SignIn, desk: LoginDesk, sessions: UserSessions, delays: LoginDelays) -> None:
         self._pool = pool
         self._sign_in = sign_in
         self._desk = desk
+        self._sessions = sessions
         self._delays = delays
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("login")
@@ -115,7 +120,11 @@ class UserDesk:
         if vehicle is None:
             return None
         vehicle_ids = [one.vehicle_id for one in vehicles]
-        return Admission(caller, vehicle, partial(caller.enter_user, user=who.owner, vehicle_ids=vehicle_ids))
+        return Admission(caller, vehicle, partial(self._enter, caller, who, vehicle_ids))
+
+    def _enter(self, caller: Caller, who: Login, vehicle_ids: list[str], room: Room) -> None:
+        caller.enter_user(room, user=who.owner, vehicle_ids=vehicle_ids)
+        self._sessions.add(caller, who)
 
 
 def _choose(vehicles: list[Vehicle], wanted: str) -> Vehicle | None:

@@ -109,7 +109,7 @@ async def test_an_account_that_is_erased_leaves_no_trace_in_any_table(gateway: G
             assert await gateway.pool.fetchval(f"SELECT count(*) FROM {table.name} WHERE vehicle = ANY($1)", vehicles) == 0
         if "owner_id" in table.columns:
             assert await gateway.pool.fetchval(f"SELECT count(*) FROM {table.name} WHERE owner_id = $1", owner) == 0
-    assert [key async for key in gateway.redis.scan_iter("ovms:session:*")] == []
+    assert [key async for key in gateway.redis.scan_iter("ovms:{owner:*")] == []
 
 
 async def test_an_export_has_all_of_it_and_no_secret(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,8 +92,9 @@ async def erase(wanted: Erasure, request: Request, caller: AccountAdmin, resourc
     allow_longer(request.scope, REMOVED_WITHIN)
     async with resources.pool.acquire() as connection, connection.transaction():
         vehicles = await remove_owner(connection, caller.owner_id, caller.login.owner)
-        await resources.sessions.end_all(caller.owner_id)
+    await resources.sessions.end_all(caller.owner_id)
     await resources.removals.publish(vehicles)
+    await resources.revocations.publish(caller.owner_id)
     return done()
 
 

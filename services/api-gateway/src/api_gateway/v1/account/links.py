@@ -144,6 +144,7 @@ async def delete(identifier: Identifier, reach: Own, resources: ResourcesDep) ->
             raise LinkUnknown
         detail = {"link": identifier}
         await note(connection, reach.caller, "link.delete", vehicle_id=reach.vehicle.vehicle_id, detail=detail)
+    await resources.revocations.publish(reach.caller.owner_id)
     return done()
 
 

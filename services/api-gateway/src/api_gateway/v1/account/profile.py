@@ -116,9 +116,8 @@ async def change_own_password(
         if wanted.revoke_tokens:
             await delete_tokens(connection, caller.owner_id)
         await note(connection, caller, "account.password", detail={"revoke_tokens": wanted.revoke_tokens})
-        goes_on = caller.login.token is None or not wanted.revoke_tokens
-        await resources.sessions.end_all(caller.owner_id, but=caller.session if goes_on else None)
     await _go_on(caller, hashed, resources)
+    await resources.revocations.publish(caller.owner_id)
     return done()
 
 

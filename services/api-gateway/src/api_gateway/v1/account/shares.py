@@ -107,6 +107,7 @@ async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: Reso
         )  # fmt: skip
         for concerned in (reach.caller.owner_id, other.owner_id):
             await _note(connection, reach, "share.put", concerned, other.name, scopes=permit.split(","))
+    await resources.revocations.publish(other.owner_id)  # it may be for less than before
     return json_answer(_render(Share(other.name, permit, since, wanted.expires_at)))
 
 
@@ -136,6 +137,7 @@ async def delete(
             raise ShareUnknown
         for concerned in (reach.vehicle.owner_id, other.owner_id):
             await _note(connection, reach, "share.delete", concerned, other.name)
+    await resources.revocations.publish(other.owner_id)
     return done()
 
 

@@ -164,7 +164,7 @@ async def delete(identifier: Identifier, caller: AccountAdmin, resources: Resour
         if "\0" in identifier or not await delete_own_token(connection, caller.owner_id, identifier):
             raise TokenUnknown
         await note(connection, caller, "token.delete", detail={"token": identifier})
-        await resources.sessions.end_all(caller.owner_id, token=identifier)
+    await resources.revocations.publish(caller.owner_id)
     return done()
 
 

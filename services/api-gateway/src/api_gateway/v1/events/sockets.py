@@ -89,7 +89,8 @@ async def _tell(socket: WebSocket, inbox: Inbox, heartbeat: float) -> None:
 async def _caller_of_handshake(resources: Resources, socket: WebSocket) -> Caller | None:
     """Who the handshake says that it is; None where it does not say it."""
     headers, query = socket.scope["headers"], socket.scope["query_string"]
-    if not resources.origins.allow_cookie(socket.headers.get("origin"), socket.headers.get("host")):
+    said = socket.headers
+    if not resources.origins.allow_cookie(said.get("origin"), said.get("host"), said.get("sec-fetch-site")):
         # Browsers send it from pages of any origin, and keep what a WebSocket tells from none of them.
         headers = [(name, value) for name, value in headers if name != b"cookie"]
     _, authorization = headers_of(headers)

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from api_gateway import examples
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import Reader, resources_of
+from api_gateway.dependencies import Reader, check_site, resources_of
 from api_gateway.edge.deadlines import allow_any_time
 from api_gateway.edge.websocket import ABORT
 from api_gateway.live.attendance import Audience, Find
@@ -122,13 +122,21 @@ async def _await_leave(receive: Receive, inbox: Inbox) -> None:
 
 async def _events_of_one(request: Request, reach: Readable, wishes: Wishes) -> Response:
     resources, caller, vehicle = resources_of(request), reach.caller, reach.vehicle
+    _check_watch(request, caller, wishes)
     find = one(resources, caller, vehicle.vehicle_id)
     return EventStream(resources, caller, find, wishes, first={vehicle: rights_of(caller, vehicle)})
 
 
 async def _events_of_all(request: Request, caller: Reader, wishes: Wishes) -> Response:
     resources = resources_of(request)
+    _check_watch(request, caller, wishes)
     return EventStream(resources, caller, every(resources, caller), wishes)
+
+
+def _check_watch(request: Request, caller: Caller, wishes: _Wishes) -> None:
+    """Raise `CrossSite` for a stream that makes cars report more often, as for any call that changes something."""
+    if wishes.watches:
+        check_site(request.scope, resources_of(request), caller)
 
 
 def _example() -> str:
