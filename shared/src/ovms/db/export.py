@@ -68,6 +68,13 @@ OF_OWNER: Final = (
         "JOIN vehicles ON vehicles.id = vehicle WHERE shares.owner_id = $1 ORDER BY vehicle_id",
     ),
     Part(
+        "offered_to_you",
+        "share_offers",
+        "SELECT vehicle_id AS vehicle, permit, share_offers.created_at, expires_at FROM share_offers "
+        "JOIN vehicles ON vehicles.id = vehicle WHERE folded = (SELECT lower(name) FROM owners WHERE id = $1) "
+        "ORDER BY vehicle_id",
+    ),
+    Part(
         "enciphered_configuration",
         "enciphered_configurations",
         "SELECT key, created_at FROM enciphered_configurations WHERE owner_id = $1 ORDER BY key",
@@ -108,6 +115,11 @@ OF_VEHICLE: Final = (
         "shares",
         "SELECT name AS owner, permit, shares.created_at, expires_at FROM shares JOIN owners ON owners.id = shares.owner_id "
         "WHERE vehicle = $1 ORDER BY name",
+    ),
+    Part(
+        "share_offer",
+        "share_offers",
+        "SELECT name AS owner, permit, created_at, expires_at FROM share_offers WHERE vehicle = $1 ORDER BY folded",
     ),
     Part(
         "subscription",

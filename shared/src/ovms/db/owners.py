@@ -37,6 +37,8 @@ WHERE lower(actor) = lower($1) OR lower(detail->>'with') = lower($1)
 """
 
 
+_REMOVE_OFFERS: Final = "DELETE FROM share_offers WHERE folded = lower($1)"
+
 _REMOVE_ACTOR: Final = "UPDATE commands SET actor = '' WHERE actor_id = $1"
 
 _REMOVE_VEHICLE_IDS: Final = """
@@ -114,5 +116,6 @@ async def remove_owner(connection: Connection, owner_id: int, name: str) -> list
     await connection.execute(_REMOVE_ACTOR, owner_id)
     await connection.execute(_REMOVE, owner_id)
     await connection.execute(_REMOVE_NAME, name)
+    await connection.execute(_REMOVE_OFFERS, name)
     await connection.execute(_REMOVE_VEHICLE_IDS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])
     return [key for key, _ in vehicles]

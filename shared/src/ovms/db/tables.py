@@ -175,7 +175,26 @@ shares: Final = Table(
     Column("permit", Text, nullable=False, comment="scopes, commas between"),
     _now(),
     Column("expires_at", DateTime(timezone=True), comment="null: it does not end by itself"),
+    Column("accepted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("ix_shares_owner_id", "owner_id"),
+)
+
+# Shares that wait to be accepted. By name, whether or not an owner has it, so that an offer does not show which names exist.
+share_offers: Final = Table(
+    "share_offers",
+    metadata,
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
+    Column("folded", Text, primary_key=True, comment="lower-cased name of the owner to whom it is offered"),
+    Column("name", Text, nullable=False, comment="that name as it was spelled"),
+    Column("permit", Text, nullable=False, comment="scopes, commas between"),
+    _now(),
+    Column("expires_at", DateTime(timezone=True), comment="end of the share; null: it does not end by itself"),
+    Column("ends_at", DateTime(timezone=True), nullable=False, comment="until when it can be accepted"),
+    Column(
+        "declined", Boolean, nullable=False, server_default=text("false"), comment="true: shown to the offering owner alone"
+    ),
+    Index("ix_share_offers_folded", "folded"),
+    Index("ix_share_offers_ends_at", "ends_at"),
 )
 
 # Who did what, for the owner to read. No secret is in it, and nothing of what a car said.

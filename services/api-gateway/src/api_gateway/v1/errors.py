@@ -70,20 +70,12 @@ class LinkUnknown(ApiError):
     meaning = "The vehicle has no such link."
 
 
-class OwnerUnknown(ApiError):
-    """Nobody has this name."""
-
-    status = 404
-    detail = "Owner unknown"
-    meaning = "Nobody has this name."
-
-
 class ShareUnknown(ApiError):
-    """The vehicle is not shared with this owner."""
+    """There is no such share, and no such offer."""
 
     status = 404
     detail = "Share unknown"
-    meaning = "The vehicle is not shared with this owner."
+    meaning = "There is no such share, and no such offer."
 
 
 class TooManyStreams(ApiError):

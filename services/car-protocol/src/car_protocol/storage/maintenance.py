@@ -9,6 +9,7 @@ import structlog
 from ovms.db.audit import end_trail
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.partitions import drop_state_history, ensure_partitions, expire_rows
+from ovms.db.shares import end_offers
 from ovms.db.vehicles import end_reservations
 from ovms.stopping import sleep_unless_cancelled
 
@@ -46,6 +47,8 @@ class Maintenance:
             await ensure_partitions(connection, datetime.now(UTC))
             await drop_state_history(connection, datetime.now(UTC) - self._state_history)
             while await expire_rows(connection, datetime.now(UTC), limit=STEP) == STEP:
+                pass
+            while await end_offers(connection, limit=STEP) == STEP:
                 pass
             while await end_reservations(connection, limit=STEP) == STEP:
                 pass

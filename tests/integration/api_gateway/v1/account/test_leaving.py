@@ -67,9 +67,14 @@ async def fill(gateway: Gateway) -> None:
     )  # fmt: skip
     async with gateway.client(auth=(MARK, DEMO[1])) as owner_calls, gateway.client(auth=OTHER) as other:
         await owner_calls.put(f"/api/v1/vehicles/{MARK}/shares/other", json={"scopes": ["read"]})
+        await other.put(f"/api/v1/account/shares/{MARK}")
+        await owner_calls.put(f"/api/v1/vehicles/{MARK}/shares/nobody", json={"scopes": ["read"]})
         await other.put(f"/api/v1/vehicles/OTHER1/shares/{MARK}", json={"scopes": ["read"]})
+        await owner_calls.put("/api/v1/account/shares/OTHER1")
         await owner_calls.delete(f"/api/v1/vehicles/OTHER1/shares/{MARK}")
         await other.put(f"/api/v1/vehicles/OTHER2/shares/{MARK}", json={"scopes": ["read"]})
+        await owner_calls.put("/api/v1/account/shares/OTHER2")
+        await other.put(f"/api/v1/vehicles/OTHER1/shares/{MARK}", json={"scopes": ["read"]})
     await token_of(gateway, (MARK, DEMO[1]), "read", application=MARK)
     await token_of(gateway, OTHER, "read", vehicles=[MARK, "OTHER1"])
 

@@ -84,6 +84,8 @@ async def test_a_removed_vehicle_leaves_nothing(gateway: Gateway) -> None:
     await send_record(gateway.pool, "Second", "X", 1, "x", datetime.now(UTC))
     async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
         await owner.put(f"{VEHICLES}/DEMO/shares/other", json={"scopes": ["read"]})
+        await other.put("/api/v1/account/shares/DEMO")
+        await owner.put(f"{VEHICLES}/DEMO/shares/nobody", json={"scopes": ["read"]})
         only = await token_of(gateway, OTHER, "read", vehicles=["DEMO"])
         both = await token_of(gateway, OTHER, "read", vehicles=["DEMO", "OTHER1"])
         link = (await owner.post(f"{VEHICLES}/DEMO/links", json={"expires_at": "2027-06-01T00:00:00Z"})).json()["path"]
@@ -98,6 +100,7 @@ async def test_a_removed_vehicle_leaves_nothing(gateway: Gateway) -> None:
     assert [row["vehicles"] for row in await gateway.pool.fetch("SELECT vehicles FROM api_tokens")] == [["OTHER1"]]
     assert await gateway.pool.fetchval("SELECT count(*) FROM messages") == 0
     assert await gateway.pool.fetchval("SELECT count(*) FROM shares") == 0
+    assert await gateway.pool.fetchval("SELECT count(*) FROM share_offers") == 0
     assert await gateway.pool.fetchval("SELECT count(*) FROM history") == 1
     assert (await trail(gateway))[-1] == ("demo", "vehicle.delete", "DEMO")
 
@@ -157,8 +160,9 @@ async def test_reserved_ids_count_as_vehicles(gateway: Gateway, monkeypatch: pyt
 
 
 async def test_only_the_owner_with_all_rights_changes_vehicles(gateway: Gateway) -> None:
-    async with gateway.client(auth=DEMO) as owner:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
         await owner.put(f"{VEHICLES}/DEMO/shares/other", json={"scopes": ["read", "location", "history", "control"]})
+        await other.put("/api/v1/account/shares/DEMO")
     few = await token_of(gateway, DEMO, "read", "location", "history", "control")
     one = await token_of(gateway, DEMO, "admin", vehicles=["DEMO"])
     password = {"password": "of the module"}

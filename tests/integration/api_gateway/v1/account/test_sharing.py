@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from api_gateway.v1.account.incoming_shares import IncomingShares, SharedBy
 from api_gateway.v1.account.links import Links, NewLink
 from api_gateway.v1.account.shares import SharedWith, Shares
 from fixtures.gateway import Gateway, send_message
 from fixtures.typed import DEMO, OTHER, bearer, refused, token_of, trail
+from ovms.db.shares import end_offers
 
 SHARES = "/api/v1/vehicles/DEMO/shares"
+INCOMING = "/api/v1/account/shares"
 LINKS = "/api/v1/vehicles/DEMO/links"
 STATE = "/api/v1/vehicles/DEMO/state"
 STATUS = "S75.5,K,230,16,charging,standard,280,251,16,93,0,43"
@@ -25,6 +28,8 @@ async def share(gateway: Gateway, *scopes: str, **more: Any) -> None:
     async with gateway.client(auth=DEMO) as client:
         answer = await client.put(f"{SHARES}/other", json={"scopes": list(scopes), **more})
     assert answer.status_code == 200, answer.text
+    async with gateway.client(auth=OTHER) as client:
+        assert (await client.put(f"{INCOMING}/DEMO")).status_code == 200
 
 
 async def test_a_vehicle_is_shared_for_what_is_said_and_no_more(gateway: Gateway) -> None:
@@ -34,11 +39,22 @@ async def test_a_vehicle_is_shared_for_what_is_said_and_no_more(gateway: Gateway
         assert refused(await other.get(STATE)) == (404, "vehicle-unknown")
         made = await owner.put(f"{SHARES}/OTHER", json={"scopes": ["read"], "expires_at": soon(days=1)})
         SharedWith.model_validate_json(made.content, strict=True)
-        assert (made.json()["owner"], made.json()["scopes"]) == ("other", ["read"])
+        assert (made.json()["owner"], made.json()["scopes"], made.json()["accepted_at"]) == ("OTHER", ["read"], None)
+        assert refused(await other.get(STATE)) == (404, "vehicle-unknown")
+        assert [one["id"] for one in (await other.get("/api/v1/vehicles")).json()["items"]] == ["OTHER1", "OTHER2"]
+        offered = await other.get(INCOMING)
+        IncomingShares.model_validate_json(offered.content, strict=True)
+        [offer] = offered.json()["items"]
+        assert (offer["vehicle"], offer["owner"], offer["scopes"], offer["accepted_at"]) == ("DEMO", "demo", ["read"], None)
+        accepted = await other.put(f"{INCOMING}/demo")
+        SharedBy.model_validate_json(accepted.content, strict=True)
+        assert accepted.json()["accepted_at"]
+        assert (await other.put(f"{INCOMING}/DEMO")).json() == accepted.json()
+        assert (await other.get(INCOMING)).json()["items"] == [accepted.json()]
         assert (await other.get(STATE)).json()["records"].keys() == {"state"}
         changed = await owner.put(f"{SHARES}/other", json={"scopes": ["location", "read"]})
         assert (changed.json()["scopes"], changed.json()["expires_at"]) == (["read", "location"], None)
-        assert changed.json()["created_at"] == made.json()["created_at"]
+        assert changed.json()["accepted_at"] == accepted.json()["accepted_at"]
         assert (await other.get(STATE)).json()["records"].keys() == {"state", "location"}
         listed = await owner.get(SHARES)
         Shares.model_validate_json(listed.content, strict=True)
@@ -46,8 +62,80 @@ async def test_a_vehicle_is_shared_for_what_is_said_and_no_more(gateway: Gateway
         assert (await owner.delete(f"{SHARES}/other")).status_code == 204
         assert refused(await other.get(STATE)) == (404, "vehicle-unknown")
         assert refused(await owner.delete(f"{SHARES}/other")) == (404, "share-unknown")
-    done = [("demo", "share.put", "DEMO"), ("demo", "share.put", "DEMO"), ("demo", "share.delete", "DEMO")]
-    assert await trail(gateway) == await trail(gateway, "other") == done
+    both = [("other", "share.accept", "DEMO"), ("demo", "share.delete", "DEMO")]
+    put = ("demo", "share.put", "DEMO")
+    assert await trail(gateway) == [put, both[0], put, both[1]]
+    assert await trail(gateway, "other") == both
+
+
+async def test_known_and_unknown_names_are_answered_alike(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
+        alike = []
+        for name in ("other", "nobody"):
+            made = await owner.put(f"{SHARES}/{name}", json={"scopes": ["read"]})
+            [listed] = (await owner.get(SHARES)).json()["items"]
+            assert listed == made.json()
+            if name == "other":
+                assert (await other.delete(f"{INCOMING}/DEMO")).status_code == 204
+            assert (await owner.get(SHARES)).json()["items"] == [listed]  # that it was declined is not shown
+            again = await owner.put(f"{SHARES}/{name}", json={"scopes": ["read", "control"]})
+            ended = [await owner.delete(f"{SHARES}/{name}") for _ in range(2)]
+            bodies = [{**body, "owner": "", "created_at": ""} for body in (made.json(), again.json())]
+            alike.append((made.status_code, again.status_code, bodies, [refused(one) if one.content else 204 for one in ended]))
+        assert alike[0] == alike[1]
+        assert (await other.get(INCOMING)).json()["items"] == []
+
+
+async def test_offers_and_changes_write_nothing_into_the_audit_log_of_another(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner:
+        for number in range(6):
+            await owner.put(f"{SHARES}/other", json={"scopes": ["read"] if number % 4 < 2 else ["control"]})
+        await owner.delete(f"{SHARES}/other")
+        assert await trail(gateway, "other") == []
+        assert [action for _, action, _ in await trail(gateway)] == ["share.put"] * 3 + ["share.delete"]
+        await share(gateway, "read")
+        for number in range(4):
+            await owner.put(f"{SHARES}/other", json={"scopes": ["read"] if number % 2 else ["control"]})
+    assert await trail(gateway, "other") == [("other", "share.accept", "DEMO")]
+
+
+async def test_a_declined_offer_is_not_shown_again(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
+        for _ in range(2):
+            await owner.put(f"{SHARES}/other", json={"scopes": ["read"]})
+            declined = await other.delete(f"{INCOMING}/DEMO")
+            assert (await other.get(INCOMING)).json()["items"] == []
+            assert refused(await other.put(f"{INCOMING}/DEMO")) == (404, "share-unknown")
+        assert refused(declined) == (404, "share-unknown")
+        assert refused(await other.get(STATE)) == (404, "vehicle-unknown")
+
+
+async def test_only_the_owner_of_the_name_accepts_and_only_in_time(gateway: Gateway) -> None:
+    async with gateway.client(auth=DEMO) as owner, gateway.client(auth=OTHER) as other:
+        await owner.put(f"{SHARES}/nobody", json={"scopes": ["read"]})
+        for vehicle in ("DEMO", "NOSUCH", "%00", "OTHER1"):
+            for answer in (await other.put(f"{INCOMING}/{vehicle}"), await other.delete(f"{INCOMING}/{vehicle}")):
+                assert refused(answer) == (404, "share-unknown")
+        await owner.put(f"{SHARES}/other", json={"scopes": ["read"]})
+        for ended in ("ends_at", "expires_at"):
+            await gateway.pool.execute(f"UPDATE share_offers SET {ended} = now()")
+            assert refused(await other.put(f"{INCOMING}/DEMO")) == (404, "share-unknown")
+            assert (await other.get(INCOMING)).json()["items"] == (await owner.get(SHARES)).json()["items"] == []
+            await owner.put(f"{SHARES}/other", json={"scopes": ["read"]})
+    async with gateway.pool.acquire() as connection:
+        await connection.execute("UPDATE share_offers SET ends_at = now() - interval '1 s'")
+        assert await end_offers(connection, limit=1) == await end_offers(connection, limit=5) == 1
+
+
+@pytest.mark.parametrize("bound", ["MOST_SHARES", "MOST_OFFERS", "MOST_OFFERS_TO_ONE", "MOST_OFFERED"])
+async def test_offers_are_bounded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    monkeypatch.setattr(f"ovms.db.shares.{bound}", 1)
+    async with gateway.client(auth=DEMO) as owner:
+        assert (await owner.put(f"{SHARES}/other", json={"scopes": ["read"]})).status_code == 200
+        assert (await owner.put(f"{SHARES}/OTHER", json={"scopes": ["control"]})).status_code == 200
+        place = SHARES if bound == "MOST_SHARES" else SHARES.replace("DEMO", "Second")
+        name = "bob" if bound in ("MOST_SHARES", "MOST_OFFERS") else "other"
+        assert refused(await owner.put(f"{place}/{name}", json={"scopes": ["read"]})) == (409, "too-many")
 
 
 async def test_a_share_ends_by_itself(gateway: Gateway) -> None:
@@ -94,15 +182,13 @@ async def test_what_no_share_can_be(gateway: Gateway, body: Any, pointer: str) -
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-async def test_with_whom_no_vehicle_is_shared(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_whom_no_vehicle_is_shared(gateway: Gateway) -> None:
     async with gateway.client(auth=DEMO) as client:
-        assert refused(await client.put(f"{SHARES}/nobody", json={"scopes": ["read"]})) == (404, "owner-unknown")
-        assert refused(await client.put(f"{SHARES}/%00", json={"scopes": ["read"]})) == (404, "owner-unknown")
-        assert refused(await client.put(f"{SHARES}/demo", json={"scopes": ["read"]})) == (422, "invalid-request")
+        for name in ("%00", "%20demo", "x" * 256, "demo", "DEMO"):
+            assert refused(await client.put(f"{SHARES}/{name}", json={"scopes": ["read"]})) == (422, "invalid-request")
+        assert refused(await client.delete(f"{SHARES}/%00")) == (404, "share-unknown")
         theirs = SHARES.replace("DEMO", "OTHER1")
         assert refused(await client.put(f"{theirs}/demo", json={"scopes": ["read"]})) == (404, "vehicle-unknown")
-        monkeypatch.setattr("api_gateway.v1.account.shares.MOST_SHARES", 0)
-        assert refused(await client.put(f"{SHARES}/other", json={"scopes": ["read"]})) == (409, "too-many")
 
 
 async def test_a_link_shows_a_vehicle_until_it_is_deleted(gateway: Gateway) -> None:

@@ -60,6 +60,8 @@ async def test_what_no_subscription_can_be(gateway: Gateway, app_id: str, body: 
 async def test_only_the_owner_with_all_rights_subscribes(gateway: Gateway) -> None:
     async with gateway.client(auth=DEMO) as owner:
         await owner.put("/api/v1/vehicles/DEMO/shares/other", json={"scopes": ["read", "location", "history", "control"]})
+    async with gateway.client(auth=OTHER) as other:
+        await other.put("/api/v1/account/shares/DEMO")
     few = await token_of(gateway, DEMO, "read", "location", "history", "control")
     async with gateway.client(auth=OTHER) as other, bearer(gateway, few) as token:
         for client in (other, token):

@@ -14,12 +14,14 @@ from api_gateway.refusals import ROOT
 from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
 from api_gateway.v1.declared import problems
-from api_gateway.v1.errors import InvalidRequest, OwnerUnknown, ShareUnknown, VehicleUnknown
+from api_gateway.v1.errors import InvalidRequest, ShareUnknown, VehicleUnknown
 from api_gateway.v1.fields import Instant, Wanted, check_future, permit_of, scopes_of
 from api_gateway.v1.reach import Own, Reach, reaching
+from ovms.account_rules import check_owner_name
 from ovms.auth.rights import ADMIN
-from ovms.db.accounts import Account, find_account, lock_account
-from ovms.db.shares import MOST_SHARES, Share, count_other_shares, end_share, list_shares, put_share
+from ovms.db.accounts import lock_account
+from ovms.db.shares import Share, change_share, end_share, find_share, list_shares, may_offer, offer_share, withdraw_offer
+from ovms.errors import IdentityError
 
 router = APIRouter(prefix=f"{ROOT}/vehicles/{{vehicle_id}}/shares", tags=["account"])
 
@@ -31,6 +33,7 @@ _EXAMPLE: Final = {
     "scopes": ["read", "location"],
     "created_at": "2026-11-22T19:12:23Z",
     "expires_at": "2026-12-24T00:00:00Z",
+    "accepted_at": None,
 }
 
 
@@ -48,6 +51,7 @@ class SharedWith(BaseModel):
     scopes: Annotated[list[SharedScope], Field(description="What he may")]
     created_at: Annotated[datetime, Field(description="Since when")]
     expires_at: Annotated[datetime | None, Field(description="Until when; null: it does not end by itself")]
+    accepted_at: Annotated[datetime | None, Field(description="When the other owner accepted; null: it is an offer")]
 
 
 class Shares(BaseModel):
@@ -66,7 +70,7 @@ class Shares(BaseModel):
     operation_id="v1_shares",
 )
 async def list_all(reach: Own, resources: ResourcesDep) -> Response:
-    """Return with whom your vehicle is shared and for what, shares that have ended among them.
+    """List the vehicle's shares, including expired ones, and the offers that wait to be accepted.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/shares`
     """
@@ -77,38 +81,42 @@ async def list_all(reach: Own, resources: ResourcesDep) -> Response:
     "/{owner}",
     summary="Share a vehicle",
     response_model=SharedWith,
-    response_description="The share",
+    response_description="The share, or the offer of one",
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
-        **problems(VehicleUnknown, OwnerUnknown, TooMany, InvalidRequest),
+        **problems(VehicleUnknown, TooMany, InvalidRequest),
     },
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_share",
 )
 async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: ResourcesDep) -> Response:
-    """Share your vehicle with another owner, or change for what. He sees it in the typed API, beside his own, and may do there
-    what the scopes say; where it is only with `location`.
+    """Offer to share your vehicle with another owner, or change a share. The other owner reaches the vehicle once the offer is
+    accepted (`PUT /api/v1/account/shares/{vehicle}`), within 30 days, and may do in the typed API what the scopes say. A change
+    of an accepted share holds at once. The answer does not depend on whether an owner has the name.
 
     `curl -u demo:demo -X PUT -H 'Content-Type: application/json' -d '{"scopes": ["read"]}'
     http://127.0.0.1:6868/api/v1/vehicles/DEMO/shares/bob`
     """
     check_future(wanted.expires_at, resources.clock())
-    if (other := await find_account(resources.pool, owner)) is None:
-        raise OwnerUnknown
-    if other.owner_id == reach.caller.owner_id:
-        raise InvalidRequest({"pointer": "#/path/owner", "detail": "The vehicle is his own"})
-    permit = permit_of(wanted.scopes)
+    _check_name(owner)
+    if owner.lower() == reach.caller.login.owner.lower():
+        raise _wrong_name("The vehicle is your own")
+    vehicle, permit, expires_at = reach.vehicle.key, permit_of(wanted.scopes), wanted.expires_at
     async with resources.pool.acquire() as connection, connection.transaction():
         await lock_account(connection, reach.caller.owner_id)
-        if await count_other_shares(connection, reach.vehicle.key, other.owner_id) >= MOST_SHARES:
-            raise TooMany
-        since = await put_share(
-            connection, reach.vehicle.key, other.owner_id, permit=permit, expires_at=wanted.expires_at
-        )  # fmt: skip
-        for concerned in (reach.caller.owner_id, other.owner_id):
-            await _note(connection, reach, "share.put", concerned, other.name, scopes=permit.split(","))
-    await resources.revocations.publish(other.owner_id)  # it may be for less than before
-    return json_answer(_render(Share(other.name, permit, since, wanted.expires_at)))
+        former = await find_share(connection, vehicle, owner)
+        changed = await change_share(connection, vehicle, owner, permit=permit, expires_at=expires_at)
+        if changed is not None:
+            share, other = changed
+        else:
+            if former is None and not await may_offer(connection, vehicle, reach.caller.owner_id, owner):
+                raise TooMany
+            share, other = await offer_share(connection, vehicle, owner, permit=permit, expires_at=expires_at), None
+        if share != former:
+            await _note(connection, reach, "share.put", reach.caller.owner_id, share.owner, scopes=permit.split(","))
+    if other is not None:
+        await resources.revocations.publish(other)  # the share may be for less than before
+    return json_answer(_render(share))
 
 
 @router.delete(
@@ -124,27 +132,47 @@ async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: Reso
 async def delete(
     owner: OwnerName, reach: Annotated[Reach, Depends(reaching())], resources: ResourcesDep
 ) -> Response:  # fmt: skip
-    """Share your vehicle with an owner no more. He can end it too.
+    """End a share, or withdraw an offer. The other owner can end a share too.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/DEMO/shares/bob`
     """
-    other = await find_account(resources.pool, owner)
-    _check_may_end(reach, other)
-    if other is None:
-        raise ShareUnknown
+    _check_may_end(reach, owner)
     async with resources.pool.acquire() as connection, connection.transaction():
-        if not await end_share(connection, reach.vehicle.key, other.owner_id):
+        other = await end_share(connection, reach.vehicle.key, owner) if is_owner_name(owner) else None
+        if other is not None:
+            for concerned in (reach.vehicle.owner_id, other):
+                await _note(connection, reach, "share.delete", concerned, owner)
+        elif not (is_owner_name(owner) and await withdraw_offer(connection, reach.vehicle.key, owner)):
             raise ShareUnknown
-        for concerned in (reach.vehicle.owner_id, other.owner_id):
-            await _note(connection, reach, "share.delete", concerned, other.name)
-    await resources.revocations.publish(other.owner_id)
+        else:
+            await _note(connection, reach, "share.delete", reach.vehicle.owner_id, owner)
+    if other is not None:
+        await resources.revocations.publish(other)
     return done()
 
 
-def _check_may_end(reach: Reach, other: Account | None) -> None:
-    """Who may end a share: the vehicle's owner, and with whom it is shared, each with what may do all that he may."""
+def is_owner_name(name: str) -> bool:
+    """Whether an owner can have this name."""
+    try:
+        check_owner_name(name)
+    except IdentityError:
+        return False
+    return True
+
+
+def _check_name(name: str) -> None:
+    if not is_owner_name(name):
+        raise _wrong_name("No owner can have this name")
+
+
+def _wrong_name(detail: str) -> InvalidRequest:
+    return InvalidRequest({"pointer": "#/path/owner", "detail": detail})
+
+
+def _check_may_end(reach: Reach, other: str) -> None:
+    """Allow the vehicle's owner to end a share, and the owner with whom it is shared, each with a credential for everything."""
     is_owner = reach.vehicle.owner_id == reach.caller.owner_id
-    leaves = other is not None and other.owner_id == reach.caller.owner_id
+    leaves = other.lower() == reach.caller.login.owner.lower()
     if not (reach.caller.may(ADMIN) and (is_owner or leaves)):
         raise InsufficientRights
 
@@ -160,4 +188,5 @@ def _render(share: Share) -> dict[str, Any]:
         "scopes": scopes_of(share.permit),
         "created_at": share.created_at,
         "expires_at": share.expires_at,
+        "accepted_at": share.accepted_at,
     }
