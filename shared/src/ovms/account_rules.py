@@ -1,6 +1,6 @@
 """The rules for names, passwords and texts of accounts: one place for the HTTP API and the `ovms` command.
 
-What a reference server holds, or a file of `ovms provision` lists, is accepted in any length: these rules are for what is set here.
+What a reference server holds, or a file of `ovms provision` lists, may be shorter: these rules are for what is set here.
 """
 
 import re
