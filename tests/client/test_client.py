@@ -74,13 +74,11 @@ def test_a_refusal_is_a_problem(call: Call) -> None:
 
 
 def test_an_invalid_request_names_its_fields(call: Call) -> None:
-    problem = call(
-        "typed_commands.v1_command",
-        "DEMO",
-        body=model("V1CommandSetChargeModeCommand")("set_charge_mode", model("V1CommandSetChargeModeCommandArguments")("warp")),
-    )
+    arguments = model("V1CommandSetChargeCurrentCommandArguments")(999)
+    command = model("V1CommandSetChargeCurrentCommand")("set_charge_current", arguments)
+    problem = call("typed_commands.v1_command", "DEMO", body=command)
     assert problem.status == 422
-    assert problem.errors[0].pointer
+    assert problem.errors[0].pointer == "#/arguments/current"
 
 
 def test_the_legacy_calls_are_there_too(call: Call) -> None:
