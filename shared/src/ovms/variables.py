@@ -43,6 +43,7 @@ OF_SERVICES: Final = frozenset(
         "OVMS_HEALTH_PORT",
         "OVMS_HOST",
         "OVMS_HSTS",
+        "OVMS_HTTP_CONNECTIONS",
         "OVMS_HTTPS_PORT",
         "OVMS_HTTP_PORT",
         "OVMS_KNOWN_VEHICLES",

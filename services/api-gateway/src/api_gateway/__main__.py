@@ -15,6 +15,7 @@ import uvloop
 from pydantic import ValidationError
 
 from api_gateway.app import DISTRIBUTION, create_app
+from api_gateway.edge.addresses import Proxies, read_networks
 from api_gateway.edge.server import Https, listen, make_server
 from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
@@ -24,6 +25,7 @@ from ovms.errors import OvmsError
 from ovms.garbage import collect_garbage_seldom
 from ovms.listening import HeldPort
 from ovms.logs import ToStructlog, make_log
+from ovms.open_files import fit_connections
 from ovms.redaction import Redactor
 from ovms.telemetry import TracesUnavailable, open_traces
 from ovms.tls import TlsError, open_tls
@@ -68,7 +70,14 @@ def _work(settings: Settings, sealer: Sealer, log: Any, number: int, has_started
     except (TlsError, CannotListen, TracesUnavailable) as error:
         return _fail(str(error))
     logging.getLogger().addHandler(ToStructlog(log))
-    server = make_server(create_app(settings, sealer, log, metrics, traces), https=https, has_started=has_started)
+    server = make_server(
+        create_app(settings, sealer, log, metrics, traces),
+        fit_connections(settings.http_connections, "OVMS_HTTP_CONNECTIONS", log),
+        log,
+        Proxies(read_networks(settings.trusted_proxies)).trusts,
+        https=https,
+        has_started=has_started,
+    )
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
     if https is not None:
         log.info("listening with TLS", host=settings.host, port=https.listener.getsockname()[1])

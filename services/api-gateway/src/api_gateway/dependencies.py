@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api_gateway.auth.authenticator import Caller
+from api_gateway.edge.server import KNOWN
 from api_gateway.errors import AuthenticationFailed, CrossSite, InsufficientRights
 from api_gateway.refusals import is_typed
 from api_gateway.resources import Resources
@@ -58,6 +59,8 @@ async def find_caller(scope: Scope, resources: Resources, headers: Iterable[tupl
             resources.limits.take(scope, network(address()))
         raise
     resources.limits.take(scope, (caller.owner_id, caller.login.proof))
+    if (known := scope["state"].get(KNOWN)) is not None:
+        known(scope["client"])
     if scope.get("method", "GET") not in ("GET", "HEAD") or scope["path"].startswith(_ACTING):
         check_site(scope, resources, caller)
     return caller

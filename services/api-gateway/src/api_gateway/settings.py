@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     )
     event_streams: int = Field(5000, ge=1, description="Streams of events that may be open in one process")
     event_streams_of_caller: int = Field(50, ge=1, description="Of those, with one password or API token")
+    http_connections: int = Field(
+        8000, ge=1, description="Connections past which none is accepted: new ones wait until some have gone"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_vehicle_ids: bool = Field(False, description="Whether the log has the ids of vehicles, apps and users as they are")
     gateway_metrics_port: int | None = Field(

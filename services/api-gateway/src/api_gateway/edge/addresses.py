@@ -31,17 +31,18 @@ class Proxies:
         if not self._trusted:
             return address
         hops = _hops(scope)
-        while self._trusts(address) and (hop := next(hops, None)) is not None:
+        while self.trusts(address) and (hop := next(hops, None)) is not None:
             address = hop
         return address
 
     def is_over_tls(self, scope: Mapping[str, Any]) -> bool:
         """Return whether a request came over TLS, to this server or to a trusted proxy before it."""
-        if scope["scheme"] == "https" or not self._trusted or not self._trusts(str((scope.get("client") or ("",))[0])):
+        if scope["scheme"] == "https" or not self._trusted or not self.trusts(str((scope.get("client") or ("",))[0])):
             return bool(scope["scheme"] == "https")
         return (b"x-forwarded-proto", b"https") in scope["headers"]
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether an address is that of a trusted proxy."""
         found = _read(address)
         return found is not None and any(found in network for network in self._trusted)
 

@@ -11,6 +11,8 @@ from api_gateway.live.hub import Hub
 from api_gateway.live.inbox import Ending, Inbox
 from api_gateway.v1.errors import TooManyStreams
 
+PART_OF_A_NETWORK: Final = 4
+"""One network may have one of so many places of unknown callers."""
 PLACES_A_STRANGER: Final = 10
 """So many streams for one of somebody unknown: passers-by who say nothing must not keep callers out."""
 GOING_AWAY: Final = Ending("The server is going away", 1001)
@@ -35,7 +37,7 @@ class Streams:
         self._most_of_caller = most_of_caller
         self._most_unknown = max(1, most // PLACES_A_STRANGER)
         self._open: set[Inbox] = set()
-        self._unknown = 0
+        self._unknown: Counter[str] = Counter()
         self._of_caller: Counter[_Credential] = Counter()
         self.is_draining = False
 
@@ -68,23 +70,26 @@ class Streams:
                 del self._of_caller[credential]
 
     @contextmanager
-    def unknown(self) -> Iterator[None]:
-        """Somebody who has not said yet who he is, while the block runs.
+    def unknown(self, network: str) -> Iterator[None]:
+        """A stream whose caller is not known yet, while the block runs.
 
         Raises:
-            ServiceUnavailable: there are too many of them, or no more are to come.
+            ServiceUnavailable: there are too many of them, or of this network, or no more are to come.
         """
         self._check_room()
-        if self._unknown >= self._most_unknown:
+        most = max(1, self._most_unknown // PART_OF_A_NETWORK)
+        if self._unknown.total() >= self._most_unknown or self._unknown[network] >= most:
             raise ServiceUnavailable
-        self._unknown += 1
+        self._unknown[network] += 1
         try:
             yield
         finally:
-            self._unknown -= 1
+            self._unknown[network] -= 1
+            if not self._unknown[network]:
+                del self._unknown[network]
 
     def _check_room(self) -> None:
-        if self.is_draining or len(self._open) + self._unknown >= self.most:
+        if self.is_draining or len(self._open) + self._unknown.total() >= self.most:
             raise ServiceUnavailable
 
     def drain(self) -> None:

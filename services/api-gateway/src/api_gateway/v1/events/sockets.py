@@ -21,6 +21,7 @@ from api_gateway.live.telling import ToldUntil, tell
 from api_gateway.refusals import ROOT, refusal
 from api_gateway.resources import UNAVAILABLE, Resources
 from api_gateway.v1.events.audience import every, one
+from ovms.auth.delays import network
 from ovms.auth.passwords import Overloaded
 from ovms.auth.rights import READ
 
@@ -59,7 +60,7 @@ async def _serve(socket: WebSocket, finder: Finder) -> None:
     last = socket.headers.get("last-event-id") or socket.query_params.get("last_event_id")
     caller = await _caller_of_handshake(resources, socket)
     if caller is None:
-        with resources.streams.unknown():
+        with resources.streams.unknown(network(resources.proxies.address_of(socket.scope))):
             await socket.accept()
             authorization, told_last = await _introduction(socket)
             headers = [(b"authorization", authorization.encode("latin-1", "replace"))]
