@@ -64,7 +64,7 @@ class Ways:
             }
         finally:
             for relay in self.relays.values():
-                relay.cut()
+                await relay.end()
 
 
 async def become_ready(programs: Sequence[Program]) -> None:
