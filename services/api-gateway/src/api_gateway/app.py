@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Scope
 
 from api_gateway import health
 from api_gateway.answers import Plain
+from api_gateway.confirmation import routes as confirmation
 from api_gateway.documentation.pages import add_pages
 from api_gateway.edge.cors import Origins, Preflights
 from api_gateway.edge.fields import AnswerFields
@@ -141,6 +142,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(links.router)
     app.include_router(subscriptions.router)
     app.include_router(page.make_router())
+    app.include_router(confirmation.router)
     app.include_router(typed_commands.router)
     app.include_router(sse.router)
     app.router.routes.extend(sockets.routes())

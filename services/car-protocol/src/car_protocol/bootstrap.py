@@ -33,6 +33,8 @@ from car_protocol.metrics import ServerCollector
 from car_protocol.notifications.error_codes import TABLES, ErrorCodes
 from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.channels import open_channels
+from car_protocol.push.confirmations import Confirmations
+from car_protocol.push.mail import MailChannel
 from car_protocol.push.outbox import Outbox, PostgresRows
 from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.rooms.follower import Follower
@@ -74,6 +76,7 @@ from ovms.identity import Role
 from ovms.metrics import LoopLag, make_registry
 from ovms.shares import NetworkShares
 from ovms.stopping import end_tasks
+from ovms.subscriptions import MAIL
 from ovms.telemetry import open_traces
 from ovms.tls import Tls, open_tls
 
@@ -164,9 +167,11 @@ def _make(
     traces: "Traces | None",
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
+    channels = open_channels(settings, time.time)
+    mail = channels.get(MAIL)
     outbox = Outbox(
         PostgresRows(pool, per_minute=settings.push_per_minute, done_for=max(DONE_FOR, settings.push_repeat)),
-        open_channels(settings, time.time),
+        channels,
         attempts=settings.push_attempts,
         jitter=random.random,
     )
@@ -262,6 +267,8 @@ def _make(
         removals.run,
     ]
     on_the_machine: list[Work] = [ClockAdjustment(clock, hub.renumber_sessions).run, *([tls.watch] if tls is not None else [])]
+    if isinstance(mail, MailChannel):
+        on_postgresql.append(Confirmations(pool, mail).run)
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *on_the_machine]
 
 

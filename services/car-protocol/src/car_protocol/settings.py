@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     mail_user: str = Field("", description="a user of it, where it asks for one")
     mail_password: SecretStr | None = Field(None, description="the user's password")
     mail_from: str = Field("", description="the sender's address")
+    public_url: str = Field(
+        "", pattern=r"^(https?://[^\s?#]+)?$", description="where owners reach the HTTP API, for links in mails"
+    )
     fcm_credentials: FilePath | None = Field(None, description="a Google service account's file, for Android phones (gcm)")
     fcm_url: str = Field("https://fcm.googleapis.com", description="Firebase Cloud Messaging")
     apns_key: FilePath | None = Field(None, description="an Apple signing key, a .p8 file, for iPhones (apns)")

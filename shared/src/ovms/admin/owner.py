@@ -2,6 +2,7 @@
 
 from ovms.admin.errors import AdminError
 from ovms.db.engine import Connection
+from ovms.db.mail_addresses import confirm_address
 from ovms.db.owners import Owner, add_owner, change_owner, find_owner, list_owners, remove_owner
 from ovms.db.passwords import hash_password
 
@@ -22,7 +23,8 @@ async def add(connection: Connection, name: str, *, email: str, password: str) -
     """Add an owner; name, address and password must be checked."""
     if found := await find_owner(connection, name):
         raise AdminError(f"an owner is already called {found.name!r}")
-    await add_owner(connection, name, email=email, password_hash=hash_password(password))
+    owner = await add_owner(connection, name, email=email, password_hash=hash_password(password))
+    await confirm_address(connection, owner.key, email)
     print(f"owner {name} added")
 
 

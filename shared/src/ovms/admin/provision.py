@@ -7,6 +7,7 @@ from ovms.admin.document import ConfigurationEntry, Document, OwnerEntry, Vehicl
 from ovms.admin.errors import InputError
 from ovms.db.autoprovision import Configuration, get_configuration, put_configuration
 from ovms.db.engine import Connection
+from ovms.db.mail_addresses import confirm_address
 from ovms.db.owners import Owner, add_owner, change_owner, find_owner
 from ovms.db.passwords import hash_password, verify_password
 from ovms.db.sealing import Sealer, SealingError
@@ -51,7 +52,10 @@ async def _provision_owner(connection: Connection, entry: OwnerEntry) -> tuple[O
     owner = await find_owner(connection, entry.name)
     if owner is None:
         hashed = hash_password(entry.password)
-        return await add_owner(connection, entry.name, email=entry.email, password_hash=hashed), "added"
+        owner = await add_owner(connection, entry.name, email=entry.email, password_hash=hashed)
+        await confirm_address(connection, owner.key, entry.email)
+        return owner, "added"
+    await confirm_address(connection, owner.key, entry.email)
     # A fresh hash of the same password differs from the stored one, so it is made for another password only.
     same_password = verify_password(owner.password_hash, entry.password)
     if same_password and owner.email == entry.email:

@@ -62,6 +62,11 @@ OF_OWNER: Final = (
         "refreshed_at, last_used_at, expires_at FROM api_tokens WHERE owner_id = $1 ORDER BY id",
     ),
     Part(
+        "mail_address",
+        "mail_addresses",
+        "SELECT address, confirmed_at, code_sent_at, mails FROM mail_addresses WHERE owner_id = $1 ORDER BY address",
+    ),
+    Part(
         "shared_with_you",
         "shares",
         "SELECT vehicle_id AS vehicle, permit, shares.created_at, expires_at FROM shares "

@@ -6,12 +6,13 @@ take by subscription, by endpoint and owner, and by owner, all replicas together
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from ovms.db.engine import Connection, Database, Pool
-from ovms.subscriptions import endpoint_of
+from ovms.db.mail_addresses import want_address
+from ovms.subscriptions import MAIL, endpoint_of
 
 MOST_SUBSCRIPTIONS: Final = 64
 """Of one vehicle; the one that was renewed longest ago makes room."""
@@ -40,8 +41,10 @@ DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id IN (
 _UNSUBSCRIBE: Final = "DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id = $2"
 
 _LIST: Final = """
-SELECT app_id, push_type, key_type, key, updated_at FROM push_subscriptions
-WHERE vehicle = $1 ORDER BY app_id COLLATE "C"
+SELECT app_id, push_type, key_type, key, updated_at, push_type <> 'mail' OR EXISTS (
+  SELECT FROM vehicles JOIN mail_addresses USING (owner_id)
+  WHERE vehicles.id = vehicle AND address = endpoint AND confirmed_at IS NOT NULL)
+FROM push_subscriptions WHERE vehicle = $1 ORDER BY app_id COLLATE "C"
 """
 
 # A device that has registered anew since then has another key.
@@ -58,14 +61,21 @@ WITH recent AS MATERIALIZED (
   FROM push_outbox AS rows JOIN push_subscriptions USING (vehicle, app_id) JOIN vehicles ON vehicles.id = rows.vehicle
   WHERE push_type = $1 AND (done_at > now() - interval '1 minute' OR done_at IS NULL AND taken_until > now())
   GROUP BY 1, 2, 3, 4),
-next AS (
-  SELECT rows.id, owner_id, endpoint, omitted, substring(message FROM 1 FOR 1) NOT IN ('A', 'E') AS is_info,
-    row_number() OVER (PARTITION BY rows.vehicle, rows.app_id
-      ORDER BY substring(message FROM 1 FOR 1) NOT IN ('A', 'E'), rows.id)
-    + coalesce((SELECT recent.sent FROM recent WHERE (recent.vehicle, recent.app_id) = (rows.vehicle, rows.app_id)), 0) AS place
+waiting AS (
+  SELECT rows.id, rows.vehicle, rows.app_id, vehicles.owner_id, endpoint, omitted,
+    substring(message FROM 1 FOR 1) NOT IN ('A', 'E') AS is_info,
+    CASE WHEN push_type <> 'mail' THEN 1000 WHEN hour_from > now() - interval '1 hour' THEN $8::bigint - mails ELSE $8::bigint
+      END AS room
   FROM push_outbox AS rows JOIN push_subscriptions USING (vehicle, app_id) JOIN vehicles ON vehicles.id = rows.vehicle
+  LEFT JOIN mail_addresses ON push_type = 'mail' AND mail_addresses.owner_id = vehicles.owner_id AND address = endpoint
   WHERE push_type = $1 AND done_at IS NULL AND due_at <= now() AND paused_until <= now()
-    AND (taken_until IS NULL OR taken_until <= now())),
+    AND (taken_until IS NULL OR taken_until <= now()) AND (push_type <> 'mail' OR confirmed_at IS NOT NULL)),
+numbered AS (
+  SELECT waiting.*, row_number() OVER (PARTITION BY vehicle, app_id ORDER BY is_info, id) AS number FROM waiting),
+next AS (
+  SELECT rows.id, owner_id, endpoint, omitted, is_info, room, number
+    + coalesce((SELECT recent.sent FROM recent WHERE (recent.vehicle, recent.app_id) = (rows.vehicle, rows.app_id)), 0) AS place
+  FROM numbered AS rows WHERE $1 <> 'mail' OR number = 1),
 of_endpoint AS (
   SELECT next.*, row_number() OVER (PARTITION BY owner_id, endpoint ORDER BY is_info, id) AS turn,
     coalesce((SELECT sum(flying) FROM recent WHERE (recent.owner_id, recent.endpoint) = (next.owner_id, next.endpoint)), 0)
@@ -76,14 +86,23 @@ of_endpoint AS (
 of_owner AS (
   SELECT of_endpoint.id, omitted, row_number() OVER (PARTITION BY owner_id ORDER BY is_info, id)
     + coalesce((SELECT sum(recent.flying) FROM recent WHERE recent.owner_id = of_endpoint.owner_id), 0) AS turn
-  FROM of_endpoint WHERE turn + flying <= $5::bigint AND turn + of_endpoint.sent <= $6::bigint),
+  FROM of_endpoint WHERE turn <= room AND turn + flying <= $5::bigint AND turn + of_endpoint.sent <= $6::bigint),
 chosen AS (
   SELECT id, omitted FROM of_owner JOIN push_outbox AS rows USING (id) WHERE turn <= $7::bigint
   ORDER BY turn, id LIMIT $2 FOR UPDATE OF rows SKIP LOCKED),
+others AS (
+  SELECT rows.id, 0 AS omitted FROM chosen JOIN numbered AS first USING (id)
+  JOIN numbered USING (vehicle, app_id) JOIN push_outbox AS rows ON rows.id = numbered.id
+  WHERE $1 = 'mail' AND numbered.number > 1 FOR UPDATE OF rows SKIP LOCKED),
 taken AS (
   UPDATE push_outbox AS rows SET attempts = attempts + 1, taken_until = now() + $3 * interval '1 second'
-  FROM chosen WHERE rows.id = chosen.id
-  RETURNING rows.*, chosen.omitted),
+  FROM (SELECT * FROM chosen UNION ALL SELECT * FROM others) AS picked WHERE rows.id = picked.id
+  RETURNING rows.*, picked.omitted),
+mailed AS (
+  UPDATE mail_addresses AS kept SET hour_from = CASE WHEN hour_from > now() - interval '1 hour' THEN hour_from ELSE now() END,
+    mails = count + CASE WHEN hour_from > now() - interval '1 hour' THEN mails ELSE 0 END
+  FROM (SELECT owner_id, endpoint, count(*) FROM chosen JOIN waiting USING (id) GROUP BY 1, 2) AS sent
+  WHERE $1 = 'mail' AND kept.owner_id = sent.owner_id AND kept.address = sent.endpoint),
 shown AS (
   UPDATE push_subscriptions AS kept SET omitted = kept.omitted - first.omitted
   FROM (SELECT DISTINCT ON (vehicle, app_id) * FROM taken ORDER BY vehicle, app_id, id) AS first
@@ -93,6 +112,7 @@ SELECT taken.id, taken.vehicle, vehicle_id, taken.app_id, key_type, key, message
   CASE WHEN taken.id = (SELECT min(id) FROM taken AS same WHERE (same.vehicle, same.app_id) = (taken.vehicle, taken.app_id))
     THEN taken.omitted ELSE 0 END AS omitted, failures
 FROM taken JOIN push_subscriptions USING (vehicle, app_id) JOIN vehicles ON vehicles.id = taken.vehicle
+ORDER BY substring(message FROM 1 FOR 1) NOT IN ('A', 'E'), id
 """
 
 MOST_OF_ENDPOINT_AT_ONCE: Final = 2
@@ -101,11 +121,16 @@ MOST_OF_OWNER_AT_ONCE: Final = 8
 """Deliveries of one owner and push type."""
 MOST_OF_ENDPOINT: Final = 60
 """Deliveries of one owner to one endpoint in a minute."""
+MOST_MAILS: Final = 20
+"""Mails of one owner to one address in an hour; what waits longer comes in one mail."""
 DONE_FOR: Final = 60.0
 """Seconds for which rows that are done have to stay at least: the minute of the bounds."""
 
 # Whoever has taken the row since then has counted another attempt.
-_RELEASE: Final = "UPDATE push_outbox SET taken_until = NULL WHERE id = $1 AND attempts = $2"
+_RELEASE: Final = """
+UPDATE push_outbox SET taken_until = NULL FROM unnest($1::bigint[], $2::int[]) AS released(id, attempts)
+WHERE push_outbox.id = released.id AND push_outbox.attempts = released.attempts
+"""
 
 _PAUSE: Final = """
 UPDATE push_subscriptions AS paused SET failures = $3, paused_until = now() + $4 * interval '1 second'
@@ -114,7 +139,7 @@ WHERE failed.vehicle = $1 AND failed.app_id = $2 AND mine.id = failed.vehicle AN
   AND paused.vehicle = theirs.id AND (paused.push_type, paused.endpoint) = (failed.push_type, failed.endpoint)
 """
 
-_REMOVE: Final = "UPDATE push_outbox SET done_at = now(), taken_until = NULL WHERE id = $1"
+_REMOVE: Final = "UPDATE push_outbox SET done_at = now(), taken_until = NULL WHERE id = ANY($1::bigint[])"
 
 _REMOVE_DONE: Final = "DELETE FROM push_outbox WHERE done_at < now() - $1 * interval '1 second'"
 
@@ -146,6 +171,8 @@ class KeptSubscription:
     key_type: str
     key: str = field(repr=False)
     updated_at: datetime
+    is_confirmed: bool
+    """Whether notifications go there: a mail address is asked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +197,8 @@ class Push:
     """Notifications before it that found no place in the outbox."""
     failures: int = 0
     """Of its endpoint, one after the other, before this attempt."""
+    others: tuple["Push", ...] = ()
+    """Pushes of the same subscription that go out in the same mail."""
 
     @property
     def kind(self) -> str:
@@ -184,7 +213,7 @@ class Push:
             text += f" ({self.count} times)"
         if self.omitted:
             text += f"\n({self.omitted} more in the history)"
-        return text
+        return "\n".join((text, *(other.text for other in self.others)))
 
 
 async def find_subscribable(pool: Pool, connected: int, folded_id: str) -> Subscribable | None:
@@ -202,6 +231,8 @@ async def subscribe(pool: Pool, vehicle: int, app_id: str, *, push_type: str, ke
 async def subscribe_in(connection: Connection, vehicle: int, app_id: str, *, push_type: str, key_type: str, key: str) -> int:
     """The same inside the transaction of a connection."""
     await connection.execute(_SUBSCRIBE, vehicle, app_id, push_type, key_type, key, endpoint_of(push_type, key))
+    if push_type == MAIL:
+        await want_address(connection, vehicle, key)
     status = await connection.execute(_MAKE_ROOM, vehicle, MOST_SUBSCRIPTIONS)
     return int(status.removeprefix("DELETE "))
 
@@ -232,10 +263,19 @@ async def take_due(pool: Pool, push_type: str, *, most: int, lease: float, per_m
     Args:
         per_minute: the most that one subscription gets in a minute.
     """
-    bounds = (per_minute, MOST_OF_ENDPOINT_AT_ONCE, MOST_OF_ENDPOINT, MOST_OF_OWNER_AT_ONCE)
+    bounds = (per_minute, MOST_OF_ENDPOINT_AT_ONCE, MOST_OF_ENDPOINT, MOST_OF_OWNER_AT_ONCE, MOST_MAILS)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK, push_type)
-        return [Push(*row) for row in await connection.fetch(_TAKE, push_type, most, lease, *bounds)]
+        taken = [Push(*row) for row in await connection.fetch(_TAKE, push_type, most, lease, *bounds)]
+    return _combine(taken) if push_type == MAIL else taken
+
+
+def _combine(pushes: Sequence[Push]) -> list[Push]:
+    """Make one mail of all that was taken for a subscription."""
+    by_subscription: dict[tuple[int, str], list[Push]] = {}
+    for push in pushes:
+        by_subscription.setdefault((push.vehicle, push.app_id), []).append(push)
+    return [replace(first, others=tuple(others)) for first, *others in by_subscription.values()]
 
 
 async def pause(pool: Pool, push: Push, *, failures: int, seconds: float) -> None:
@@ -245,12 +285,12 @@ async def pause(pool: Pool, push: Push, *, failures: int, seconds: float) -> Non
 
 async def release(pool: Pool, push: Push) -> None:
     """Let any replica take a push again, unless one has done so since."""
-    await pool.execute(_RELEASE, push.id, push.attempts)
+    await pool.execute(_RELEASE, *zip(*((one.id, one.attempts) for one in (push, *push.others)), strict=True))
 
 
 async def remove(pool: Pool, push: Push) -> None:
     """Take a push that is delivered, or given up, off the queue."""
-    await pool.execute(_REMOVE, push.id)
+    await pool.execute(_REMOVE, [one.id for one in (push, *push.others)])
 
 
 async def remove_done(pool: Pool, seconds: float) -> None:

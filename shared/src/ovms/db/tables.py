@@ -306,6 +306,23 @@ reference_positions: Final = Table(
     Column("finished", Boolean, nullable=False),
 )
 
+# Addresses that notifications are mailed to, or are to be.
+mail_addresses: Final = Table(
+    "mail_addresses",
+    metadata,
+    Column("owner_id", BigInteger, ForeignKey("owners.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", Text, primary_key=True, comment="in lower case"),
+    Column("confirmed_at", DateTime(timezone=True)),
+    Column("is_wanted", Boolean, nullable=False, server_default=text("false"), comment="a mail to confirm it by is due"),
+    Column("code", LargeBinary, comment="SHA-256 of what confirms it"),
+    Column("code_sent_at", DateTime(timezone=True)),
+    Column("code_mails", Integer, nullable=False, server_default=text("0"), comment="to confirm it by, that were sent"),
+    Column("hour_from", DateTime(timezone=True), comment="when the hour began that the mails are counted in"),
+    Column("mails", Integer, nullable=False, server_default=text("0"), comment="in that hour"),
+    Index("ix_mail_addresses_address", "address"),
+    Index("ix_mail_addresses_code", "code", unique=True),
+)
+
 # Who gets the notifications of a vehicle pushed, and how that goes.
 push_subscriptions: Final = Table(
     "push_subscriptions",

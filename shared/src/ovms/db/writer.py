@@ -123,7 +123,11 @@ told AS (
     count(*), substring(message FROM 1 FOR 1) NOT IN ('A', 'E') AS is_info
   FROM fresh GROUP BY 1, 2, is_info),
 wanted AS MATERIALIZED (
-  SELECT told.*, app_id FROM told JOIN push_subscriptions AS subscribed USING (vehicle) FOR KEY SHARE OF subscribed),
+  SELECT told.*, app_id FROM told JOIN push_subscriptions AS subscribed USING (vehicle)
+  WHERE push_type <> 'mail' OR EXISTS (
+    SELECT FROM vehicles JOIN mail_addresses USING (owner_id)
+    WHERE vehicles.id = subscribed.vehicle AND address = endpoint AND confirmed_at IS NOT NULL)
+  FOR KEY SHARE OF subscribed),
 merged AS (
   UPDATE push_outbox AS kept SET count = kept.count + wanted.count FROM wanted
   WHERE (kept.vehicle, kept.app_id, kept.message) = (wanted.vehicle, wanted.app_id, wanted.message)

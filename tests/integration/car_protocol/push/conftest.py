@@ -13,6 +13,7 @@ from car_protocol.push.channel import Channel
 from car_protocol.push.outbox import Outbox, PostgresRows
 from fixtures.cars import add_vehicles
 from ovms.db.engine import Pool
+from ovms.db.mail_addresses import confirm_address
 from ovms.db.push import subscribe
 from ovms.db.writer import NotificationRow, write_notifications
 from ovms.local.certificate import development_certificate
@@ -34,7 +35,15 @@ class Scene:
         self.wake: Callable[[], None] = lambda: None
 
     async def subscribe(self, push_type: str, key: str, app_id: str = "phone") -> None:
+        if push_type == "mail":
+            await self.confirm(key)
         await subscribe(self.pool, self.vehicle, app_id, push_type=push_type, key_type="production", key=key)
+
+    async def confirm(self, address: str) -> None:
+        """As if an operator had given its owner this mail address."""
+        owner = await self.pool.fetchval("SELECT owner_id FROM vehicles WHERE id = $1", self.vehicle)
+        async with self.pool.acquire() as connection:
+            await confirm_address(connection, owner, address)
 
     async def notify(self, *messages: bytes) -> int:
         """Write notifications as the recorder does; how many pushes are due."""

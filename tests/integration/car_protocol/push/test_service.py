@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from car_protocol.push import confirmations
 from car_protocol.push.channel import PATIENCE
 from car_protocol.push.channels import CredentialsUnreadable, open_channels
 from car_protocol.settings import Settings
@@ -19,6 +21,7 @@ from fixtures.push_services import Answer, HttpService, MailService, http_servic
 from fixtures.waiting import until
 from integration.car_protocol.push.conftest import eventually
 from ovms.db.engine import Pool
+from ovms.db.mail_addresses import MOST_ASKED_OF_OWNER, use_code
 from ovms.db.push import MOST_OF_ENDPOINT_AT_ONCE
 from ovms.db.sealing import Sealer
 from ovms.identity import Role
@@ -45,8 +48,22 @@ class Far:
     async def _has(self, expected: list[tuple[str, str, str, str]]) -> bool:
         return await self.subscribers() == expected
 
+    def mailed(self) -> str:
+        """The texts of all mails."""
+        return "\n".join(mail.get_content() for _, mail in self.mail.mails)  # type: ignore[attr-defined]
+
     def hooks(self) -> list[str]:
         return [json.loads(request.body)["message"] for request in self.http.sent_to("/hook")]
+
+
+MINE = "me@example.org"
+"""An address that the operator has given the owner."""
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail addresses are looked at often enough for a test."""
+    monkeypatch.setattr(confirmations, "EVERY", 0.05)
 
 
 @pytest.fixture
@@ -73,6 +90,11 @@ async def far(car_settings: dict[str, Any], more_settings: dict[str, Any], pool:
             "mail_from": "ovms@example.org",
         }
         settings = Settings(**car_settings | pushing | more_settings)
+        await pool.execute(
+            "INSERT INTO mail_addresses (owner_id, address, confirmed_at) "
+            "SELECT owner_id, $1, now() FROM vehicles WHERE vehicle_id = 'DEMO'",
+            MINE,
+        )
         yield Far(await stack.enter_async_context(car_service_on(settings, pool)), http, mail)
 
 
@@ -156,6 +178,35 @@ async def test_the_owner_hears_once_that_a_login_fails_and_once_that_it_works(fa
     assert [data for _, _, data in await far.service.history()] == [f"A,{text}".encode() for text in far.hooks()]
 
 
+async def test_sixty_four_strangers_get_ten_questions_and_no_notification(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    car, app, _ = await far.service.scene()
+    for number in range(64):
+        app.send(b"pm%d,mail,simple,stranger%d@example.org" % (number, number))
+        await app.drain()
+    car.send(*[b"PAChosen words %d" % number for number in range(40)])
+    await far.service.written()
+    await until(lambda: len(far.mail.mails) == MOST_ASKED_OF_OWNER)
+    await far.service.running.server.outbox._sweep()
+    assert len({tuple(recipients) for recipients, _ in far.mail.mails}) == len(far.mail.mails) == MOST_ASKED_OF_OWNER
+    assert "Chosen words" not in far.mailed()
+    assert not await far.service.pool.fetchval("SELECT count(*) FROM push_outbox")
+
+
+@pytest.mark.parametrize("more_settings", [{"public_url": "https://ovms.example.org:6869"}, {}])
+async def test_an_address_gets_notifications_once_its_code_was_used(far: Far, more_settings: dict[str, Any]) -> None:
+    car, app, _ = await far.service.scene()
+    app.send(b"pm,mail,simple,New@Example.org")
+    await until(lambda: far.mail.mails)
+    [(recipients, _)] = far.mail.mails
+    assert recipients == ["new@example.org"]
+    link = r"https://ovms\.example\.org:6869/mail/confirm\?code=([\w-]{24})\r?$" if more_settings else r"^([\w-]{24})\r?$"
+    [code] = re.findall(link, far.mailed(), re.MULTILINE)
+    assert await use_code(far.service.pool, code) == "new@example.org"
+    assert await use_code(far.service.pool, code) is None
+    car.send(b"PACar is on fire")
+    await until(lambda: "Car is on fire" in far.mailed())
+
+
 @pytest.mark.parametrize("more_settings", [{"notification_days": 0}])
 async def test_without_a_history_they_are_pushed_all_the_same(far: Far) -> None:
     car, app, _ = await far.service.scene()
@@ -181,7 +232,7 @@ async def test_a_push_service_that_hangs_slows_no_car(far: Far) -> None:
     app.send(f"pS,webhook,simple,http://127.0.0.1:{port}/".encode(), b"pme,mail,simple,me@example.org")
     await eventually(lambda: _has_two(far))
     car.send(*[b"PACar is on fire %d" % number for number in range(20)])
-    await until(lambda: len(far.mail.mails) == 4)
+    await until(lambda: {f"Car is on fire {number}" for number in range(20)} <= set(far.mailed().splitlines()))
     for _ in range(20):
         await car.drain()
     assert far.service.running.server.outbox.retried == 0

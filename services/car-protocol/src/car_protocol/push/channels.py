@@ -52,7 +52,7 @@ def new_client(tls: ssl.SSLContext | None = None, **options: Any) -> httpx.Async
 
 def _open_all(settings: Settings, wall: Callable[[], float]) -> Iterator[tuple[str, Channel]]:
     if settings.mail_host and settings.mail_from:
-        yield MAIL, MailChannel(_mail_server(settings), httpx.create_ssl_context())
+        yield MAIL, MailChannel(_mail_server(settings), httpx.create_ssl_context(), public_url=settings.public_url)
     if settings.fcm_credentials is not None:
         yield FCM, FcmChannel(new_client(), _account(settings.fcm_credentials), settings.fcm_url, wall)
     if settings.apns_key is not None:

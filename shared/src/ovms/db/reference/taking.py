@@ -10,13 +10,14 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from ovms.db.engine import Connection
+from ovms.db.mail_addresses import confirm_address
 from ovms.db.push import MOST_SUBSCRIPTIONS
 from ovms.db.reference.rows import Configuration, LeftOut, Message, Owner, Record, Subscription, Token, Vehicle
 from ovms.db.sealing import Sealer, SealingError
 from ovms.db.tokens import hash_token
 from ovms.db.traffic import RECORD_TYPE as TRAFFIC
 from ovms.identity import fold_vehicle_id
-from ovms.subscriptions import endpoint_of
+from ovms.subscriptions import MAIL, endpoint_of
 
 _LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _LOCK_NUMBER: Final = 0x4F564D52
@@ -101,6 +102,11 @@ SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded
 WHERE kept.updated_at < excluded.updated_at
 """
 
+_CONFIRM_SUBSCRIBED: Final = """
+INSERT INTO mail_addresses (owner_id, address, confirmed_at) SELECT owner_id, $2, now() FROM vehicles WHERE id = $1
+ON CONFLICT DO NOTHING
+"""
+
 _IS_FULL: Final = """
 SELECT count(*) >= $2 FROM push_subscriptions WHERE vehicle = $1 AND app_id <> $3
 """
@@ -150,12 +156,14 @@ async def known_owner(connection: Connection, owner: Owner) -> int | None:
 async def add_owner(connection: Connection, owner: Owner, password_hash: str) -> int:
     """Add an owner; his key here."""
     key: int = await connection.fetchval(_ADD_OWNER, owner.number, owner.name, owner.email, password_hash)
+    await confirm_address(connection, key, owner.email)
     return key
 
 
 async def change_owner(connection: Connection, key: int, owner: Owner, password_hash: str | None) -> None:
     """Give an owner who has not signed in here yet his address and, where there is one, the hash of his password there."""
-    await connection.execute(_CHANGE_OWNER, key, owner.email, password_hash)
+    if _count(await connection.execute(_CHANGE_OWNER, key, owner.email, password_hash)):
+        await confirm_address(connection, key, owner.email)
 
 
 async def take_vehicle(connection: Connection, owner: int, vehicle: Vehicle, sealer: Sealer) -> tuple[int, bool]:
@@ -238,6 +246,9 @@ async def take_subscription(connection: Connection, vehicle: int, subscription: 
         raise LeftOut(f"more than {MOST_SUBSCRIPTIONS} of a vehicle")
     about = (subscription.app_id, subscription.push_type, subscription.key_type, subscription.key, subscription.updated_at)
     endpoint = endpoint_of(subscription.push_type, subscription.key)
+    if subscription.push_type == MAIL:
+        # It got mails there: the move is no reason to ask its owner.
+        await connection.execute(_CONFIRM_SUBSCRIBED, vehicle, endpoint)
     return _count(await connection.execute(_SUBSCRIPTION, vehicle, *about, endpoint)) == 1
 
 

@@ -54,6 +54,7 @@ async def fill(gateway: Gateway) -> None:
         "INSERT INTO push_outbox (vehicle, app_id, message, created_at) VALUES ($1, $2, $3, now())",
         vehicle, MARK, MARK.encode(),
     )  # fmt: skip
+    await pool.execute("INSERT INTO mail_addresses (owner_id, address) VALUES ($1, $2)", owner, f"{MARK}@example.org".lower())
     await pool.execute("INSERT INTO enciphered_configurations VALUES ($1, $2, 't', 'd', 'r')", MARK, owner)
     await pool.execute("INSERT INTO reference_owners VALUES (7, $1)", owner)
     await pool.execute("INSERT INTO reference_positions VALUES ($1, $2, 1, 'then', false)", vehicle, MARK.encode())

@@ -34,6 +34,7 @@ _EXAMPLE: Final = {
     "push_type": "mail",
     "key_type": "",
     "key": "d…@example.org",
+    "confirmed": False,
     "updated_at": "2026-11-22T19:12:23Z",
 }
 
@@ -53,6 +54,9 @@ class Subscription(BaseModel):
     push_type: Annotated[str, Field(description="How: mail, gcm, apns, expo or webhook")]
     key_type: str
     key: Annotated[str, Field(description="Where to, shortened so that nobody else can use it")]
+    confirmed: Annotated[
+        bool, Field(description="Whether notifications go there: a mail address is asked first, by a mail with a link")
+    ]
     updated_at: Annotated[datetime, Field(description="When the app has said so last")]
 
 
@@ -94,7 +98,7 @@ async def list_all(reach: Own, resources: ResourcesDep) -> Response:
 )
 async def put(app_id: AppId, wanted: SubscriptionWanted, reach: Own, resources: ResourcesDep) -> Response:
     """Have your vehicle's notifications pushed, as an app does with message `p`. Of 64 subscriptions the one that was renewed
-    longest ago makes room.
+    longest ago makes room. A mail address is asked first: it gets one mail with a link, and nothing else before that is used.
 
     `curl -u demo:demo -X PUT -H 'Content-Type: application/json' -d '{"push_type": "mail", "key": "demo@example.org"}'
     http://127.0.0.1:6868/api/v1/vehicles/DEMO/subscriptions/phone`
@@ -143,5 +147,6 @@ def _render(kept: KeptSubscription) -> dict[str, Any]:
         "push_type": kept.push_type,
         "key_type": kept.key_type,
         "key": redact(kept.push_type, kept.key),
+        "confirmed": kept.is_confirmed,
         "updated_at": kept.updated_at,
     }
