@@ -10,7 +10,7 @@ from api_gateway.app import make_api
 from api_gateway.documentation.pages import read_assets
 from fixtures.gateway import Gateway, routes_of
 
-PAGES = ("/docs", "/redoc", "/shared")
+PAGES = ("/docs", "/mail/confirm", "/redoc", "/shared")
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 FIXED = {"x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer"}
 

@@ -1,8 +1,10 @@
 """Where a web hook may lead: an owner must not make this server call what only this server can reach (SSRF)."""
 
 import asyncio
+from concurrent.futures import Executor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from socket import IPPROTO_TCP, SOCK_STREAM, gaierror
+from socket import IPPROTO_TCP, SOCK_STREAM, gaierror, getaddrinfo
 from typing import Final
 
 import httpx
@@ -30,17 +32,21 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL_IPV4)
 
 
-async def find_address(url: str, *, allow_private: bool) -> str:
+async def find_address(url: str, *, allow_private: bool, threads: Executor | None = None) -> str:
     """The IP address that an URL leads to. It is what must be connected to: asked again, a name may lead elsewhere.
+
+    Args:
+        threads: that names are looked up in. A look-up cannot be cancelled: where an owner's name server hangs, it holds its
+            thread, and the rest of the service must not wait for one.
 
     Raises:
         Refused: it leads to a private address, or to a public one without TLS.
         Unreachable: its name cannot be looked up.
     """
     parts = httpx.URL(url)
-    look_up = asyncio.get_running_loop().getaddrinfo
+    look_up = partial(getaddrinfo, parts.raw_host.decode(), parts.port, type=SOCK_STREAM, proto=IPPROTO_TCP)
     try:
-        found = await look_up(parts.raw_host.decode(), parts.port, type=SOCK_STREAM, proto=IPPROTO_TCP)
+        found = await asyncio.get_running_loop().run_in_executor(threads, look_up)
     except (gaierror, UnicodeError) as error:
         raise Unreachable("the name of the web hook's host cannot be looked up") from error
     addresses = [str(one[4][0]) for one in found]

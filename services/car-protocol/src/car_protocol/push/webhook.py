@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import httpx
@@ -17,6 +18,8 @@ from car_protocol.push.channel import PATIENCE, DeviceGone, Refused, Unreachable
 from ovms.db.push import Push
 from ovms.times import write_time
 
+LOOK_UPS: Final = 32
+"""Names of web hooks that may be looked up at once."""
 _GONE: Final = 410
 
 
@@ -53,6 +56,7 @@ class WebhookChannel:
         self._secret = secret
         self._wall = wall
         self._allow_private = allow_private
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="web-hook-names")
 
     async def deliver(self, push: Push) -> None:
         """Post it.
@@ -60,7 +64,7 @@ class WebhookChannel:
         Raises:
             DeliveryError: it is not taken.
         """
-        address = await find_address(push.key, allow_private=self._allow_private)
+        address = await find_address(push.key, allow_private=self._allow_private, threads=self._threads)
         # To that address, whatever its name leads to by now; the certificate is still that of the name.
         url = httpx.URL(push.key)
         host = {"Host": url.netloc.decode(), "Content-Type": "application/json"}
@@ -76,7 +80,8 @@ class WebhookChannel:
             raise Unreachable(f"the web hook: {type(error).__name__}") from error
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and wait for no look-up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._client.aclose()
 
 
