@@ -63,6 +63,7 @@ OF_SERVICES: Final = frozenset(
         "OVMS_PENDING_BYTES",
         "OVMS_PING_AGAIN",
         "OVMS_PING_MARGIN",
+        "OVMS_PUBLIC_URL",
         "OVMS_PUBLISH_BYTES",
         "OVMS_PUBLISH_TICK",
         "OVMS_PUSH_ATTEMPTS",
