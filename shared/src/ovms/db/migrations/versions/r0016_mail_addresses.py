@@ -4,8 +4,8 @@ from alembic import op
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, Text, text
 from sqlalchemy.schema import ForeignKeyConstraint, PrimaryKeyConstraint
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 # Whose an address of a subscription is, nobody has asked yet: each gets a mail to be confirmed by.
 _SUBSCRIBED = """
