@@ -472,7 +472,18 @@ async def test_who_sends_too_fast_is_read_no_faster(loop: FakeLoop) -> None:
     line.say(b"S4")
     assert not line.transport.is_reading
     assert server.recorder.pending(vehicle().key)[ord("S")].message == b"S4"
-    loop.advance(1.1)
+    loop.advance(1.3)
     assert line.transport.is_reading
     line.say(b"S5", b"S6", b"S7")
+    assert line.transport.is_reading
+
+
+def test_many_messages_in_one_read_are_not_followed_by_others_before_their_time_is_over(loop: FakeLoop) -> None:
+    server = make_server(loop=loop, messages_per_second=4)
+    line = greeted(server, Role.CAR)
+    loop.advance(2)
+    line.say(*[b"A"] * 40)
+    loop.advance(9.9)
+    assert not line.transport.is_reading
+    loop.advance(0.2)
     assert line.transport.is_reading

@@ -204,7 +204,8 @@ class Connection(asyncio.Protocol):
             server.waits_for_recorder(self)
         elif self._in_this_second > server.settings.messages_per_second:
             self._pause()
-            server.loop.call_at(self._second_ends, self.resume)
+            # One read may bring many seconds' worth: it is not read again before they are over.
+            server.loop.call_at(now + self._in_this_second / server.settings.messages_per_second, self.resume)
 
     def _pause(self) -> None:
         """Read no more for a while: what it sends waits in its own buffers."""
