@@ -41,7 +41,18 @@ from api_gateway.resources import UNAVAILABLE, Resources, open_resources
 from api_gateway.settings import Settings
 from api_gateway.shared import page
 from api_gateway.tracing import TracedRequests
-from api_gateway.v1.account import audit, incoming_shares, leaving, links, profile, registration, shares, sign_up, subscriptions
+from api_gateway.v1.account import (
+    audit,
+    incoming_shares,
+    leaving,
+    links,
+    profile,
+    registration,
+    shares,
+    sign_up,
+    silence,
+    subscriptions,
+)
 from api_gateway.v1.account import tokens as account_tokens
 from api_gateway.v1.commands import routes as typed_commands
 from api_gateway.v1.errors import InvalidRequest
@@ -139,6 +150,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(registration.router)
     app.include_router(shares.router)
     app.include_router(incoming_shares.router)
+    app.include_router(silence.router)
     app.include_router(links.router)
     app.include_router(subscriptions.router)
     app.include_router(page.make_router())

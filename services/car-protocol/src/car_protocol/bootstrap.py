@@ -32,6 +32,7 @@ from car_protocol.logins.users import UserDesk
 from car_protocol.metrics import ServerCollector
 from car_protocol.notifications.error_codes import TABLES, ErrorCodes
 from car_protocol.notifications.notifier import Notifier
+from car_protocol.notifications.silence import SilenceNotices
 from car_protocol.push.channels import open_channels
 from car_protocol.push.confirmations import Confirmations
 from car_protocol.push.mail import MailChannel
@@ -220,7 +221,8 @@ def _make(
     keeper = PresenceKeeper(nodes, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(TABLES, *([settings.error_codes] if settings.error_codes else []))
-    notifier = Notifier(recorder.put_notification, recorder.wall, days=settings.notification_days, error_codes=error_codes)
+    make_notifier = partial(Notifier, wall=recorder.wall, days=settings.notification_days, error_codes=error_codes)
+    notifier = make_notifier(recorder.put_notification)
     greeter = Greeter(login_pool, recorder, follower)
     register = Register(login_pool, KnownVehicles(settings.known_vehicles), loop.time)
     notices = LoginNotices(notifier.notify)
@@ -252,6 +254,14 @@ def _make(
     )
     listener = _make_listener(settings, server, tls)
     removals = Removals(pool, hub)
+    silence = SilenceNotices(
+        pool,
+        hub,
+        make_notifier,
+        pushes_wait=outbox.wake,
+        repeat_after=settings.push_repeat,
+        monotonic=loop.time,
+    )
     subscribe_to_removals(subscriptions, removals.tell)
     on_redis: list[Work] = [publisher.run, subscriptions.run, follower.run, keeper.run]
     on_postgresql: list[Work] = [
@@ -265,6 +275,7 @@ def _make(
         server.trail.run,
         Maintenance(pool, audit_days=settings.audit_days, state_history=settings.state_history).run,
         removals.run,
+        silence.run,
     ]
     on_the_machine: list[Work] = [ClockAdjustment(clock, hub.renumber_sessions).run, *([tls.watch] if tls is not None else [])]
     if isinstance(mail, MailChannel):

@@ -126,6 +126,7 @@ OF_VEHICLE: Final = (
         "share_offers",
         "SELECT name AS owner, permit, created_at, expires_at FROM share_offers WHERE vehicle = $1 ORDER BY folded",
     ),
+    Part("silence_notice", "silence_notices", "SELECT hours, heard_at, is_silent FROM silence_notices WHERE vehicle = $1"),
     Part(
         "subscription",
         "push_subscriptions",

@@ -197,6 +197,17 @@ share_offers: Final = Table(
     Index("ix_share_offers_ends_at", "ends_at"),
 )
 
+# Vehicles whose owners are notified of their silence.
+silence_notices: Final = Table(
+    "silence_notices",
+    metadata,
+    Column("vehicle", BigInteger, ForeignKey("vehicles.id", ondelete="CASCADE"), primary_key=True),
+    Column("hours", Integer, nullable=False, comment="of silence before the notice"),
+    Column("heard_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("is_silent", Boolean, nullable=False, server_default=text("false"), comment="true: notified"),
+    Column("silent_at", DateTime(timezone=True), comment="when its owner was notified last"),
+)
+
 # Who did what, for the owner to read. No secret is in it, and nothing of what a car said.
 audit: Final = Table(
     "audit",

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
-from ovms.db.engine import Connection, Pool
+from ovms.db.engine import Connection, Database, Pool
 
 _INCOMING_STATES: Final = (
     "incoming_states",
@@ -317,7 +317,7 @@ async def write_samples(pool: Pool, rows: Sequence[SampleRow]) -> None:
     await pool.execute(_SAMPLES, *zip(*rows, strict=True))
 
 
-async def write_notifications(pool: Pool, rows: Sequence[NotificationRow], *, repeat_after: float) -> int:
+async def write_notifications(pool: Database, rows: Sequence[NotificationRow], *, repeat_after: float) -> int:
     """Write notifications, all or none; return how many pushes have been added.
 
     Args:

@@ -58,6 +58,7 @@ async def fill(gateway: Gateway) -> None:
     await pool.execute("INSERT INTO enciphered_configurations VALUES ($1, $2, 't', 'd', 'r')", MARK, owner)
     await pool.execute("INSERT INTO reference_owners VALUES (7, $1)", owner)
     await pool.execute("INSERT INTO reference_positions VALUES ($1, $2, 1, 'then', false)", vehicle, MARK.encode())
+    await pool.execute("INSERT INTO silence_notices (vehicle, hours) VALUES ($1, 24)", vehicle)
     await pool.execute("INSERT INTO reserved_vehicle_ids VALUES (sha256('X'), $1, now())", owner)
     await pool.execute("INSERT INTO autoprovision VALUES ($1, $2, 'x', 'k', 'x', 'k')", MARK, owner)
     await pool.execute(
@@ -96,7 +97,9 @@ async def tables_with(gateway: Gateway, text: str) -> set[str]:
 async def test_an_account_that_is_erased_leaves_no_trace_in_any_table(gateway: Gateway) -> None:
     await fill(gateway)
     # A table that is new must be filled above, so that it is found here too.
-    assert await tables_with(gateway, MARK) | {"shares", "reference_owners", "reserved_vehicle_ids"} == set(metadata.tables)
+    assert await tables_with(gateway, MARK) | {"shares", "reference_owners", "reserved_vehicle_ids", "silence_notices"} == set(
+        metadata.tables
+    )
     owner = await gateway.pool.fetchval("SELECT id FROM owners WHERE name = $1", MARK)
     keys = "SELECT id FROM vehicles WHERE owner_id = (SELECT id FROM owners WHERE name = $1)"
     vehicles = [row[0] for row in await gateway.pool.fetch(keys, MARK)]
