@@ -6,27 +6,36 @@ A line that a request causes has the request's id; one about a connection of a c
 import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
 
+from ovms.outages import Outages
 from ovms.redaction import Redactor
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """The id of the request that is answered."""
 
 
-def make_log(service: str, level: str, redactor: Redactor, stream: BinaryIO | None = None) -> Any:
-    """A structlog logger of its own, at `level` (debug, info, warning, error) and above; nothing global is set."""
-    return structlog.wrap_logger(structlog.BytesLogger(stream or sys.stdout.buffer), **_how(service, level, redactor))
+def make_log(
+    service: str, level: str, redactor: Redactor, stream: BinaryIO | None = None, stores: Mapping[str, str] | None = None
+) -> Any:
+    """A structlog logger of its own, at `level` (debug, info, warning, error) and above; nothing global is set.
+
+    Args:
+        stores: the addresses of the stores, by store (`ovms.outages`).
+    """
+    return structlog.wrap_logger(structlog.BytesLogger(stream or sys.stdout.buffer), **_how(service, level, redactor, stores))
 
 
-def configure_logging(service: str, level: str, redactor: Redactor) -> None:
+def configure_logging(service: str, level: str, redactor: Redactor, stores: Mapping[str, str] | None = None) -> None:
     """The same for all who ask `structlog.get_logger`; called once, by a service's entry point."""
-    structlog.configure(logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer), **_how(service, level, redactor))
+    structlog.configure(
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer), **_how(service, level, redactor, stores)
+    )
 
 
 class ToStructlog(logging.Handler):
@@ -54,9 +63,10 @@ class _Named:
         return line
 
 
-def _how(service: str, level: str, redactor: Redactor) -> dict[str, Any]:
+def _how(service: str, level: str, redactor: Redactor, stores: Mapping[str, str] | None) -> dict[str, Any]:
     return {
         "processors": [
+            Outages(stores or {}),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _Named(service),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -442,14 +442,10 @@ async def test_redis_is_asked_when_it_is_back(tmp_path: Path) -> None:
             with capture_logs() as logs:
                 valkey.kill()
                 here.follower.learn(room, lambda _: None)
-                await until(_says(logs, "Redis is away; who is connected elsewhere is asked later"))
+                await until(lambda: any(line.get("effect") == "remote presence is read later" for line in logs))
             valkey.start()
             await here.presence.begin_replica("there")
             await here.there(5)
             await until(lambda: room.elsewhere.session == 5)
     finally:
         valkey.stop()
-
-
-def _says(logs: list[dict[str, object]], event: str) -> Callable[[], bool]:
-    return lambda: any(entry["event"] == event for entry in logs)

@@ -130,4 +130,4 @@ async def test_a_wrong_setting_is_said_once(make_replica: MakeReplica) -> None:
     replica.start(ready=False)
     await until(lambda: not replica.is_running, 40)
     assert replica.process.returncode == 2
-    assert replica.log == "OVMS_WORKERS: Input should be greater than or equal to 1\n"
+    assert replica.log == "car-protocol: wrong settings: OVMS_WORKERS (Input should be greater than or equal to 1)\n"

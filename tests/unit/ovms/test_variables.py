@@ -36,9 +36,9 @@ def test_neither_service_starts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     for name, value in WRONG.items():
         monkeypatch.setenv(name, value)
     assert car_protocol.__main__.main() == 2
-    assert capsys.readouterr().err == f"{MESSAGE}\n"
-    assert api_gateway.__main__.main() == 1
-    assert capsys.readouterr().err == f"api-gateway: {MESSAGE}\n"
+    assert capsys.readouterr().err == f"car-protocol: wrong settings: {MESSAGE}\n"
+    assert api_gateway.__main__.main() == 2
+    assert capsys.readouterr().err == f"api-gateway: wrong settings: {MESSAGE}\n"
 
 
 def test_the_command_reads_the_file_of_the_directory_where_it_starts(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from api_gateway.edge.addresses import Proxies, read_networks
 from api_gateway.edge.server import Https, listen, make_server
 from api_gateway.metrics import Metrics, serve_metrics
 from api_gateway.settings import Settings
+from ovms import wrong_settings
 from ovms.db.schema import SchemaBehind, check_schema
 from ovms.db.sealing import Sealer, SealingError
 from ovms.errors import OvmsError
@@ -27,6 +28,7 @@ from ovms.listening import HeldPort
 from ovms.logs import ToStructlog, make_log
 from ovms.open_files import fit_connections
 from ovms.redaction import Redactor
+from ovms.stores import store_addresses
 from ovms.telemetry import TracesUnavailable, open_traces
 from ovms.tls import TlsError, open_tls
 from ovms.variables import UnknownVariable, check_variables
@@ -34,16 +36,20 @@ from ovms.workers import run_workers
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit status."""
+    """Serve until SIGTERM or SIGINT; returns the exit status: 1 where it cannot start, 2 where a setting is wrong."""
     try:
         check_variables(os.environ)
         settings = Settings()
         sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
-    except ValidationError as error:
-        return _fail(_missing(error))
-    except (SealingError, UnknownVariable) as error:
+    except (ValidationError, UnknownVariable) as error:
+        _fail(wrong_settings.describe(error))
+        return wrong_settings.STATUS
+    except SealingError as error:
         return _fail(str(error))
-    log = make_log("api-gateway", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
+    stores = store_addresses(settings.database_url, settings.redis_url)
+    log = make_log(
+        "api-gateway", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym), stores=stores
+    )
     try:
         asyncio.run(check_schema(settings.database_url.get_secret_value()))
     except SchemaBehind as error:
@@ -114,12 +120,6 @@ def _metrics(settings: Settings) -> Metrics | None:
 def _fail(reason: str) -> int:
     sys.stderr.write(f"api-gateway: {reason}\n")
     return 1
-
-
-def _missing(error: ValidationError) -> str:
-    """The settings that are wrong, by name: values may be secret."""
-    wrong = {f"OVMS_{str(fault['loc'][0]).upper()} ({fault['msg']})" for fault in error.errors(include_input=False)}
-    return "wrong settings: " + ", ".join(sorted(wrong))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ from api_gateway.v1.history.track import routes as track
 from api_gateway.v1.vehicle import presence, subjects
 from api_gateway.v1.vehicle import state as typed_state
 from ovms.auth.passwords import Overloaded
+from ovms.bus.cars import TooManyQuestions
 from ovms.db.sealing import Sealer
+from ovms.outages import report_outage, store_of
 
 if TYPE_CHECKING:
     from ovms.tracing import Traces
@@ -168,8 +170,11 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
         assert isinstance(error, ApiError)
         return refusal(request.scope, error)
 
-    async def away(request: Request, error: Exception) -> Response:
-        log.warning("a call cannot be answered now", error=type(error).__name__)
+    async def unavailable(request: Request, error: Exception) -> Response:
+        report_outage(log, store_of(error), "requests are answered 503", error)
+        return refusal(request.scope, ServiceUnavailable)
+
+    async def not_now(request: Request, _: Exception) -> Response:
         return refusal(request.scope, ServiceUnavailable)
 
     async def unknown(request: Request, error: Exception) -> Response:
@@ -190,9 +195,10 @@ def _add_error_handlers(app: FastAPI, log: Any) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unknown)
     for error in UNAVAILABLE:
-        app.add_exception_handler(error, away)
-    app.add_exception_handler(Overloaded, away)
-    app.add_exception_handler(ClientDisconnect, away)
+        app.add_exception_handler(error, unavailable)
+    app.add_exception_handler(TooManyQuestions, not_now)
+    app.add_exception_handler(Overloaded, not_now)
+    app.add_exception_handler(ClientDisconnect, not_now)
 
 
 def _methods_of(app: FastAPI, scope: Scope) -> list[str]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api_gateway.answers import json_answer, text_answer
 from api_gateway.dependencies import ResourcesDep
 from api_gateway.resources import UNAVAILABLE
+from ovms.bus.readiness import check_writes
 
 DEADLINE: Final = 3.0
 
@@ -49,8 +50,8 @@ async def live() -> Response:
     },
 )
 async def ready(resources: ResourcesDep) -> Response:
-    """Asks PostgreSQL and Redis; 200 only where both answer."""
-    postgresql, redis = await asyncio.gather(_ask(resources.pool.fetchval("SELECT 1")), _ask(resources.redis.ping()))
+    """Reads from PostgreSQL and writes to Redis; 200 only where both succeed."""
+    postgresql, redis = await asyncio.gather(_ask(resources.pool.fetchval("SELECT 1")), _ask(check_writes(resources.nodes)))
     status = 200 if (postgresql, redis) == ("ok", "ok") else 503
     return json_answer({"postgresql": postgresql, "redis": redis}, status)
 

@@ -37,6 +37,8 @@ from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.cars import Cars, TooManyQuestions
 from ovms.bus.client import open_redis
+from ovms.bus.errors import FAILURES
+from ovms.bus.errors import UNAVAILABLE as REDIS_UNAVAILABLE
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
 from ovms.bus.removals import Removals
@@ -67,11 +69,10 @@ REDIS_TIMEOUT: Final = 3.0
 CLOSE_WITHIN: Final = 0.5
 """Seconds for connections to Redis to be closed in good order."""
 
-# What says that a store is away, as opposed to a fault of ours.
+# What says that a store is unavailable, as opposed to a fault of ours.
 UNAVAILABLE: Final = (
     *DATABASE_UNAVAILABLE,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
+    *REDIS_UNAVAILABLE,
     TooManyQuestions,
 )
 
@@ -82,7 +83,7 @@ class Resources:
 
     pool: Pool
     states: OwnedStates
-    redis: redis.asyncio.Redis
+    nodes: Nodes
     sessions: Sessions
     presence: Presence
     connections: Connections
@@ -173,7 +174,7 @@ async def open_resources(
             yield Resources(
                 pool=pool,
                 states=OwnedStates(pool),
-                redis=client,
+                nodes=nodes,
                 sessions=sessions,
                 presence=presence,
                 connections=connections,
@@ -204,6 +205,6 @@ async def open_resources(
         passwords.close()
         pool.terminate()
         for clients in (nodes, client):
-            with suppress(OSError, redis.exceptions.RedisError):  # TimeoutError is an OSError
+            with suppress(*FAILURES):
                 async with asyncio.timeout(CLOSE_WITHIN):
                     await clients.aclose()

@@ -18,6 +18,7 @@ from car_protocol.bootstrap import serving
 from car_protocol.notifications.error_codes import ErrorCodesUnreadable
 from car_protocol.push.channels import CredentialsUnreadable
 from car_protocol.settings import Settings
+from ovms import wrong_settings
 from ovms.db.engine import is_left_behind
 from ovms.db.schema import SchemaBehind, check_schema
 from ovms.db.sealing import Sealer, SealingError
@@ -27,6 +28,7 @@ from ovms.logs import ToStructlog, configure_logging
 from ovms.open_files import fit_connections
 from ovms.redaction import Redactor
 from ovms.stopping import on_stop_signal
+from ovms.stores import store_addresses
 from ovms.telemetry import TracesUnavailable
 from ovms.tls import TlsError
 from ovms.variables import UnknownVariable, check_variables
@@ -63,16 +65,14 @@ def main() -> int:
         check_variables(os.environ)
         settings = Settings()  # the environment gives them
         sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            print(f"OVMS_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)  # noqa: T201
-        return 2
-    except UnknownVariable as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 2
+    except (ValidationError, UnknownVariable) as error:
+        print(f"car-protocol: {wrong_settings.describe(error)}", file=sys.stderr)  # noqa: T201
+        return wrong_settings.STATUS
     except SealingError as error:
         return _fail(str(error))
-    configure_logging("car-protocol", settings.log_level, Redactor(None if settings.log_vehicle_ids else sealer.pseudonym))
+    redactor = Redactor(None if settings.log_vehicle_ids else sealer.pseudonym)
+    stores = store_addresses(settings.database_url, settings.redis_url)
+    configure_logging("car-protocol", settings.log_level, redactor, stores)
     logging.getLogger().addHandler(ToStructlog(structlog.get_logger()))
     try:
         asyncio.run(check_schema(settings.database_url.get_secret_value()))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import redis.asyncio
 import structlog
-from redis.exceptions import RedisError
 
 from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
@@ -65,7 +64,9 @@ from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.client import open_redis
+from ovms.bus.errors import FAILURES
 from ovms.bus.nodes import Nodes
+from ovms.bus.readiness import check_writes
 from ovms.bus.removals import subscribe as subscribe_to_removals
 from ovms.bus.revocations import Revocations
 from ovms.bus.subscriptions import Subscriptions
@@ -147,7 +148,7 @@ async def serving(settings: Settings, *, system_clock: Callable[[], float] = tim
         server = running.server
         lag = LoopLag()
         collector = ServerCollector(server, running.listener, {"rows": pool, "logins": login_pool}, lag)
-        health = await HealthPort(make_registry(collector), _checks(login_pool, client, running.listener)).open(
+        health = await HealthPort(make_registry(collector), _checks(login_pool, nodes, running.listener)).open(
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
@@ -343,23 +344,24 @@ async def _end(running: Running, keeper: PresenceKeeper) -> None:
     await drain.end(LEASE_BY, keeper.end)
 
 
-def _checks(pool: Pool, client: redis.asyncio.Redis, listener: Listener) -> dict[str, Any]:
+def _checks(pool: Pool, nodes: Nodes, listener: Listener) -> dict[str, Any]:
     async def postgresql() -> bool:
         with suppress(TimeoutError, asyncpg.PostgresError, *UNAVAILABLE):
             async with asyncio.timeout(CHECK_TIMEOUT):
                 return bool(await pool.fetchval("SELECT true"))
         return False
 
-    async def redis_answers() -> bool:
-        with suppress(TimeoutError, OSError, RedisError):
+    async def redis_takes_writes() -> bool:
+        with suppress(*FAILURES):
             async with asyncio.timeout(CHECK_TIMEOUT):
-                return bool(await client.ping())
+                await check_writes(nodes)
+                return True
         return False
 
     async def port() -> bool:
         return listener.is_open
 
-    return {"port": port, "postgresql": postgresql, "redis": redis_answers}
+    return {"port": port, "postgresql": postgresql, "redis": redis_takes_writes}
 
 
 async def _close_pool(pool: Pool) -> None:
@@ -371,6 +373,6 @@ async def _close_pool(pool: Pool) -> None:
 
 
 async def _close_redis(client: redis.asyncio.Redis | Nodes) -> None:
-    with suppress(OSError, RedisError):  # TimeoutError is an OSError
+    with suppress(*FAILURES):
         async with asyncio.timeout(CLOSE_WITHIN):
             await client.aclose()

@@ -10,7 +10,7 @@
 Redis; `sentinel_username` and `sentinel_password` are for sentinels, which are asked without where they are not given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -91,6 +91,27 @@ def read_address(url: str) -> Address:
             "it cannot be read: ports and options must be such, and what is special in user and password percent-encoded"
         ) from None
     return Server(url)
+
+
+def hosts(url: str) -> str:
+    """Return where a URL leads to, host:port with commas between several, without credentials and options.
+
+    Raises:
+        AddressError: it says nothing that could be meant.
+    """
+    match read_address(url):
+        case Sentinels(nodes, primary, _, _, _):
+            return f"{_written(nodes)}/{primary}"
+        case Cluster(nodes, _, _):
+            return _written(nodes)
+        case Server(url):
+            options = parse_url(url)
+            path: str | None = options.get("path")
+            return path or _written([(options.get("host", "localhost"), options.get("port", REDIS_PORT))])
+
+
+def _written(nodes: Sequence[Node]) -> str:
+    return ",".join(f"{host}:{port}" for host, port in nodes)
 
 
 def _sentinels(parsed: SplitResult, scheme: str) -> Sentinels:

@@ -12,6 +12,7 @@ those of one owner.
 | `ovms:replica:<id>:vehicles` | set | the vehicles that a replica has announced |
 | `ovms:{owner:<id>}:session:<sha256>` | hash | an HTTP session, by the SHA-256 of its id |
 | `ovms:{owner:<id>}:sessions` | sorted set | the keys of an owner's HTTP sessions, scored by the time at which each ends |
+| `ovms:ready` | string | what readiness writes |
 """
 
 from typing import Final
@@ -19,6 +20,7 @@ from typing import Final
 from ovms.identity import fold_vehicle_id
 
 REPLICAS: Final = "ovms:replicas"
+READY: Final = "ovms:ready"
 GAP: Final = b""
 """On a vehicle's messages channel: something that the car has said was dropped."""
 

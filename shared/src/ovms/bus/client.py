@@ -5,10 +5,11 @@ from typing import Any, Final
 import redis.asyncio
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from ovms.bus.address import AddressError, Cluster, Node, Sentinels, Server, read_address
 from ovms.bus.channels import REPLICAS
+from ovms.bus.errors import is_not_now
 from ovms.bus.primary import ClusterNodes, Knows, PrimaryConnection, PrimaryPool, PrimaryTlsConnection, ask_sentinels
 
 _CREDENTIALS: Final = ("username", "password")
@@ -17,7 +18,7 @@ _OWN: Final = ("host", "port", "connection_pool")
 
 
 class _Connection:
-    """A connection that says of whatever is no way to the primary that it is lost, and packs what it sends in C."""
+    """A connection that is lost where its server cannot serve now or is not the primary; it packs what it sends in C."""
 
     def pack_command(self, *words: Any) -> list[bytes]:
         # In C, as redis-py's synchronous client does it; its asynchronous one takes several times as long.
@@ -37,15 +38,11 @@ class _Connection:
         try:
             return await super().read_response(*args, **options)  # type: ignore[misc]
         except ResponseError as error:
-            # Its address leads to the new primary once it is opened again.
-            if not _is_no_primary(error):
+            # Of a server that is no longer the primary the address leads to the new one, once it is opened again.
+            if not is_not_now(error):
                 raise
             await self.disconnect(nowait=True)  # type: ignore[attr-defined]
-            raise LostConnection("the server is no primary, or one that nobody follows") from error
-
-
-def _is_no_primary(error: ResponseError) -> bool:
-    return isinstance(error, ReadOnlyError | MasterDownError) or str(error).startswith("NOREPLICAS")
+            raise LostConnection(f"the server cannot serve now: {error}") from error
 
 
 def open_redis(url: str, **options: Any) -> redis.asyncio.Redis:

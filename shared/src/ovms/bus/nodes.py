@@ -13,9 +13,9 @@ import redis.asyncio
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MovedError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import TimeoutError as TooLate
 
 from ovms.bus.client import followed, open_node
+from ovms.bus.errors import UNAVAILABLE
 
 Answer = TypeVar("Answer")
 Client = redis.asyncio.Redis
@@ -24,7 +24,6 @@ _REDIRECTIONS: Final = 5
 """How often something is done again because a key is elsewhere; each time at least one key more is found."""
 _LOOK_WITHIN: Final = 1.0
 """Seconds for one node to tell who has which slots, before the next is asked: it may hang."""
-_AWAY: Final = (LostConnection, TooLate, OSError)
 _NOT_NOW: Final = (ClusterDownError, TryAgainError)
 
 
@@ -104,7 +103,7 @@ class Nodes:
             except _NOT_NOW as error:
                 self._is_stale = True
                 raise LostConnection(str(error)) from error
-            except (*_AWAY, asyncio.CancelledError):
+            except (*UNAVAILABLE, asyncio.CancelledError):
                 # Another may have taken the place of the node; who waited no longer may have waited for one that hangs.
                 self._is_stale = bool(self._slots)
                 raise
@@ -123,7 +122,7 @@ class Nodes:
             try:
                 async with asyncio.timeout(_LOOK_WITHIN):
                     ranges: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
-            except _AWAY as error:
+            except UNAVAILABLE as error:
                 lost = error
             else:
                 self._slots, self._is_stale = self._read_slots(ranges), False

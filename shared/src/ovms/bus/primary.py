@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
 from ovms.bus.address import Node
+from ovms.bus.errors import FAILURES
 
 
 class Knows(Protocol):
@@ -91,7 +92,7 @@ class ClusterNodes:
         for client in tuple(self._clients):
             try:
                 ranges: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
-            except (RedisError, OSError):
+            except FAILURES:
                 continue
             for first, last, (host, port, *_), *_ in ranges:
                 if first <= key_slot(key.encode()) <= last:

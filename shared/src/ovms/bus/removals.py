@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import redis.asyncio
-from redis.exceptions import RedisError
 
 from ovms.bus.channels import REMOVALS
+from ovms.bus.errors import FAILURES
 from ovms.bus.subscriptions import Listener
 
 _WORD: Final = b"removed "
@@ -50,6 +50,6 @@ class Removals:
 
     async def publish(self, vehicles: Iterable[int]) -> None:
         """Publish that vehicles were removed, once that is committed."""
-        with suppress(RedisError, OSError):
+        with suppress(*FAILURES):
             for vehicle in vehicles:
                 await self._client.publish(REMOVALS, removed(vehicle))

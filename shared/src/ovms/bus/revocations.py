@@ -9,9 +9,9 @@ from typing import Any
 
 import redis.asyncio
 import structlog
-from redis.exceptions import RedisError
 
 from ovms.bus.channels import revocations_channel
+from ovms.bus.errors import FAILURES
 from ovms.bus.subscriptions import Listener, Party
 
 Recheck = Callable[[], None]
@@ -61,7 +61,7 @@ class Revocations:
         try:
             for owner_id in owner_ids:
                 await self._client.publish(_channel(owner_id), b"")
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             # The revocation is in force; connections end at their next re-check.
             self._log.warning("revocation not published", reason=type(error).__name__)
 

@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple, Protocol
 import redis.asyncio
 import structlog
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError
 
 from ovms.bus.client import look_for_primary
+from ovms.bus.errors import FAILURES
+from ovms.outages import REDIS, STORE_AVAILABLE, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 TICK: Final = 0.005
@@ -64,6 +65,7 @@ class Subscriptions:
         """How many subscriptions to a channel Redis has not answered yet."""
         self._is_there = False
         """Whether Redis has said anything since it was asked last."""
+        self._is_unavailable = False
         self._work = asyncio.Event()
         self._log = log or structlog.get_logger("subscriptions")
 
@@ -100,15 +102,18 @@ class Subscriptions:
             try:
                 # In a task of its own: a task group whose child fails leaves its task marked as cancelled (Python 3.11).
                 await asyncio.create_task(self._run_connected())
-            except* (RedisError, OSError) as errors:
-                reason = type(errors.exceptions[0]).__name__
-                self._log.warning("Redis is away; nothing is heard from it", reason=reason)
+            except* FAILURES as errors:
+                self._is_unavailable = True
+                report_outage(self._log, REDIS, "no channel is received", errors.exceptions[0])
             await sleep_unless_cancelled(RETRY_AFTER)
 
     async def _run_connected(self) -> None:
         pool: Any = self._client.connection_pool
         async with asyncio.timeout(CONNECT_WITHIN):
             connection: Any = await pool.get_connection()
+        if self._is_unavailable:
+            self._is_unavailable = False
+            self._log.info(STORE_AVAILABLE, store=REDIS)
         self._changed = set(self._listeners)
         self._untold = {channel: {party for party, _ in listeners} for channel, listeners in self._listeners.items()}
         self._asked = {}
@@ -157,7 +162,7 @@ class Subscriptions:
             await asyncio.sleep(SILENCE)
             if not self._is_there:
                 raise LostConnection("Redis says nothing")
-            with suppress(RedisError, OSError):  # nobody may know for a while, and this one serves
+            with suppress(*FAILURES):  # nobody may know for a while, and this one serves
                 await look_for_primary(self._client)
 
     def _answered(self, channel: bytes) -> None:

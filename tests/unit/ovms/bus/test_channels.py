@@ -82,7 +82,7 @@ def test_names_differ() -> None:
 
 def test_the_keys_are_listed() -> None:
     keys = [name_of("DEMO") for name_of in OF_A_VEHICLE if name_of.__name__.endswith("_key")]
-    keys += [channels.REPLICAS, channels.replica_vehicles_key("<id>")]
+    keys += [channels.REPLICAS, channels.READY, channels.replica_vehicles_key("<id>")]
     keys += [channels.owner_sessions_key("<id>"), channels.owner_session_key("<id>", "<sha256>")]
     rows = [line.split("`")[1] for line in (channels.__doc__ or "").splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(keys)

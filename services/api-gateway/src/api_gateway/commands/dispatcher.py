@@ -16,7 +16,6 @@ from uuid import UUID
 import asyncpg
 import orjson
 import redis.asyncio
-from redis.exceptions import RedisError
 
 from api_gateway.commands.kinds import Kind
 from api_gateway.commands.replies import NOT_CONNECTED, Result, is_last, is_sealed, read_reply
@@ -25,11 +24,13 @@ from api_gateway.commands.states import CommandState, Input, origins, target
 from api_gateway.commands.wakers import Wakers
 from ovms.bus.cars import Cars, NoAnswer, NotConnected, TooManyQuestions
 from ovms.bus.channels import commands_channel, peers_channel
+from ovms.bus.errors import FAILURES
 from ovms.bus.presence import Presence
 from ovms.db import commands as rows
 from ovms.db.commands import Command, End, Taken, message_context
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.sealing import Sealer, SealingError
+from ovms.outages import STORE_AVAILABLE, report_outage, store_of
 from ovms.stopping import end_tasks, sleep_unless_cancelled
 
 SWEEP: Final = 2.0
@@ -44,7 +45,7 @@ STOP_WITHIN: Final = 3.0
 MOST_WORDS: Final = 16_384
 KEY_GONE: Final = "The server has not the key any more that the command is sealed with"
 
-REASONS: Final = (*UNAVAILABLE, asyncpg.PostgresError, RedisError)
+REASONS: Final = (*UNAVAILABLE, asyncpg.PostgresError, *FAILURES)
 
 Asker = asyncio.Future[list[bytes]]
 
@@ -110,17 +111,18 @@ class Dispatcher:
     async def run(self) -> None:
         """Look after all that waits until cancelled."""
         loop = asyncio.get_running_loop()
-        forget_at, is_away = loop.time(), False
+        forget_at, unavailable = loop.time(), ""
         while True:
             try:
                 await self.sweep()
                 if loop.time() >= forget_at:
                     forget_at = loop.time() if await rows.forget(self._pool, self._days) else loop.time() + FORGET
-                is_away = False
+                if unavailable:
+                    self._log.info(STORE_AVAILABLE, store=unavailable)
+                    unavailable = ""
             except REASONS as error:
-                if not is_away:  # once an outage
-                    self._log.warning("commands wait", reason=type(error).__name__)
-                is_away = True
+                unavailable = store_of(error)
+                report_outage(self._log, unavailable, "queued commands wait", error)
             await sleep_unless_cancelled(SWEEP)
 
     async def sweep(self) -> None:
@@ -172,7 +174,7 @@ class Dispatcher:
             while await self._send_next(vehicle, vehicle_id):
                 pass
         except REASONS as error:
-            self._log.warning("a command waits", reason=type(error).__name__)
+            report_outage(self._log, store_of(error), "queued commands wait", error)
 
     def _await(self, vehicle: int, vehicle_id: str) -> None:
         if vehicle not in self._absent:
@@ -211,7 +213,7 @@ class Dispatcher:
     async def announce(self, command: Command) -> None:
         """Count what has become of a command, and tell whoever hears the vehicle's channel."""
         self.commands[command.state] += 1
-        with suppress(RedisError, OSError):
+        with suppress(*FAILURES):
             await self._redis.publish(commands_channel(command.vehicle_id), orjson.dumps(announcement(command)))
 
     async def _send_next(self, vehicle: int, vehicle_id: str) -> bool:
@@ -252,7 +254,7 @@ class Dispatcher:
         except SealingError:
             await self._settle(command, ending(Input.MISS, None, KEY_GONE))
             return True
-        except (NoAnswer, RedisError, OSError):
+        except (NoAnswer, *FAILURES):
             self._tell(command.id, NoAnswer())
             await self._settle(command, ending(Input.LOSE))
             return True

@@ -10,13 +10,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from api_gateway.auth.authenticator import Authenticator, Caller
 from api_gateway.errors import ApiError
 from api_gateway.live.feed import Rights
 from api_gateway.live.hub import Hub
 from api_gateway.live.inbox import Ending, Inbox
+from ovms.bus.errors import FAILURES
 from ovms.bus.presence import Presence
 from ovms.bus.revocations import Revocations
 from ovms.bus.sessions import Sessions
@@ -27,7 +26,7 @@ LEASES: Final = 4
 """Checks that a lease of a watcher lasts, so that one which fails does no harm."""
 FAILED_CHECKS: Final = 2
 """In a row, after which a stream ends: nobody can say that it may go on."""
-AWAY: Final = (*UNAVAILABLE, RedisError, OSError)
+AWAY: Final = (*UNAVAILABLE, *FAILURES)
 REFUSED: Final = 4000
 """A close code of WebSocket, with the status of the refusal added."""
 

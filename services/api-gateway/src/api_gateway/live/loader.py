@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
-from redis.exceptions import RedisError
 
 from api_gateway.live.feed import Feed
 from ovms.bus.cars import Cars
+from ovms.bus.errors import FAILURES
 from ovms.bus.presence import Presence, Present
 from ovms.bus.replicas import Written
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
+from ovms.outages import report_outage, store_of
 from ovms.stopping import raise_if_cancelled, sleep_unless_cancelled
 
 BATCH: Final = 500
@@ -99,8 +100,8 @@ class Loader:
         for start in range(0, len(asked), BATCH):
             try:
                 await self._read([feed for feed in asked[start : start + BATCH] if feed.is_watched])
-            except (*UNAVAILABLE, asyncpg.PostgresError, RedisError, OSError) as error:
-                self._log.warning("what vehicles sent last is read later", reason=type(error).__name__)
+            except (*UNAVAILABLE, asyncpg.PostgresError, *FAILURES) as error:
+                report_outage(self._log, store_of(error), "current messages are read later", error)
                 self._again(asked[start:], RETRY_AFTER)
                 await sleep_unless_cancelled(RETRY_AFTER)
                 return False

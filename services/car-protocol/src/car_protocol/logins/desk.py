@@ -12,7 +12,6 @@ from functools import partial
 from typing import Final, Protocol
 
 import structlog
-from redis.exceptions import RedisError
 
 from car_protocol.logins.credentials import Caller, Credentials
 from car_protocol.logins.greeter import Greeter
@@ -23,12 +22,14 @@ from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.storage.recorder import Recorder
 from ovms.auth.delays import LoginDelays, Source
+from ovms.bus.errors import FAILURES
 from ovms.bus.presence import Claim
 from ovms.db.autoprovision import find_configurations, find_enciphered
 from ovms.db.engine import Pool
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer, SealingError
 from ovms.identity import Role
+from ovms.outages import POSTGRESQL, REDIS, report_outage
 from ovms.protocol import Login
 from ovms.stopping import sleep_unless_cancelled
 
@@ -182,8 +183,8 @@ class LoginDesk:
             return {}
         try:
             claims = await self._presence.claim([(car.vehicle.vehicle_id, car.waits_since) for car in cars])
-        except (RedisError, OSError) as error:
-            self._log.warning("Redis is away; cars come in without it", reason=type(error).__name__)
+        except FAILURES as error:
+            report_outage(self._log, REDIS, "cars log in without it", error)
             return {}
         return dict(zip(cars, claims, strict=True))
 
@@ -225,7 +226,7 @@ class LoginDesk:
             try:
                 await self._provision(self._to_provision[:BATCH])
             except AWAY as error:
-                self._log.warning("requests for a configuration wait for PostgreSQL", reason=type(error).__name__)
+                report_outage(self._log, POSTGRESQL, "requests for configurations wait", error)
                 await sleep_unless_cancelled(RETRY_AFTER)
             if not self._to_provision:
                 self._has_to_provision.clear()

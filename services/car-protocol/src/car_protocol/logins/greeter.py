@@ -29,6 +29,7 @@ from car_protocol.rooms.hub import MOST_HEARD, Peer, Room, Unheard, code_of
 from car_protocol.storage.recorder import Recorder
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import StoredMessage, find_messages
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 BATCH: Final = 500
@@ -250,7 +251,7 @@ class Greeter:
                 await self._greet(self._ready[:BATCH])
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 if not self._is_away:
-                    self._log.warning("PostgreSQL does not answer; greetings are not whole", reason=type(error).__name__)
+                    report_outage(self._log, POSTGRESQL, "apps get what this replica knows", error)
                 self._is_away = True
                 waiting, self._ready = self._ready, []
                 self._greet_without(waiting)

@@ -14,6 +14,7 @@ import structlog
 from car_protocol.logins.known import KnownVehicles
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.logins import Vehicle, find_vehicles
+from ovms.outages import POSTGRESQL, STORE_AVAILABLE, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 ACQUIRE_WITHIN: Final = 1.0
@@ -52,11 +53,11 @@ class Register:
             found = await find_vehicles(self._pool, folded_ids)
         except AWAY as error:
             if not self.is_away:
-                self._log.warning("PostgreSQL does not answer; logins of unknown vehicles wait", reason=type(error).__name__)
+                report_outage(self._log, POSTGRESQL, "logins of unknown vehicles wait", error)
             self.is_away = True
             raise
         if self.is_away:
-            self._log.info("PostgreSQL answers again")
+            self._log.info(STORE_AVAILABLE, store=POSTGRESQL)
         self.is_away = False
         self._known.refresh(folded_ids, found, self._monotonic())
         return found

@@ -20,6 +20,7 @@ from car_protocol.storage.lane import PUT_OFF
 from ovms.db import push as rows
 from ovms.db.engine import Pool
 from ovms.db.push import Push
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import end_tasks, raise_if_cancelled, sleep_unless_cancelled
 
 EVERY: Final = 5.0
@@ -161,7 +162,7 @@ class Outbox:
             try:
                 await look()
             except PUT_OFF as error:
-                self._log.warning("the outbox waits for PostgreSQL", reason=type(error).__name__)
+                report_outage(self._log, POSTGRESQL, "pushes wait", error)
                 await sleep_unless_cancelled(EVERY)
             try:
                 async with asyncio.timeout(EVERY):

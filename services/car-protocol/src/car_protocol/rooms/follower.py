@@ -7,15 +7,16 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import structlog
-from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
 from ovms.bus.channels import GAP, messages_channel, peers_channel
+from ovms.bus.errors import FAILURES
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import NOBODY, Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Subscriptions
+from ovms.outages import REDIS, report_outage
 from ovms.stopping import raise_if_cancelled
 
 LOOK_EVERY: Final = 1.0
@@ -228,9 +229,9 @@ class Follower:
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 answers = await self._presence.present(asked)
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             self._to_ask = asked | self._to_ask
-            self._log.warning("Redis is away; who is connected elsewhere is asked later", reason=type(error).__name__)
+            report_outage(self._log, REDIS, "remote presence is read later", error)
             return
         if self._to_ask:
             self._work.set()

@@ -6,12 +6,13 @@ from itertools import islice
 from typing import Final
 
 import structlog
-from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.lease import Lease
+from ovms.bus.errors import FAILURES
 from ovms.bus.nodes import Nodes
 from ovms.bus.presence import NOBODY, REPLICA_LEASE, Claim, Connected, Presence
+from ovms.outages import REDIS, report_outage
 from ovms.stopping import raise_if_cancelled, sleep_unless_cancelled
 
 TICK: Final = 0.02
@@ -27,7 +28,6 @@ CLAIM_TIMEOUT: Final = 1.0
 """Before a car comes in without Redis."""
 REDIS_TIMEOUT: Final = 5.0
 """For what is asked at once. The client itself has no time limit: redis-py would set a timer for every reply."""
-_AWAY: Final = (RedisError, OSError)
 
 
 class PresenceKeeper:
@@ -80,16 +80,16 @@ class PresenceKeeper:
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 await self._presence.clear_replica(self._replica)
-        except (*_AWAY, TimeoutError) as error:
+        except FAILURES as error:
             self._log.warning("the lease of this replica runs out by itself", reason=type(error).__name__)
 
     async def _retrying(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()
-            except _AWAY as error:
+            except FAILURES as error:
                 self._is_in_step = False
-                self._log.warning("Redis is away; others are told of changes later", reason=type(error).__name__)
+                report_outage(self._log, REDIS, "presence is announced later", error)
                 await sleep_unless_cancelled(RETRY_AFTER)
             raise_if_cancelled()
 
@@ -132,7 +132,7 @@ class PresenceKeeper:
             cars: vehicle ids, and since when each has waited (`ovms.bus.presence`).
 
         Raises:
-            RedisError, OSError: Redis is away.
+            One of `FAILURES`: Redis is unavailable.
         """
         # Not while something is announced: that must not come after it and say that the car is not here.
         async with asyncio.timeout(CLAIM_TIMEOUT) as limit, self._naming:

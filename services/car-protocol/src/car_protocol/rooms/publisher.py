@@ -19,12 +19,13 @@ from typing import Any, Final
 import redis.asyncio
 import structlog
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError
 
 from car_protocol.rooms.hub import Room
 from car_protocol.rooms.lease import Lease
 from ovms.bus.channels import GAP, messages_channel
+from ovms.bus.errors import FAILURES
 from ovms.metrics import Histogram
+from ovms.outages import REDIS, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 PAUSE_A_PUBLICATION: Final = 0.0002
@@ -134,8 +135,8 @@ class Publisher:
         while True:
             try:
                 await self._run_connected()
-            except (RedisError, OSError) as error:
-                self._log.warning("Redis does not take what cars sent; it is dropped", reason=type(error).__name__)
+            except FAILURES as error:
+                report_outage(self._log, REDIS, "publications are dropped", error)
                 self._drop(self._take())
                 await sleep_unless_cancelled(RETRY_AFTER)
 

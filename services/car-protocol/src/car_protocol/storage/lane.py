@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from ovms.db.engine import UNAVAILABLE
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 RETRY_AFTER: Final = 0.5
@@ -66,7 +67,7 @@ class Lane:
                 await self._write_next()
             except PUT_OFF as error:
                 self.failures += 1
-                log.warning("PostgreSQL does not take what cars sent; it waits", reason=type(error).__name__)
+                report_outage(log, POSTGRESQL, "rows wait in memory", error)
                 await sleep_unless_cancelled(RETRY_AFTER)
 
     async def _write_next(self) -> None:

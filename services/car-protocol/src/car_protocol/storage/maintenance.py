@@ -11,6 +11,7 @@ from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.partitions import drop_state_history, ensure_partitions, expire_rows
 from ovms.db.shares import end_offers
 from ovms.db.vehicles import end_reservations
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 EVERY: Final = 60.0
@@ -38,7 +39,7 @@ class Maintenance:
             try:
                 await self.step()
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-                self._log.warning("housekeeping is put off", reason=type(error).__name__)
+                report_outage(self._log, POSTGRESQL, "housekeeping is postponed", error)
             await sleep_unless_cancelled(EVERY)
 
     async def step(self) -> None:

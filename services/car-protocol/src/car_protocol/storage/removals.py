@@ -10,6 +10,7 @@ import structlog
 from car_protocol.rooms.hub import Hub
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.vehicles import find_removed, remove_history
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import raise_if_cancelled
 
 EVERY: Final = 10.0
@@ -42,7 +43,7 @@ class Removals:
             try:
                 await self.step()
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-                self._log.warning("removed vehicles are looked for later", reason=type(error).__name__)
+                report_outage(self._log, POSTGRESQL, "removed vehicles are disconnected later", error)
 
     async def step(self) -> None:
         """Close the sessions of vehicles that were removed."""

@@ -15,6 +15,7 @@ import structlog
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.traffic import CAR_RECEIVED, add_traffic
 from ovms.identity import Role
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 EVERY: Final = 60.0
@@ -92,5 +93,5 @@ class TrafficMeter:
         try:
             await add_traffic(self._pool, [(*key, size) for key, size in sums.items()], days=self._days)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-            self._log.warning("traffic is written later", reason=type(error).__name__)
+            report_outage(self._log, POSTGRESQL, "traffic is written later", error)
             self._former += sums

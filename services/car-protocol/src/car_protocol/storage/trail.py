@@ -8,6 +8,7 @@ import structlog
 
 from ovms.db.audit import record_commands
 from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.stopping import sleep_unless_cancelled
 
 TICK: Final = 1.0
@@ -47,7 +48,7 @@ class Trail:
             try:
                 await record_commands(self._pool, given)
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-                self._log.warning("commands are not in the trail yet", reason=type(error).__name__)
+                report_outage(self._log, POSTGRESQL, "the audit log is written later", error)
                 self._given = [*given, *self._given][:MOST]
 
     async def close(self) -> None:
