@@ -103,10 +103,14 @@ async def test_wrong_settings_are_one_line_without_their_values(environment: dic
 async def test_metrics_have_a_port_of_their_own(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    async with started({**environment, "OVMS_GATEWAY_METRICS_PORT": str(port)}) as process, httpx.AsyncClient() as client:
+    # Its address too: that of the public ports is 127.0.0.2 here.
+    settings = {**environment, "OVMS_HOST": "127.0.0.2", "OVMS_GATEWAY_METRICS_PORT": str(port)}
+    async with started(settings) as process, httpx.AsyncClient() as client:
         public = await listening(process)
-        await client.get(f"http://127.0.0.1:{public}/api/status/DEMO")
-        assert (await client.get(f"http://127.0.0.1:{public}/metrics")).status_code == 404
+        await client.get(f"http://127.0.0.2:{public}/api/status/DEMO")
+        assert (await client.get(f"http://127.0.0.2:{public}/metrics")).status_code == 404
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://127.0.0.2:{port}/metrics")
         metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     assert 'ovms_http_request_duration_seconds_count{method="GET",route="/api/status/{vehicle_id}",status="401"} 1.0' in metrics
 

@@ -39,6 +39,16 @@ def test_an_overlay_keeps_to_the_policy(overlay: str) -> None:
     assert faults(rendered(overlay)) == []
 
 
+def test_the_gateway_behind_an_ingress_trusts_its_controller() -> None:
+    for overlay in OVERLAYS:
+        [settings] = [
+            each["data"]
+            for each in of_kind(rendered(overlay), "ConfigMap")
+            if each["metadata"]["name"].startswith("api-gateway")
+        ]
+        assert ("OVMS_TRUSTED_PROXIES" in settings) == bool(of_kind(rendered(overlay), "Ingress")), overlay
+
+
 def test_every_component_is_in_an_overlay() -> None:
     files = KUBERNETES.glob("overlays/*/kustomization.yaml")
     used = {component.rpartition("/")[2] for file in files for component in yaml.safe_load(file.read_text())["components"]}

@@ -111,9 +111,9 @@ def _metrics(settings: Settings) -> Metrics | None:
         return None
     metrics = Metrics(version(DISTRIBUTION))
     try:
-        serve_metrics(metrics, settings.host, port)
+        serve_metrics(metrics, settings.health_host, port)
     except OSError as error:
-        raise CannotListen(f"cannot listen on {settings.host} port {port}: {error.strerror}") from None
+        raise CannotListen(f"cannot listen on {settings.health_host} port {port}: {error.strerror}") from None
     return metrics
 
 

@@ -181,7 +181,12 @@ async def open_resources(
                 authenticator=authenticator,
                 door=door,
                 passwords=passwords,
-                proxies=Proxies(read_networks(settings.trusted_proxies)),
+                proxies=Proxies(
+                    read_networks(settings.trusted_proxies),
+                    lambda peer: log.warning(
+                        "X-Forwarded-For of an untrusted peer ignored", peer=peer, setting="OVMS_TRUSTED_PROXIES"
+                    ),
+                ),
                 limits=Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
                 commands=commands,
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_vehicle_ids: bool = Field(False, description="Whether the log has the ids of vehicles, apps and users as they are")
+    health_host: str = Field("127.0.0.1", description="The address that /metrics binds to")
     gateway_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Prometheus metrics; worker k (from 0) has this plus k; unset: none"
     )

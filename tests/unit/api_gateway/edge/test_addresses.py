@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_gateway.edge.addresses import Proxies, read_networks
+from api_gateway.edge.addresses import MOST_REPORTED, Proxies, read_networks
 
 TRUSTED = "10.0.0.0/8, 2001:db8::1"
 
@@ -72,3 +72,22 @@ def test_whether_it_came_over_tls_is_believed_of_proxies_alone(
     headers = [] if said is None else [(b"x-forwarded-proto", said)]
     scope = {"scheme": scheme, "client": (client, 1234), "headers": headers}
     assert Proxies(read_networks(TRUSTED)).is_over_tls(scope) is over_tls
+
+
+def test_a_peer_that_is_not_trusted_and_forwards_is_reported_once() -> None:
+    reported: list[str] = []
+    proxies = Proxies(read_networks("10.0.0.0/8"), reported.append)
+    forwarded = [(b"x-forwarded-for", b"203.0.113.7")]
+    for client, headers in (
+        ("10.1.1.1", forwarded),
+        ("192.168.1.1", []),
+        ("192.168.1.1", forwarded),
+        ("192.168.1.1", forwarded),
+        ("8.8.8.8", forwarded),
+        ("9.9.9.9", forwarded),
+    ):
+        proxies.address_of({"client": (client, 1), "headers": headers})
+    assert reported == ["192.168.1.1", "a public address"]
+    for number in range(2 * MOST_REPORTED):
+        proxies.address_of({"client": (f"192.168.2.{number}", 1), "headers": forwarded})
+    assert len(reported) == MOST_REPORTED

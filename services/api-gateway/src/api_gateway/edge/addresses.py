@@ -1,10 +1,13 @@
-"""Where a request comes from: whoever has connected, or whom a trusted proxy says that it speaks for. Pure."""
+"""The address of a request: that of the connection, or the one that a trusted proxy names. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 Network = IPv4Network | IPv6Network
+
+MOST_REPORTED: Final = 32
+"""Untrusted peers that are reported by one process."""
 
 
 def read_networks(setting: str) -> tuple[Network, ...]:
@@ -17,10 +20,16 @@ def read_networks(setting: str) -> tuple[Network, ...]:
 
 
 class Proxies:
-    """The proxies whose word is taken for whom they speak for."""
+    """The proxies whose X-Forwarded-For is believed.
 
-    def __init__(self, trusted: tuple[Network, ...]) -> None:
+    Args:
+        report: takes an untrusted peer that sends the header, once. A public address is not named: it may be a person's.
+    """
+
+    def __init__(self, trusted: tuple[Network, ...], report: Callable[[str], None] | None = None) -> None:
         self._trusted = trusted
+        self._report = report
+        self._reported: set[str] = set()
 
     def address_of(self, scope: Mapping[str, Any]) -> str:
         """The address of who sends a request: behind proxies the right-most of X-Forwarded-For that is none of them.
@@ -28,7 +37,8 @@ class Proxies:
         What stands left of that is the sender's own word.
         """
         address = str((scope.get("client") or ("",))[0])
-        if not self._trusted:
+        if not self.trusts(address):
+            self._check_untrusted(address, scope)
             return address
         hops = _hops(scope)
         while self.trusts(address) and (hop := next(hops, None)) is not None:
@@ -40,6 +50,16 @@ class Proxies:
         if scope["scheme"] == "https" or not self._trusted or not self.trusts(str((scope.get("client") or ("",))[0])):
             return bool(scope["scheme"] == "https")
         return (b"x-forwarded-proto", b"https") in scope["headers"]
+
+    def _check_untrusted(self, address: str, scope: Mapping[str, Any]) -> None:
+        """Report a peer that sends X-Forwarded-For: all callers behind a proxy that is not trusted have its address."""
+        if self._report is None or not any(name == b"x-forwarded-for" for name, _ in scope["headers"]):
+            return
+        found = _read(address)
+        peer = str(found) if found is not None and found.is_private else "a public address"
+        if peer not in self._reported and len(self._reported) < MOST_REPORTED:
+            self._reported.add(peer)
+            self._report(peer)
 
     def trusts(self, address: str) -> bool:
         """Whether an address is that of a trusted proxy."""
