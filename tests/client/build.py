@@ -3,10 +3,11 @@
 It is a package to install. The directory is emptied first.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs/openapi.json"
 CONFIG: Final = Path(__file__).with_name("config.yaml")
@@ -20,11 +21,27 @@ def build(directory: Path) -> str:
         CalledProcessError: it cannot.
     """
     generator = Path(sys.executable).with_name("openapi-python-client")
-    how = ("--path", DOCUMENT, "--config", CONFIG, "--meta", "setup", "--output-path", directory, "--overwrite")
+    document = directory.with_name(f"{directory.name}-openapi.json")
+    document.parent.mkdir(parents=True, exist_ok=True)
+    document.write_text(json.dumps(readable(json.loads(DOCUMENT.read_text()))))
+    how = ("--path", document, "--config", CONFIG, "--meta", "setup", "--output-path", directory, "--overwrite")
     done = subprocess.run(
         [generator, "generate", *how], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
     )
     return done.stdout
+
+
+def readable(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with streams of events as text.
+
+    The schema of a stream is that of one event, which the generator reads as that of the whole answer.
+    """
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                if stream := response.get("content", {}).get("text/event-stream"):
+                    stream["schema"] = {"type": "string"}
+    return document
 
 
 def check(directory: Path) -> str:
