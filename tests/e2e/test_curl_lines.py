@@ -22,6 +22,8 @@ DOCUMENT: Final[dict[str, Any]] = make_document(make_api())
 LINE: Final = re.compile(r"`(curl [^`]+)`|^ {4}(curl .+)$", re.MULTILINE)
 # What one line makes another may remove.
 ORDER: Final = {"post": 0, "put": 1, "patch": 2, "get": 3, "delete": 4}
+OFFERED: Final = "ALICECAR"
+"""A vehicle that is offered to `bob`."""
 AWAY: Final = "AWAY"
 """A vehicle that nobody drives."""
 TIMED_OUT: Final = 28
@@ -72,7 +74,11 @@ def stack(demo_stack: Stack) -> Iterator[Stack]:
     """A stack with everybody of whom the documentation tells."""
     for name, password in OTHERS.items():
         assert demo_stack.ovms("owner", "add", name, typed=f"{password}\n").returncode == 0
+    assert demo_stack.ovms("vehicle", "add", OFFERED, "--owner", OWNER, typed="of no module\n").returncode == 0
+    offer = {"auth": (OWNER, OWNER_PASSWORD), "json": {"scopes": ["read"]}, "timeout": 30}
+    httpx.put(f"{demo_stack.http_url}/api/v1/vehicles/{OFFERED}/shares/bob", **offer).raise_for_status()
     yield demo_stack
+    demo_stack.ovms("vehicle", "remove", OFFERED, "--yes")
     for name in OTHERS:
         demo_stack.ovms("owner", "remove", name, "--yes")
 

@@ -54,7 +54,7 @@ def firmware(moment: Moment, controls: Controls) -> Firmware:
         vehicle_type="DEMO",
         network="Simulated",
         service_range=max(0, round(30_000 - moment.odometer)),
-        service_time=-1,
+        service_time=None,
         hardware="simulator",
         modem_mode="WiFi",
     )
@@ -91,7 +91,7 @@ def generator(moment: Moment, controls: Controls) -> Generator:
         time_to_range_limit=0,
         time_to_soc_limit=0,
         temperature=round(ambient_temperature(moment)),
-        end=-1,
+        end=None,
     )
 
 

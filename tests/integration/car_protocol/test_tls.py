@@ -185,6 +185,8 @@ async def ends(environment: dict[str, str], directory: Path) -> tuple[int | None
         "OVMS_DATABASE_URL": f"postgresql://u:hush@/d?host={directory}",
         "OVMS_REDIS_URL": f"unix://{directory}/none.sock",
         "OVMS_SECRET_KEYS": "k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        # Fewer than any limit of open files: no warning precedes the line.
+        "OVMS_CONNECTIONS": "100",
     }
     process = await asyncio.create_subprocess_exec(
         *PROGRAM, env={**environment_without_ours(), **stores, **environment}, stdout=PIPE, stderr=STDOUT

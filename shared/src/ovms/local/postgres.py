@@ -142,11 +142,13 @@ class Postgres:
             parts = [package / "pginstall" / part for part in ("bin", "lib", "share")]
             libraries = package.parent.glob(f"{package.name}.libs")
             self._programs_copy = copy_programs([*parts, *libraries], root=package.parent)
-            print(
-                f"PostgreSQL runs as user {self._account.name} from a copy in {self._programs_copy}: "
-                f"that user may not reach {package}",
-                file=sys.stderr,
-            )
+            # For a person: programs that start PostgreSQL by a command read standard error.
+            if sys.stderr.isatty():
+                print(
+                    f"PostgreSQL runs as user {self._account.name} from a copy in {self._programs_copy}: "
+                    f"that user may not reach {package}",
+                    file=sys.stderr,
+                )
         return self._programs_copy / package.name / "pginstall/bin"
 
     def _prepare_directories(self) -> None:

@@ -1,10 +1,11 @@
 """A service does not start on a database that lacks migrations."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import pytest
+import structlog
 from alembic.script import ScriptDirectory
 
 import api_gateway.__main__
@@ -14,6 +15,13 @@ from ovms.db.migrate import _config
 from ovms.db.schema import SchemaBehind, check_schema, revisions
 
 SERVICES = {"car-protocol cannot start": car_protocol.__main__.main, "api-gateway": api_gateway.__main__.main}
+
+
+@pytest.fixture(autouse=True)
+def _log_of_this_test() -> Iterator[None]:
+    """Reset the log: `main` sends it to the output of this test, which is closed afterwards."""
+    yield
+    structlog.reset_defaults()
 
 
 def test_the_files_are_the_revisions_in_order() -> None:

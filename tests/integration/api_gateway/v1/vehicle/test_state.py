@@ -96,7 +96,8 @@ async def test_other_refusals_are_problems_too(gateway: Gateway) -> None:
         method = await client.delete("/api/v1/vehicles")
     assert {(answer.status_code, answer.json()["title"]) for answer in nobody} == {(401, "Authentication failed")}
     assert {(answer.status_code, answer.json()["title"]) for answer in unknown} == {(404, "Unrecognised API call")}
-    assert (method.status_code, method.json()["title"], method.headers["allow"]) == (405, "Method not allowed", "GET, POST")
+    assert (method.status_code, method.json()["title"]) == (405, "Method not allowed")
+    assert method.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     for answer in (*nobody, *unknown, method):
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == answer.status_code

@@ -92,7 +92,7 @@ async def list_all(caller: AccountAdmin, resources: ResourcesDep) -> Response:
 async def accept(vehicle: SharedVehicle, caller: AccountAdmin, resources: ResourcesDep) -> Response:
     """Accept the offer of a share: the vehicle is among yours from now on. Accepting it again changes nothing.
 
-    `curl -u bob:secret -X PUT http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
+    `curl -u bob:geheim-1 -X PUT http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
     """
     _check_id(vehicle)
     async with resources.pool.acquire() as connection, connection.transaction():
@@ -120,7 +120,7 @@ async def accept(vehicle: SharedVehicle, caller: AccountAdmin, resources: Resour
 async def decline(vehicle: SharedVehicle, caller: AccountAdmin, resources: ResourcesDep) -> Response:
     """Decline the offer of a share, or end a share that you accepted. The vehicle's owner is not told that you declined.
 
-    `curl -u bob:secret -X DELETE http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
+    `curl -u bob:geheim-1 -X DELETE http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
     """
     _check_id(vehicle)
     async with resources.pool.acquire() as connection, connection.transaction():
