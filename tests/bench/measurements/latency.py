@@ -17,6 +17,7 @@ from bench.measurement import Readings, Scene, Size
 from bench.percentiles import milliseconds
 from bench.stack import HOST
 from ovms.identity import Role
+from ovms.records.units import FIRST_DATE
 
 RATE: Final = 5.0
 """Messages a car a second."""
@@ -26,6 +27,7 @@ UNCOUNTED: Final = 0.2
 """The part of the messages, the first, that are not counted."""
 
 _GET: Final = b"GET /api/v1/vehicles/%b/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic %b\r\n\r\n"
+# A message carries its number in the end of the last charge, from the first date that is one.
 _NUMBER: Final = re.compile(rb'"charge_end":(\d+)')
 
 
@@ -35,7 +37,7 @@ class _Car:
     def __init__(self, logged_in: LoggedIn, numbers: range) -> None:
         self.connection = logged_in.connection
         seal = logged_in.cipher().seal
-        self._lines = iter([seal(TEMPLATES[0] % number) for number in numbers])
+        self._lines = iter([seal(TEMPLATES[0] % (FIRST_DATE + number)) for number in numbers])
 
     def send(self) -> float:
         """Send the next state message; returns when."""
@@ -68,7 +70,7 @@ class _App:
 
     def numbers(self, data: bytes) -> Iterator[int]:
         """The numbers of the state messages that have come with this data."""
-        return (int(message.rpartition(b",")[2]) for message in self._messages(data) if message[:1] == b"S")
+        return (int(message.rpartition(b",")[2]) - FIRST_DATE for message in self._messages(data) if message[:1] == b"S")
 
     def await_greeting(self) -> None:
         """Read on until it has been greeted; its car has never sent anything."""
@@ -95,7 +97,7 @@ class _Stream:
     def numbers(self, data: bytes) -> Iterator[int]:
         """The numbers of the state messages that have come with this data."""
         *lines, self._pending = (self._pending + data).split(b"\n")
-        return (int(found[1]) for line in lines for found in _NUMBER.finditer(line))
+        return (int(found[1]) - FIRST_DATE for line in lines for found in _NUMBER.finditer(line))
 
 
 def measure_to_app_here(scene: Scene, size: Size) -> Readings:

@@ -77,6 +77,14 @@ def test_updates_go_to_subscribers_here_and_elsewhere_at_once_and_in_order(scene
     assert (watching.take(), scene.words()) == ([], [])
 
 
+def test_updates_from_before_the_subscription_are_published_again(scene: Grouped) -> None:
+    """A request of another replica for them may have come before that."""
+    scene.groups.update(car(), GROUP, b"gONE,FRIENDS,1")
+    assert scene.words() == [Update("here", b"gONE,FRIENDS,1")]
+    scene.confirm()
+    assert scene.words() == [Update("here", b"gONE,FRIENDS,1")]
+
+
 # ---- bounds
 
 

@@ -158,7 +158,10 @@ class Groups:
             else:
                 subscriber.send(message, now)
         if is_local:
-            self._publisher.publish_on(group_channel(group), words.update(self._replicas.name, message))
+            self._publish(group, message)
+
+    def _publish(self, group: bytes, message: bytes) -> None:
+        self._publisher.publish_on(group_channel(group), words.update(self._replicas.name, message))
 
     # ---- cars and apps elsewhere
 
@@ -170,6 +173,9 @@ class Groups:
         self._heard.add(group)
         for peer in asking:
             self._ask_others(peer, group)
+        # A request for them that came before this subscription was missed.
+        for message in self._updates.get(group, {}).values():
+            self._publish(group, message)
 
     def _ask_others(self, peer: Peer, group: bytes) -> None:
         self._publisher.publish_on(group_channel(group), words.ask(self._replicas.address(peer)))
