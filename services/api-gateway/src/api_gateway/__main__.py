@@ -76,6 +76,8 @@ def _work(settings: Settings, sealer: Sealer, log: Any, number: int, has_started
     except (TlsError, CannotListen, TracesUnavailable) as error:
         return _fail(str(error))
     logging.getLogger().addHandler(ToStructlog(log))
+    # It warns of every malformed form, with a byte of it: a stranger could fill the log.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     server = make_server(
         create_app(settings, sealer, log, metrics, traces),
         fit_connections(settings.http_connections, "OVMS_HTTP_CONNECTIONS", log),
