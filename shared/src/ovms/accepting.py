@@ -54,7 +54,7 @@ class Acceptor:
 
     Args:
         connect: given a new connection's address and port, returns its protocol.
-        shares: counts connections that have not logged in; whoever knows that one has tells it.
+        shares: counts connections that have not logged in; the caller reports a login to it.
         is_trusted: whether an address stands for many, and has no share.
         log: a structlog logger.
     """
@@ -94,7 +94,7 @@ class Acceptor:
         self._resume()
 
     async def end(self) -> None:
-        """Accept all that have connected already, and no more; close the sockets at once afterwards."""
+        """Accept all that have connected already, then close the sockets."""
         self._is_ending = True
         self._resume()
         await let_in_who_waits([listening for listening, _ in self._ports])

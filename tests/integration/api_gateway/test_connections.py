@@ -1,4 +1,4 @@
-"""How many connections the gateway accepts, and of whom."""
+"""How many connections the gateway accepts, in all and from one network."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A Redis that answers, and cannot serve now: callers are told to come again, and readiness says so."""
+"""A Redis that answers, and cannot serve now: callers receive 503 with Retry-After, and readiness reports it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""A process that is told to stop: it ends in time whichever store is unavailable, and at once at a second signal."""
+"""A process that receives a stop signal: it ends in time whichever store is unavailable, and at once at a second signal."""
 
 import asyncio
 import signal

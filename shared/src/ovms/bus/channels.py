@@ -61,11 +61,11 @@ def session_key(vehicle_id: str) -> str:
 
 
 REMOVALS: Final = "ovms:removals"
-"""The channel on which services are told of removed vehicles."""
+"""The channel on which removals of vehicles are published."""
 
 
 def revocations_channel(owner: int | str) -> str:
-    """Return the channel on which services are told to re-check the credentials and shares of an owner."""
+    """Return the channel that makes services re-check the credentials and shares of an owner."""
     return f"ovms:{{owner:{owner}}}:revocations"
 
 

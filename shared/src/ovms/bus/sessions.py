@@ -5,7 +5,7 @@ field `vehicle:<folded id>` stands for every vehicle it connected to. The id its
 the number of the owner, so that all sessions of an owner, and the sorted set that bounds them, are in one slot of a Redis
 Cluster.
 
-A session is never the proof of a login: whoever reads one checks in PostgreSQL that the credential behind it still stands.
+A session is never the proof of a login: its reader checks in PostgreSQL that the credential behind it still stands.
 """
 
 from __future__ import annotations

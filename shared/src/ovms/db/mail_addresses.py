@@ -19,7 +19,7 @@ MOST_ASKED: Final = 3
 MOST_ASKED_OF_OWNER: Final = 10
 """Addresses in a day that an owner has such mails sent to."""
 MOST_ASKED_OF_ADDRESS: Final = 3
-"""Such mails in a day to one address, whoever causes them."""
+"""Such mails in a day to one address, of all owners."""
 MOST_OF_OWNER: Final = 500
 """Addresses that an owner may have; more are never confirmed."""
 

@@ -126,7 +126,7 @@ MOST_MAILS: Final = 20
 DONE_FOR: Final = 60.0
 """Seconds for which rows that are done have to stay at least: the minute of the bounds."""
 
-# Whoever has taken the row since then has counted another attempt.
+# A replica that has taken the row since then has counted another attempt.
 _RELEASE: Final = """
 UPDATE push_outbox SET taken_until = NULL FROM unnest($1::bigint[], $2::int[]) AS released(id, attempts)
 WHERE push_outbox.id = released.id AND push_outbox.attempts = released.attempts

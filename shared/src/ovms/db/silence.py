@@ -60,7 +60,7 @@ async def put_silence_notice(db: Database, vehicle: int, hours: int) -> None:
 
 
 async def end_silence_notice(db: Database, vehicle: int) -> bool:
-    """Send no more of these notices; return whether there were any to come."""
+    """Stop these notices; return whether there were any."""
     return bool(await db.execute(_END, vehicle) != "DELETE 0")
 
 

@@ -1,4 +1,4 @@
-"""The bytes of requests that are being received, over all connections of a process: bounded, whoever sends them."""
+"""The bytes of requests that are being received, over all connections of a process, with a bound."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Which vehicles a reader is told of, and that it still may be: credentials are revoked, shares end, vehicles are added.
+"""Which vehicles a reader receives events of, and whether it still may: credentials, shares and vehicles change.
 
 A reader is re-checked at intervals, and at once when its owner's channel says that something was revoked.
 """

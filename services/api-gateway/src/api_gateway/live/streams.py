@@ -74,7 +74,7 @@ class Streams:
         """A stream whose caller is not known yet, while the block runs.
 
         Raises:
-            ServiceUnavailable: there are too many of them, or of this network, or no more are to come.
+            ServiceUnavailable: there are too many of them, or of this network, or the service stops.
         """
         self._check_room()
         most = max(1, self._most_unknown // PART_OF_A_NETWORK)

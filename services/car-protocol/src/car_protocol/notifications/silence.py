@@ -26,7 +26,7 @@ class SilenceNotices:
     """Looks once a minute.
 
     Args:
-        make_notifier: makes a notifier that puts its rows where it is told.
+        make_notifier: makes a notifier that writes its rows to the given list.
         pushes_wait: called when there is something to push.
         repeat_after: seconds in which one subscription gets equal notifications once.
         monotonic: the loop's clock.

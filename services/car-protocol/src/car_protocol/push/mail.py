@@ -59,7 +59,7 @@ def write_question(address: str, code: str, sender: str, public_url: str) -> Ema
         how = f"To confirm it, open the page {CONFIRMATION_PAGE} of that server within a week, and enter this code:\n\n{code}\n"
     mail.set_content(
         "The notifications of a vehicle are to be sent to this address by an Open Vehicles (OVMS) server.\n\n"
-        f"{how}\nIf you do not know what this is about, do nothing: you get no more mail.\n"
+        f"{how}\nIf you do not know what this is about, do nothing: no other mail follows.\n"
     )
     return mail
 

@@ -118,7 +118,7 @@ async def accept(vehicle: SharedVehicle, caller: AccountAdmin, resources: Resour
     operation_id="v1_decline_share",
 )
 async def decline(vehicle: SharedVehicle, caller: AccountAdmin, resources: ResourcesDep) -> Response:
-    """Decline the offer of a share, or end a share that you accepted. The vehicle's owner is not told that you declined.
+    """Decline the offer of a share, or end a share that you accepted. The vehicle's owner is not notified.
 
     `curl -u bob:geheim-1 -X DELETE http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
     """
