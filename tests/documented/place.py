@@ -20,6 +20,7 @@ from fixtures.stack import Stack
 from ovms.auth.published import OWNER, OWNER_PASSWORD, VEHICLE_ID
 from ovms.local.programs import postgresql_programs
 from ovms.logs import make_log
+from ovms.outages import POSTGRESQL, report_outage
 from ovms.redaction import Redactor
 
 WITHIN: Final = 60
@@ -88,13 +89,30 @@ def log_of(service: str) -> str:
     for said in _said(service):
         log.error(said, reason="ConnectionRefusedError", **more)
         log.info("closed", reason=said, **more)
+    for effect in _effects(service):
+        report_outage(log, POSTGRESQL, effect, ConnectionRefusedError())
     return "".join(f"[pod/{service}-0/{service}] {line}\n" for line in written.getvalue().decode().splitlines())
 
 
 def _said(service: str) -> Iterator[str]:
+    for call in _calls(service):
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _LEVELS | _ENDS:
+            yield from _texts(call)
+
+
+def _effects(service: str) -> Iterator[str]:
+    """Yield the effects of outages that a service logs."""
+    for call in _calls(service):
+        if isinstance(call.func, ast.Name) and call.func.id == report_outage.__name__:
+            yield from _texts(call)
+
+
+def _calls(service: str) -> Iterator[ast.Call]:
     for folder in _SOURCES[service]:
         for file in sorted((ROOT / folder / "src").rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LEVELS | _ENDS:
-                    values = [each.value for each in node.args if isinstance(each, ast.Constant)]
-                    yield from (value for value in values if isinstance(value, str))
+            yield from (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+
+
+def _texts(call: ast.Call) -> Iterator[str]:
+    values = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    yield from (value for value in values if isinstance(value, str))

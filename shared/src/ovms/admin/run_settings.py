@@ -55,14 +55,17 @@ class RunSettings:
         """
         workers = _workers(environment)
         host = environment.get("OVMS_HOST") or "127.0.0.1"
+        public = {
+            "v2_port": _port(environment, _V2_PORT, 6867),
+            "http_port": _port(environment, _HTTP_PORT, 6868),
+            "v2_tls_port": _port(environment, _V2_TLS_PORT, 6870),
+            "https_port": _port(environment, _HTTPS_PORT, 6869),
+        }
         settings = cls(
             host=host,
-            v2_port=_port(environment, _V2_PORT, 6867),
-            http_port=_port(environment, _HTTP_PORT, 6868),
-            v2_tls_port=_port(environment, _V2_TLS_PORT, 6870),
-            https_port=_port(environment, _HTTPS_PORT, 6869),
+            **public,
             # Nobody types the internal ports: free ones let any number of stacks run on one machine.
-            health_port=_port(environment, _HEALTH_PORT, 0) or free_ports(workers),
+            health_port=_port(environment, _HEALTH_PORT, 0) or free_ports(workers, besides=public.values()),
             workers=workers,
             drain_timeout=_seconds(environment, _DRAIN_TIMEOUT, 60.0),
             demo=_flag(environment, "OVMS_DEMO", default=_is_loopback(host)),

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections import deque
+from collections.abc import Collection
 from contextlib import ExitStack
 from typing import Final
 
@@ -38,13 +39,17 @@ def check_port(host: str, port: int, setting: str) -> None:
         raise LocalError(f"{host} port {port}: {error.strerror}") from None
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> int:
-    """The first of so many ports in a row that nothing listens on at the moment."""
+def free_ports(count: int, host: str = "127.0.0.1", *, besides: Collection[int] = ()) -> int:
+    """Return the first of so many ports in a row that nothing listens on at the moment.
+
+    Args:
+        besides: ports that something is about to listen on.
+    """
     size = len(_FOR_SERVERS) // _SHARES
     share = _FOR_SERVERS[size * (os.getpid() % _SHARES) :][: size - count]
     while True:
         first = secrets.choice(share)
-        if not set(range(first, first + count)).isdisjoint(_given):
+        if not set(range(first, first + count)).isdisjoint((*_given, *besides)):
             continue
         try:
             with ExitStack() as probes:

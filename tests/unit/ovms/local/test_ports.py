@@ -31,3 +31,9 @@ def test_free_ports_are_in_a_row() -> None:
 def test_a_port_is_not_given_twice_while_nobody_listens_on_it_yet() -> None:
     given = [free_port() for _ in range(200)]
     assert len(set(given)) == len(given)
+
+
+def test_a_port_that_another_setting_names_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = iter([20_000, 20_001, 20_002])
+    monkeypatch.setattr("ovms.local.ports.secrets.choice", lambda _: next(choices))
+    assert free_ports(1, besides=(20_000, 20_001)) == 20_002
