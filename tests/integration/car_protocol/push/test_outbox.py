@@ -48,6 +48,21 @@ class Slow:
         """Nothing to close."""
 
 
+class Together(Slow):
+    """Delivers once another replica delivers too: both claim rows in any case."""
+
+    def __init__(self, begun: asyncio.Barrier) -> None:
+        super().__init__()
+        self._begun = begun
+        self._has_begun: asyncio.Task[int] | None = None
+
+    async def deliver(self, push: Push) -> None:
+        if self._has_begun is None:
+            self._has_begun = asyncio.create_task(self._begun.wait())
+        await asyncio.shield(self._has_begun)
+        await super().deliver(push)
+
+
 class Hanging(Slow):
     """Never comes back."""
 
@@ -303,10 +318,13 @@ async def test_the_one_that_was_renewed_longest_ago_makes_room(scene: Scene) -> 
 async def test_two_replicas_deliver_each_notification_once(
     scene: Scene, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db_push, "MOST_OF_ENDPOINT", 1000)
+    # Of one endpoint: more at once than the slots of one replica.
+    for name in ("MOST_OF_ENDPOINT", "MOST_OF_ENDPOINT_AT_ONCE", "MOST_OF_OWNER_AT_ONCE"):
+        monkeypatch.setattr(db_push, name, 1000)
     monkeypatch.setattr(writer, "MOST_WAITING", 1000)
     await scene.subscribe("gcm", "token")
-    first, second = Slow(), Slow()
+    begun = asyncio.Barrier(2)
+    first, second = Together(begun), Together(begun)
     async with await open_pool(database_url, size=4) as other_pool, scene.delivering("gcm", first):
         wake_first = scene.wake
         elsewhere = Outbox(scene.rows(other_pool), {"gcm": second}, attempts=8, jitter=lambda: 0.0)
