@@ -157,7 +157,8 @@ class Groups:
                 self._behind.setdefault(subscriber, {})[group, _vehicle(message)] = message
             else:
                 subscriber.send(message, now)
-        if is_local:
+        # Not before the channel is subscribed to: a request for updates that came before that would be missed.
+        if is_local and group in self._heard:
             self._publish(group, message)
 
     def _publish(self, group: bytes, message: bytes) -> None:
@@ -170,12 +171,12 @@ class Groups:
         if group in self._heard:
             # Redis was away, and nobody has heard what was said meanwhile.
             asking = self._subscribers.get(group, {})
+        else:
+            for message in self._updates.get(group, {}).values():
+                self._publish(group, message)
         self._heard.add(group)
         for peer in asking:
             self._ask_others(peer, group)
-        # A request for them that came before this subscription was missed.
-        for message in self._updates.get(group, {}).values():
-            self._publish(group, message)
 
     def _ask_others(self, peer: Peer, group: bytes) -> None:
         self._publisher.publish_on(group_channel(group), words.ask(self._replicas.address(peer)))
