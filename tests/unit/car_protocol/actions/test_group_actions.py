@@ -1,10 +1,16 @@
 """Messages `g` of cars and `G` of apps and batch clients."""
 
+from typing import cast
+
 import pytest
 
 from car_protocol.actions.groups import subscribe, update
 from car_protocol.rooms.groups import LONGEST_NAME, LONGEST_UPDATE
+from fakes.servers import FakeChannels
+from ovms.bus.groups import Ask, Update, read_group
 from unit.car_protocol.actions.scenes import NOW, Scene
+
+CHANNEL = b"ovms:group:FRIENDS"
 
 
 @pytest.fixture
@@ -17,7 +23,12 @@ def test_subscribers_get_an_update_with_the_vehicle_and_the_group_in_upper_case(
     update(scene.server, scene.room, scene.car, b"gFriends,75.5,a,b\xff", NOW)
     assert scene.take() == {"app": [b"gDEMO,FRIENDS,75.5,a,b\xff"]}
     # Other replicas get updates from the moment the channel is subscribed to (rooms/test_groups.py).
-    assert [body for channel, body in scene.told_elsewhere if channel == b"ovms:group:FRIENDS"] == []
+    assert [body for channel, body in scene.told_elsewhere if channel == CHANNEL] == []
+    channels = cast("FakeChannels", scene.server.groups._subscriptions)
+    channels.listeners[CHANNEL].subscribed()
+    published, asked = (read_group(body) for channel, body in scene.told_elsewhere if channel == CHANNEL)
+    assert published == Update("here", b"gDEMO,FRIENDS,75.5,a,b\xff")
+    assert isinstance(asked, Ask)
     assert (scene.published, scene.waiting()) == ([], {})
 
 
