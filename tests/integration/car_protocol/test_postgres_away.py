@@ -14,8 +14,10 @@ from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, Peer, add_vehicles, car_service_on
 from fixtures.outages import Fragile
 from fixtures.waiting import until
+from ovms.bus.channels import revocations_channel
 from ovms.db.engine import Pool, open_pool
 from ovms.db.sealing import Sealer
+from ovms.db.tokens import create_token
 from ovms.identity import Role
 
 ACQUIRE_WITHIN, ANSWER_WITHIN = 0.5, 0.7
@@ -249,6 +251,29 @@ async def test_a_user_waits_and_is_answered(car_service: CarService, pool: Pool,
             async with asyncio.timeout(ACQUIRE_WITHIN + ANSWER_WITHIN + 0.5):
                 await reader.read(1)
     assert await reader.read(1) == b"", "there is no such user"
+    writer.close()
+
+
+async def test_a_user_stays_while_its_credential_cannot_be_checked_and_is_closed_once_it_can(
+    car_service: CarService, pool: Pool, fragile: Fragile
+) -> None:
+    owner = await pool.fetchval(
+        "UPDATE owners SET name = 'Anna' FROM vehicles WHERE vehicle_id = 'DEMO' AND owner_id = owners.id RETURNING owners.id"
+    )
+    token = await create_token(pool, owner, application="a", purpose="p", permit="v2")
+    reader, writer = await asyncio.open_connection("127.0.0.1", car_service.port)
+    writer.write(f"MP-A 1 Anna {token} DEMO\r\n".encode())
+    assert (await reader.readline()).startswith(b"MP-S 1")
+    sessions = car_service.running.server.users._sessions
+    await until(lambda: not sessions._due, DEADLINE)
+    await pool.execute("DELETE FROM api_tokens")
+    async with fragile.killed():
+        await car_service.redis.publish(revocations_channel(owner), b"")
+        await until(lambda: owner in sessions._due, DEADLINE)  # the check has failed, or is under way
+        writer.write(b"A\r\n")
+        await reader.readuntil(b"a\r\n")
+    async with asyncio.timeout(DEADLINE):
+        await reader.read()
     writer.close()
 
 

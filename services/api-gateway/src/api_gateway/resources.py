@@ -167,7 +167,13 @@ async def open_resources(
         make_inbox: Callable[..., Inbox] = Inbox if traces is None else partial(TracedInbox, traces, hearing)
         party = subscriptions.party()
         hub = Hub(pool, presence, cars, party, time.time, log, make_feed=make_feed, make_inbox=make_inbox)
-        subscribe_to_removals(party, hub.remove)
+        attendances = Attendances(hub, authenticator, sessions, presence, revocations, settings.event_heartbeat)
+
+        def remove(vehicle: int) -> None:
+            hub.remove(vehicle)
+            attendances.remove(vehicle)
+
+        subscribe_to_removals(party, remove)
         lag = LoopLag()
         working = [asyncio.create_task(part.run()) for part in (subscriptions, dispatcher, hub, lag)]
         try:
@@ -198,7 +204,7 @@ async def open_resources(
                 hub=hub,
                 dispatcher=dispatcher,
                 lag=lag,
-                attendances=Attendances(hub, authenticator, sessions, presence, revocations, settings.event_heartbeat),
+                attendances=attendances,
                 origins=Origins(settings.cors_origins),
                 answer_within=settings.timeout_answer,
                 clock=time.time,

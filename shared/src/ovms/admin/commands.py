@@ -15,6 +15,7 @@ from ovms.admin.errors import AdminError, InputError
 from ovms.admin.passwords import ask_hidden, ask_password, checked, confirm_removal
 from ovms.admin.provision import provision as provision_document
 from ovms.admin.reference.command import bring
+from ovms.admin.revoked import Revoked, publish
 from ovms.admin.rotation import rotate
 from ovms.admin.target import Target
 from ovms.auth.rights import check_permit
@@ -45,12 +46,13 @@ def provision(asked: argparse.Namespace) -> Work:
     path = Path(asked.file)
     document = read_document(path)
 
-    async def work(connection: Connection, target: Target) -> None:
+    async def work(connection: Connection, target: Target) -> Revoked:
         try:
             outcome = await provision_document(connection, document, target.sealer())
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         print(outcome)
+        return Revoked(outcome.new_passwords)
 
     return _transaction(work)
 
@@ -146,8 +148,8 @@ def token_remove(asked: argparse.Namespace) -> Work:
     return _pool(lambda db: token.remove(db, asked.owner, asked.token))
 
 
-def _transaction(action: Callable[[Connection, Target], Awaitable[None]]) -> Work:
-    """All that an action does, or nothing of it."""
+def _transaction(action: Callable[[Connection, Target], Awaitable[Revoked | None]]) -> Work:
+    """Do all of an action or nothing of it, and publish what it has revoked."""
 
     async def work(target: Target) -> None:
         async with (
@@ -155,14 +157,18 @@ def _transaction(action: Callable[[Connection, Target], Awaitable[None]]) -> Wor
             pool.acquire() as connection,
             connection.transaction(),
         ):
-            await action(connection, target)
+            revoked = await action(connection, target)
+        if revoked is not None:
+            await publish(target, revoked)
 
     return work
 
 
-def _pool(action: "Callable[[asyncpg.Pool[Any]], Awaitable[None]]") -> Work:
+def _pool(action: "Callable[[asyncpg.Pool[Any]], Awaitable[Revoked | None]]") -> Work:
     async def work(target: Target) -> None:
         async with await open_pool(target.database_url, size=1) as pool:
-            await action(pool)
+            revoked = await action(pool)
+        if revoked is not None:
+            await publish(target, revoked)
 
     return work

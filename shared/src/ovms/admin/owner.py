@@ -1,6 +1,7 @@
 """`ovms owner add|list|remove|password`."""
 
 from ovms.admin.errors import AdminError
+from ovms.admin.revoked import Revoked
 from ovms.db.engine import Connection
 from ovms.db.mail_addresses import confirm_address
 from ovms.db.owners import Owner, add_owner, change_owner, find_owner, list_owners, remove_owner
@@ -34,15 +35,17 @@ async def show(connection: Connection) -> None:
         print(f"{owner.name}\t{owner.email}\t{count} {'vehicle' if count == 1 else 'vehicles'}")
 
 
-async def remove(connection: Connection, name: str) -> None:
-    """Remove an owner, his tokens and vehicles, and all that they sent."""
+async def remove(connection: Connection, name: str) -> Revoked:
+    """Remove an owner, its tokens and vehicles, and all that they sent."""
     owner = await the_owner(connection, name)
-    await remove_owner(connection, owner.key, owner.name)
+    vehicles = await remove_owner(connection, owner.key, owner.name)
     print(f"owner {owner.name} removed, with tokens, vehicles and all that they sent")
+    return Revoked([owner.key], vehicles)
 
 
-async def change_password(connection: Connection, name: str, password: str) -> None:
+async def change_password(connection: Connection, name: str, password: str) -> Revoked:
     """Give an owner a new password."""
     owner = await the_owner(connection, name)
     await change_owner(connection, owner, email=owner.email, password_hash=hash_password(password))
     print(f"password of owner {owner.name} changed")
+    return Revoked([owner.key])

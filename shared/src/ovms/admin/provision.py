@@ -23,6 +23,8 @@ class Outcome:
     owners: Counter[str] = field(default_factory=Counter)
     vehicles: Counter[str] = field(default_factory=Counter)
     configurations: Counter[str] = field(default_factory=Counter)
+    new_passwords: list[int] = field(default_factory=list)
+    """The owners whose password has changed, as `owners.id`."""
 
     def __str__(self) -> str:
         counted = {"owners": self.owners, "vehicles": self.vehicles, "autoprovision": self.configurations}
@@ -39,7 +41,7 @@ async def provision(connection: Connection, document: Document, sealer: Sealer) 
     """
     outcome = Outcome()
     for entry in document.owners:
-        owner, what = await _provision_owner(connection, entry)
+        owner, what = await _provision_owner(connection, entry, outcome)
         outcome.owners[what] += 1
         for vehicle in entry.vehicles:
             outcome.vehicles[await _provision_vehicle(connection, owner, vehicle, sealer)] += 1
@@ -48,7 +50,7 @@ async def provision(connection: Connection, document: Document, sealer: Sealer) 
     return outcome
 
 
-async def _provision_owner(connection: Connection, entry: OwnerEntry) -> tuple[Owner, str]:
+async def _provision_owner(connection: Connection, entry: OwnerEntry, outcome: Outcome) -> tuple[Owner, str]:
     owner = await find_owner(connection, entry.name)
     if owner is None:
         hashed = hash_password(entry.password)
@@ -62,6 +64,8 @@ async def _provision_owner(connection: Connection, entry: OwnerEntry) -> tuple[O
         return owner, "unchanged"
     hashed = owner.password_hash if same_password else hash_password(entry.password)
     await change_owner(connection, owner, email=entry.email, password_hash=hashed)
+    if not same_password:
+        outcome.new_passwords.append(owner.key)
     return owner, "changed"
 
 

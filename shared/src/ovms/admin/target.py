@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from ovms.admin.errors import AdminError, InputError
+from ovms.bus.address import AddressError as RedisAddressError
+from ovms.bus.client import check_redis_url
 from ovms.db.address import AddressError, read_address
 from ovms.db.migrate import Schema, read_schema, upgrade
 from ovms.db.sealing import Sealer
 from ovms.local.datadir import DEFAULT, DataDirectory
 from ovms.local.errors import DirectoryBusy
 from ovms.local.postgres import Postgres
+from ovms.local.valkey import Valkey
 
 DATABASE_URL: Final = "OVMS_DATABASE_URL"
 SECRET_KEYS: Final = "OVMS_SECRET_KEYS"  # noqa: S105  (the name of the variable)
@@ -33,6 +36,8 @@ class Target:
     secret_keys: str | None = field(repr=False)
     reference_url: str | None = field(default=None, repr=False)
     """The database of a reference server that is to be brought along."""
+    redis_url: str | None = field(default=None, repr=False)
+    """Where running services subscribe to revocations; None: no service runs on this database."""
 
     def sealer(self) -> Sealer:
         """What seals and opens the passwords of vehicles.
@@ -66,6 +71,21 @@ def database_url(environment: Mapping[str, str]) -> str | None:
     return url
 
 
+def redis_url(environment: Mapping[str, str]) -> str | None:
+    """Return the address of the Redis that the environment names, if it names one.
+
+    Raises:
+        InputError: it is not an address of a Redis.
+    """
+    url = environment.get(REDIS_URL) or None
+    try:
+        if url is not None:
+            check_redis_url(url)
+    except RedisAddressError as error:
+        raise InputError(f"{REDIS_URL}: {error}") from None
+    return url
+
+
 @contextmanager
 def open_target(environment: Mapping[str, str], *, creates: bool) -> Iterator[Target]:
     """Find the database, or run it for the time of the block.
@@ -79,8 +99,13 @@ def open_target(environment: Mapping[str, str], *, creates: bool) -> Iterator[Ta
         LocalError: the database of the data directory cannot be reached or started.
     """
     directory, reference = data_directory(environment), environment.get(REFERENCE_URL)
+    redis, valkey = redis_url(environment), Valkey(directory.valkey)
     if url := database_url(environment):
-        yield Target(url, environment.get(SECRET_KEYS) or directory.known_secret_keys(), reference)
+        keys = environment.get(SECRET_KEYS) or directory.known_secret_keys()
+        with ExitStack() as stack:
+            stack.callback(valkey.stop)
+            valkey.attach()  # `ovms run` on this database has it, unless OVMS_REDIS_URL names another
+            yield Target(url, keys, reference, redis or valkey.url)
         return
     server = Postgres(directory.postgres)
     if not creates and not server.exists:
@@ -94,6 +119,9 @@ def open_target(environment: Mapping[str, str], *, creates: bool) -> Iterator[Ta
             stack.enter_context(directory)
         except DirectoryBusy:
             server.attach()
+            stack.callback(valkey.stop)
+            valkey.attach()
+            redis = redis or valkey.url
         else:
             server.start()
             if creates:
@@ -101,4 +129,4 @@ def open_target(environment: Mapping[str, str], *, creates: bool) -> Iterator[Ta
             elif asyncio.run(read_schema(server.url)) is Schema.BEHIND:
                 raise AdminError(f"the database in {directory.path} is of an older version: run `ovms migrate`")
         keys = directory.secret_keys() if creates else directory.known_secret_keys()
-        yield Target(server.url, environment.get(SECRET_KEYS) or keys, reference)
+        yield Target(server.url, environment.get(SECRET_KEYS) or keys, reference, redis)

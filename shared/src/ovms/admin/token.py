@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from ovms.admin.errors import AdminError
+from ovms.admin.revoked import Revoked
 from ovms.db.accounts import Account, find_account
 from ovms.db.tokens import create_token, delete_token, list_tokens
 
@@ -25,12 +26,13 @@ async def show(db: asyncpg.Pool[Any], owner_name: str) -> None:
         print("\t".join((token.identifier, token.application, token.purpose, token.permit, *times)))
 
 
-async def remove(db: asyncpg.Pool[Any], owner_name: str, token: str) -> None:
+async def remove(db: asyncpg.Pool[Any], owner_name: str, token: str) -> Revoked:
     """Remove a token by its text or its identifier."""
     owner = await _the_account(db, owner_name)
     if not await delete_token(db, owner.owner_id, token):
         raise AdminError(f"owner {owner.name} has no such token")
     print("token removed")
+    return Revoked([owner.owner_id])
 
 
 async def _the_account(db: asyncpg.Pool[Any], owner_name: str) -> Account:

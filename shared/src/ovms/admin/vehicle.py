@@ -2,6 +2,7 @@
 
 from ovms.admin.errors import AdminError
 from ovms.admin.owner import the_owner
+from ovms.admin.revoked import Revoked
 from ovms.db.engine import Connection
 from ovms.db.sealing import Sealer
 from ovms.db.vehicles import (
@@ -30,11 +31,12 @@ async def show(connection: Connection, owner_name: str | None) -> None:
         print(f"{vehicle.vehicle_id}\t{vehicle.owner_name}")
 
 
-async def remove(connection: Connection, vehicle_id: str) -> None:
+async def remove(connection: Connection, vehicle_id: str) -> Revoked:
     """Remove a vehicle and all that it sent."""
     vehicle = await _the_vehicle(connection, vehicle_id)
     await remove_vehicles(connection, [(vehicle.key, vehicle.vehicle_id)])
     print(f"vehicle {vehicle.vehicle_id} removed, with all that it sent")
+    return Revoked(vehicles=[vehicle.key])
 
 
 async def change_password(connection: Connection, vehicle_id: str, password: str, sealer: Sealer) -> None:

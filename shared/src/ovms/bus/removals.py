@@ -51,5 +51,14 @@ class Removals:
     async def publish(self, vehicles: Iterable[int]) -> None:
         """Publish that vehicles were removed, once that is committed."""
         with suppress(*FAILURES):
-            for vehicle in vehicles:
-                await self._client.publish(REMOVALS, removed(vehicle))
+            await publish_removals(self._client, vehicles)
+
+
+async def publish_removals(client: redis.asyncio.Redis, vehicles: Iterable[int]) -> None:
+    """Publish that vehicles were removed.
+
+    Raises:
+        redis.exceptions.RedisError, OSError: Redis did not take all of it.
+    """
+    for vehicle in vehicles:
+        await client.publish(REMOVALS, removed(vehicle))

@@ -4,7 +4,7 @@ PostgreSQL decides what stands. The channel of the owner only says when to ask i
 nothing else: services re-check at intervals too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis.asyncio
@@ -59,11 +59,20 @@ class Revocations:
     async def publish(self, *owner_ids: int) -> None:
         """Have the open connections of owners re-checked by all services. Call it after the commit of the revocation."""
         try:
-            for owner_id in owner_ids:
-                await self._client.publish(_channel(owner_id), b"")
+            await publish_revocations(self._client, owner_ids)
         except FAILURES as error:
             # The revocation is in force; connections end at their next re-check.
             self._log.warning("revocation not published", reason=type(error).__name__)
+
+
+async def publish_revocations(client: redis.asyncio.Redis, owner_ids: Iterable[int]) -> None:
+    """Have the open connections of owners re-checked by all services.
+
+    Raises:
+        redis.exceptions.RedisError, OSError: Redis did not take all of it.
+    """
+    for owner_id in owner_ids:
+        await client.publish(_channel(owner_id), b"")
 
 
 def _channel(owner_id: int) -> bytes:

@@ -38,7 +38,7 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """Its address for redis-py; known after `start`."""
+        """Its address for redis-py; known after `start` or `attach`."""
         if self._sockets is None:
             raise ServerFailed("Valkey", "it has not been started")
         return f"unix://{self._sockets.path}/{_SOCKET}"
@@ -71,8 +71,12 @@ class Valkey:
             raise ServerFailed("Valkey", str(error)) from error
         self._await_answer(self._process, self._sockets.path / _SOCKET)
 
+    def attach(self) -> None:
+        """Use the server that another process runs in this directory, if there is one."""
+        self._sockets = SocketPath(self._directory)
+
     def stop(self) -> None:
-        """End it after it has saved what it holds."""
+        """End it after it has saved what it holds. A server of another process goes on."""
         if self._process is not None:
             stop(self._process, signal.SIGTERM, within=STOP_TIMEOUT)
             self._process = None

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from api_gateway.auth.authenticator import Authenticator, Caller
@@ -53,6 +53,13 @@ class Attendances:
     presence: Presence
     revocations: Revocations
     every: float
+    _open: "set[_Attendance]" = field(default_factory=set, init=False)
+
+    def remove(self, vehicle: int) -> None:
+        """Re-check at once the readers of a vehicle that was removed."""
+        for attendance in self._open:
+            if attendance.receives(vehicle):
+                attendance.is_due.set()
 
     @asynccontextmanager
     async def attending(
@@ -66,6 +73,7 @@ class Attendances:
             first: what `find` would find now, where that is known.
         """
         attendance = _Attendance(self, caller, inbox, find, watches=watches)
+        self._open.add(attendance)
         try:
             await attendance.attend(await find() if first is None else first)
             checking = asyncio.create_task(attendance.run())
@@ -77,6 +85,7 @@ class Attendances:
                 checking.cancel()
                 await asyncio.wait([checking])  # so that it connects nobody any more
         finally:
+            self._open.discard(attendance)
             await attendance.end()
 
 
@@ -93,6 +102,10 @@ class _Attendance:
         self._member = f"{caller.member}:{secrets.token_hex(8)}"
         self.is_due = asyncio.Event()
         """Set where the reader is to be checked at once."""
+
+    def receives(self, vehicle: int) -> bool:
+        """Return whether the reader receives events of a vehicle."""
+        return vehicle in self._vehicles
 
     async def run(self) -> None:
         """Check until cancelled, or until the stream ends for it."""

@@ -1,6 +1,7 @@
 """Open sessions of scheme 1, which end with the password or token that began them.
 
-While PostgreSQL is unavailable nothing is closed: apps give up for good where they are closed (see `credentials`).
+While PostgreSQL is unavailable nothing is closed, unlike the gateway's streams: nothing can be revoked meanwhile, a user whose
+connection is closed cannot log in again before PostgreSQL is back, and cars log in as users too.
 """
 
 import asyncio
