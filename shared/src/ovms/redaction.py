@@ -28,23 +28,24 @@ _NAMED: Final = (
     r"\b(?:[a-z]+_)?(?:password|passwd|passphrase|secret|token|api_?key|pin|cookie|ovmsapisession|authorization"
     r"|latitude|longitude|lat|lon)"
 )
+# Each pattern is read in linear time: where it can start, it either consumes what it has read or has read a bounded part.
+_USER_INFO: Final = re.compile(r"://[^\s@'\"]*@?")  # of a URL
 _SHAPES: Final = re.compile(
     "|".join(
         (
-            r"(?P<url>\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s@'\"]*(?=@)",
             rf"(?P<named>(?i:{_NAMED})[\"']?\s*[=:]\s*[\"']?)(?:(?i:basic|bearer)\s+)?[^\s&\"',;)}}]+",
             r"(?P<scheme>\b(?:[Bb]asic|BASIC|[Bb]earer|BEARER)\s+)[A-Za-z0-9+/_.~=-]{8,}",
             r"(?P<welcome>\b[MA]P-[A-Z0-9] )[^\r\n\"']+",  # a login's line, with a password in scheme 1
             r"(?P<detail>\bDETAIL:\s+)[^\r\n]+",  # PostgreSQL tells the row there
-            r"(?P<channel>\bovms:\{)(?P<id>[^}]*)(?=\})",
+            r"(?P<channel>\bovms:\{)(?P<id>[^}]{0,256})(?=\})",
             r"\b[0-9a-f]{64}\b",  # an API token
             r"(?<![\w+/-])[A-Za-z0-9_-]{43}(?![\w+/=-])",  # the id of an HTTP session
             r"(?<![\w+/-])[A-Za-z0-9+/]{43}=",  # a key for secrets at rest
             r"(?<![\d.])[+-]?\d{1,3}\.\d{3,}\s*[,;]\s*[+-]?\d{1,3}\.\d{3,}",  # a position
-            r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",
         )
     )
 )
+_MAIL_ADDRESS: Final = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+(?:[\w.+%@-]*[\w@])?")
 # What all of them have something of, found in a tenth of the time.
 _SUSPECT: Final = re.compile(r"[:=@{0-9]|earer|asic|EARER|ASIC|[AM]P-|[\w-]{43}")
 
@@ -67,7 +68,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text without what has a known shape."""
-        return _SHAPES.sub(self._masked, text) if _SUSPECT.search(text) else text
+        if not _SUSPECT.search(text):
+            return text
+        return _MAIL_ADDRESS.sub(MASK, _SHAPES.sub(self._masked, _USER_INFO.sub(_without_user_info, text)))
 
     def _field(self, name: str, value: Any, depth: int) -> Any:
         match _kind(name):
@@ -98,6 +101,10 @@ class Redactor:
     def _masked(self, found: re.Match[str]) -> str:
         kept = found[found.lastgroup] if found.lastgroup not in (None, "id") else ""
         return found["channel"] + self._rename(found["id"]) if found["channel"] else kept + MASK
+
+
+def _without_user_info(found: re.Match[str]) -> str:
+    return f"://{MASK}@" if found[0].endswith("@") else found[0]
 
 
 @lru_cache(maxsize=256)

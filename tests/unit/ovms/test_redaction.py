@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.linear_time import check_linear
 from ovms.redaction import MASK, Redactor
 
 TOKEN = "0123456789abcdef" * 4
@@ -75,6 +76,12 @@ def test_who_is_spoken_of_has_his_own_name_where_that_is_wanted() -> None:
         ("L22.280868,114.160598,131.4,36.1", "L***,131.4,36.1"),
         ("latitude=22.28", "latitude=***"),
         ("550 <anna.b+c@mail.example.org> unknown", "550 <***> unknown"),
+        ("unknown: anna@example.org.", "unknown: ***."),
+        ("anna@example.org+bert@example.org", "***"),
+        ("22.280868,114.160598anna@example.org", "******"),
+        ("1http://anna:hush@db", "1http://***@db"),
+        ("http://a/?next=http://anna:hush@db&pin=1", "http://***@db&pin=***"),
+        ("http://a/?password=hush", "http://a/?password=***"),
     ],
 )
 def test_texts_are_masked_by_known_shapes(text: str, expected: str) -> None:
@@ -105,3 +112,57 @@ def test_what_is_nested_too_deep_or_of_another_kind_is_a_text() -> None:
         deep = [deep]
     assert "hush" not in str(shown(reason=deep))
     assert shown(reason=1.5, is_on=True, when=b"x") == {"reason": 1.5, "is_on": True, "when": "b'x'"}
+
+
+PIECES = [
+    *(
+        "a",
+        "a.",
+        "a-",
+        "a_",
+        "a@",
+        "a@a.",
+        "@",
+        "é",
+        "1",
+        "1.",
+        "1.234",
+        "1.234,",
+        " ",
+        "\n",
+        '"',
+        ":",
+        "=",
+        "://",
+        "a://",
+        "a.://",
+    ),
+    *(
+        "pin",
+        "pin ",
+        "pin:",
+        "pin=",
+        "a_pin",
+        "basic ",
+        "bearer",
+        "MP-A ",
+        "AP-C 0",
+        "DETAIL:",
+        "ovms:{",
+        "ovms:{a",
+        "0" * 43,
+        "é@é",
+    ),
+]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("head", ["", "pin=", "ovms:{"])
+def test_a_text_is_masked_in_linear_time(head: str, piece: str) -> None:
+    redactor = Redactor(alias)
+
+    def reader(size: int) -> Any:
+        text = head + "=" + piece * (size // len(piece))
+        return lambda: redactor.text(text)
+
+    check_linear(reader)

@@ -9,8 +9,12 @@ from api_gateway.settings import Settings
 from fixtures.command import Command
 from fixtures.gateway import Gateway, gateway, send_message, token_header
 from fixtures.streams import reading
+from ovms.bus.channels import revocations_channel
+from ovms.bus.client import open_redis
+from ovms.db.engine import Pool
 from ovms.db.tokens import hash_token
 from ovms.local.ports import free_port
+from ovms.local.valkey import Valkey
 
 __all__ = ["gateway"]
 
@@ -76,3 +80,22 @@ def test_an_address_that_is_not_of_a_redis_changes_nothing(ovms: Command) -> Non
     status, out, error = ovms("owner", "list", OVMS_REDIS_URL="http://127.0.0.1")
     assert (status, out, error.count("\n")) == (2, "", 1)
     assert error.startswith("ovms: OVMS_REDIS_URL: ")
+
+
+async def test_the_redis_of_ovms_run_is_found_in_the_data_directory(ovms: Command, pool: Pool, tmp_path: Path) -> None:
+    owner = await pool.fetchval("INSERT INTO owners (name, password_hash) VALUES ('demo', 'x') RETURNING id")
+    server = Valkey(tmp_path / "data" / "valkey")
+    server.start()
+    try:
+        async with open_redis(server.url) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+            await subscription.subscribe(revocations_channel(owner))
+            assert await subscription.get_message(timeout=WITHIN) is None  # subscribed
+            command = ("owner", "password", "demo")
+            assert await asyncio.to_thread(ovms, *command, typed="correct horse\n", OVMS_REDIS_URL="") == (
+                0,
+                "password of owner demo changed\n",
+                "",
+            )
+            assert await subscription.get_message(timeout=WITHIN) is not None
+    finally:
+        server.stop()

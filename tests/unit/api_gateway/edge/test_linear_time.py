@@ -1,9 +1,7 @@
 """Whatever a stranger sends, reading it takes time in proportion to its size."""
 
 import asyncio
-import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -16,7 +14,6 @@ from api_gateway.edge.held import HeldBytes
 from api_gateway.edge.paths import canonical
 from api_gateway.edge.protocol import EdgeProtocol
 from api_gateway.edge.request_ids import request_id
-from api_gateway.errors import ApiError
 from api_gateway.legacy.forms import read_fields
 from api_gateway.live.events import read_id
 from api_gateway.mqapi.topics import may_use
@@ -24,29 +21,8 @@ from api_gateway.v1.answers import is_known
 from api_gateway.v1.commands.requests import read_key, read_order, read_wait
 from api_gateway.v1.history.cursors import read_cursor
 from api_gateway.v1.history.negotiation import choose
+from fixtures.linear_time import Reader, check_linear
 from fixtures.waiting import until
-
-SIZE = 4 * 1024
-TIMES = 4
-"""As much is read in the second measurement."""
-MOST = 9.0
-"""How much longer that may take: in proportion it would be 4, quadratic 16."""
-SLACK = 0.003
-"""Seconds: what is over in a moment is not measured."""
-TRIES = 5
-
-Reader = Callable[[int], Callable[[], object]]
-"""Makes an input of a size, and returns what reads it."""
-
-
-def seconds(read: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(TRIES):
-        began = time.thread_time()
-        with suppress(ValueError, ApiError):  # what is wrong with the input does not matter here
-            read()
-        taken.append(time.thread_time() - began)
-    return min(taken)
 
 
 def multipart(text: bytes, content_type: str = "multipart/form-data; boundary=b") -> Callable[[], object]:
@@ -145,13 +121,6 @@ HEADS: dict[str, Callable[[int], bytes]] = {
     "LFs": lambda n: b"GET / HTTP/1.1\n" + b"A: b\n" * (n // 5) + b"\n",
     "lines": lambda n: b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (n // 6) + b"\r\n",
 }
-
-
-def check_linear(reader: Reader, size: int = SIZE) -> None:
-    small, large = seconds(reader(size)), seconds(reader(size * TIMES))
-    assert large <= MOST * small + SLACK, (
-        f"{small * 1000:.2f} ms for {size} bytes, {large * 1000:.2f} ms for {TIMES} times as many"
-    )
 
 
 @pytest.mark.parametrize("what", FORMS)
