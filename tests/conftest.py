@@ -13,6 +13,7 @@ pytest_plugins = (
     "fixtures.cars",
     "fixtures.processes",
     "fixtures.demo",
+    "fixtures.delays",
     "fixtures.installed",
 )
 

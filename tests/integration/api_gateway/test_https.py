@@ -111,6 +111,20 @@ async def test_a_session_of_one_port_is_one_of_the_other(https: HttpsGateway) ->
     assert [vehicle["id"] for vehicle in vehicles.json()] == ["DEMO", "Second"]
 
 
+async def test_the_cookie_of_a_browser_is_for_https_alone(https: HttpsGateway) -> None:
+    login = "/api/cookie?username=demo&password=secret"
+    attributes = {"browser": ["HttpOnly", "SameSite=Lax", "Secure"], "program": []}
+    async with https.client() as client:
+        for caller, expected in attributes.items():
+            fetched = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"} if caller == "browser" else {}
+            answer = await client.get(login, headers=fetched)
+            assert answer.headers["set-cookie"].split("; ")[1:] == expected, caller
+        assert (await client.get("/api/vehicles")).status_code == 200
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{https.port}{login}", headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.headers["set-cookie"].split("; ")[1:] == ["HttpOnly", "SameSite=Lax"]
+
+
 async def test_its_manners_are_those_of_the_other_port(https: HttpsGateway) -> None:
     answer = await https.raw(
         b"GET /api/cookie?username=demo&password=secret HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\r\nConnection: close\r\n\r\n"

@@ -1,12 +1,12 @@
 """Too many calls, and too many wrong passwords."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import httpx
 import pytest
 
-from api_gateway.auth.door import FREE, LONGEST_WAIT
+from api_gateway.auth.door import FREE
 from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, hashed
 from fixtures.typed import DEMO, bearer, refused, token_of
@@ -30,14 +30,7 @@ async def guess(client: httpx.AsyncClient, password: str, path: str = "/api/stat
 
 
 @pytest.fixture
-def long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that do not end before the next request, however slow the machine is."""
-    for name in ("FIRST", "LONGEST_OF_KNOWN"):
-        monkeypatch.setattr(f"ovms.auth.delays.{name}", 20.0)
-
-
-@pytest.fixture
-async def guesser(gateway: Gateway, long_waits: None) -> AsyncIterator[httpx.AsyncClient]:
+async def guesser(gateway: Gateway, end_delays: Callable[[], None]) -> AsyncIterator[httpx.AsyncClient]:
     """A client that has guessed as often as is free, so that the next guess has to wait."""
     async with gateway.client() as client:
         for number in range(FREE):
@@ -48,7 +41,7 @@ async def guesser(gateway: Gateway, long_waits: None) -> AsyncIterator[httpx.Asy
 async def test_who_guesses_is_told_to_come_again(gateway: Gateway, guesser: httpx.AsyncClient) -> None:
     slowed = await guess(guesser, "wrong")
     assert (slowed.status_code, slowed.headers["content-type"], slowed.text) == (429, "text/plain", "Too many attempts\n")
-    assert 0 < int(slowed.headers["retry-after"]) <= 30
+    assert int(slowed.headers["retry-after"]) > 0
     typed = await guess(guesser, "wrong", VEHICLES)
     assert refused(typed) == (429, "too-many-attempts")
     assert "retry-after" in typed.headers
@@ -70,7 +63,7 @@ async def test_nobody_else_is_kept_out(gateway: Gateway, guesser: httpx.AsyncCli
     assert (await guess(guesser, "hunter22", VEHICLES, "other")).status_code == 200
 
 
-@pytest.mark.usefixtures("long_waits")
+@pytest.mark.usefixtures("end_delays")
 async def test_who_was_right_before_is_not_slowed_down(gateway: Gateway) -> None:
     async with gateway.client() as client:
         assert (await guess(client, "secret")).status_code == 200
@@ -109,29 +102,24 @@ async def test_a_token_in_place_of_a_password_is_no_guess(gateway: Gateway, gues
 
 
 async def test_a_right_password_is_no_oracle_where_the_client_itself_guesses(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, end_delays: Callable[[], None]
 ) -> None:
-    for name in ("FIRST", "LONGEST_OF_KNOWN"):
-        monkeypatch.setattr(f"ovms.auth.delays.{name}", 2 * LONGEST_WAIT)
     monkeypatch.setattr("ovms.auth.delays.GUESSED", 2 * FREE)
     async with gateway.client() as client:
         assert (await guess(client, "secret")).status_code == 200
         answers = [await guess(client, f"wrong {number}") for number in range(4 * FREE)]
         assert 429 in {answer.status_code for answer in answers}
-        slowed, found = await guess(client, "secret"), 0
-        assert slowed.status_code == 429
-        # It gets in within seconds all the same.
-        async with asyncio.timeout(5):
-            while found != 200:
-                await asyncio.sleep(0.1)
-                found = (await guess(client, "secret")).status_code
+        assert (await guess(client, "secret")).status_code == 429
+        end_delays()
+        assert (await guess(client, "secret")).status_code == 200
 
 
+@pytest.mark.usefixtures("end_delays")
 async def test_guesses_that_come_at_once_are_counted_at_once(gateway: Gateway) -> None:
     async with gateway.client() as client:
         answers = await asyncio.gather(*(guess(client, f"wrong {number}") for number in range(2 * FREE)))
     statuses = [answer.status_code for answer in answers]
-    assert statuses.count(401) <= FREE + 1
+    assert statuses.count(401) == FREE
     assert set(statuses) == {401, 429}
 
 
