@@ -1,0 +1,1 @@
+"""Executable models, explored completely within small bounds."""
