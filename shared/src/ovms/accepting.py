@@ -23,15 +23,19 @@ RETRY_AFTER: Final = 1.0
 LAST_ARRIVE_WITHIN: Final = 0.1
 """Seconds that accepted connections may take to reach their protocols at the end: a turn of the loop without TLS."""
 
+_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class _Accepted(socket.socket):
     """A socket that reports once that it is closed: a place is taken for exactly as long as its file is open."""
 
-    __slots__ = ("closed",)
+    __slots__ = ("_closed_by", "_peer")
 
-    closed: Callable[[], None] | None
+    def report_to(self, closed_by: "Acceptor", peer: Peer) -> None:
+        """Report to an acceptor."""
+        self._closed_by: Acceptor | None = closed_by
+        self._peer = peer
 
     def close(self) -> None:
         super().close()
@@ -44,9 +48,9 @@ class _Accepted(socket.socket):
         return file
 
     def _report(self) -> None:
-        closed, self.closed = self.closed, None
-        if closed is not None:
-            closed()
+        closed_by, self._closed_by = self._closed_by, None
+        if closed_by is not None:
+            closed_by.closed(self._peer)
 
 
 class Acceptor:
@@ -137,9 +141,9 @@ class Acceptor:
             self._take(accepted, (address[0], address[1]), tls)
 
     def _take(self, accepted: socket.socket, peer: Peer, tls: dict[str, Any]) -> None:
-        counted = _Accepted(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        counted.closed = partial(self._closed, peer)
-        counted.setblocking(False)
+        # Stated, since Python would ask the system for each.
+        counted = _Accepted(_FAMILIES[":" in peer[0]], socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=accepted.detach())
+        counted.report_to(self, peer)
         self.count += 1
         if not self._is_trusted(peer[0]):
             self._shares.enter(peer)
@@ -158,7 +162,8 @@ class Acceptor:
             if not has_connected:
                 accepted.close()
 
-    def _closed(self, peer: Peer) -> None:
+    def closed(self, peer: Peer) -> None:
+        """An accepted connection is closed."""
         self.count -= 1
         self._shares.leave(peer)
         if not self.is_accepting and self.count < self._limit * RESUME_AT:

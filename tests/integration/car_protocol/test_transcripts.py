@@ -55,7 +55,7 @@ async def add_vehicle(pool: Pool, secret_keys: str, vehicle_id: str, secret: byt
 
 def draw(monkeypatch: pytest.MonkeyPatch, token: bytes) -> None:
     """The next tokens that the service draws."""
-    monkeypatch.setattr(desk, "_new_token", lambda: token)
+    monkeypatch.setattr(desk.ServerTokens, "new", lambda _: token)
 
 
 async def test_a_car_logs_in_and_sends_one_message(car_service: CarService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,8 +85,8 @@ class LoginDelays:
         self._level_of: dict[tuple[str, str], int] = {}
         self._entries_of: dict[str, int] = {}
         """Entries by name, for a fast answer where there are none."""
-        self._known: OrderedDict[str, OrderedDict[Source, None]] = OrderedDict()
-        """Sources that were right lately, by name."""
+        self._known: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        """Hashes of sources that were right lately, the latest last, by name: every car has one, so an entry is small."""
 
     def __len__(self) -> int:
         return len(self._level_of)
@@ -97,7 +97,7 @@ class LoginDelays:
 
     def is_known(self, name: str, source: Source) -> bool:
         """Return whether a login of this name was right from this source lately."""
-        return source in self._known.get(name, ())
+        return hash(source) in self._known.get(name, ())
 
     def left(self, name: str, source: Source, now: float) -> float:
         """Return the seconds until a login may be checked; 0 for almost all."""
@@ -134,12 +134,11 @@ class LoginDelays:
         if name in self._entries_of:
             for limit in self._limits(name, source):
                 self._remove(limit.key)
-        sources = self._known.setdefault(name, OrderedDict())
-        sources[source] = None
-        sources.move_to_end(source)
+        latest = hash(source)
+        sources = self._known.get(name, ())
+        if sources != (latest,):
+            self._known[name] = (*(one for one in sources if one != latest), latest)[-KNOWN_SOURCES:]
         self._known.move_to_end(name)
-        if len(sources) > KNOWN_SOURCES:
-            sources.popitem(last=False)
         if len(self._known) > KNOWN_NAMES:
             self._known.popitem(last=False)
 

@@ -109,18 +109,22 @@ class Echoes:
     __slots__ = ("_expected",)
 
     def __init__(self) -> None:
-        self._expected: deque[tuple[int, float]] = deque(maxlen=MOST_ECHOES)
+        # Made with the first one: every room has echoes, and few rooms ever expect any.
+        self._expected: deque[tuple[int, float]] | None = None
 
     def expect(self, message: bytes, now: float, *, until: float) -> None:
         """Expect a message once, for a while: Redis may lose it, and the next equal one is then another's."""
-        while self._expected and self._expected[0][1] <= now:
-            self._expected.popleft()
-        self._expected.append((hash(message), until))
+        expected = self._expected = self._expected or deque(maxlen=MOST_ECHOES)
+        while expected and expected[0][1] <= now:
+            expected.popleft()
+        expected.append((hash(message), until))
 
     def take(self, message: bytes, now: float) -> bool:
         """Return whether a message was expected, and expect it once less."""
-        for place, (expected, until) in enumerate(self._expected):
-            if expected == hash(message) and now < until:
+        if self._expected is None:
+            return False
+        for place, (digest, until) in enumerate(self._expected):
+            if digest == hash(message) and now < until:
                 del self._expected[place]
                 return True
         return False
