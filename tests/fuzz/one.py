@@ -14,7 +14,9 @@ def main() -> None:
     name = sys.argv.pop(1)
     assert name in WEIGHTS
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with atheris.instrument_imports(include=["ovms", "car_protocol", "api_gateway.edge"]):
+    with atheris.instrument_imports(
+        include=["ovms", "car_protocol", "api_gateway.edge", "api_gateway.legacy", "api_gateway.confirmation"]
+    ):
         target = load(name)
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()

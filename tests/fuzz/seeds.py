@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.script import MARK, write_steps
+from ovms.bus import groups
+from ovms.bus.removals import removed
+from ovms.bus.replicas import Address, Kept, to_car, to_peer, unwritten, written
+from ovms.bus.traces import traced
 
 VECTORS: Final = Path(__file__).parents[1] / "vectors"
 
@@ -66,6 +70,13 @@ GREETINGS: Final = (
 UPGRADE: Final = (
     b"GET /apiv2 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+HEADS: Final = (
+    b"GET /api/cookie?username=a&password=b c HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\r\n\r\nrest",
+    b"\r\n\nGET / HTTP/1.0\nHost: x\n\n",
+    b"GET / HTTP/1.1\r\nHost: x\n\r\n",
+    b"PUT /gr\xc3\xbcn\t HTTP/1.1\r\nA: \r\r\n\r\n",
+    b"\r\r\n\n",
 )
 SINCE: Final = (b"2024-01-31 12:30:15", b"2024-01-31", b"20240131123015", b"2024-01-31T12:30:15.123456", b"2024/1/31 1", b"x")
 TABLE: Final = b"[V]\n1=all %d\n[VA]\n1: of it\n  more\n"
@@ -195,6 +206,36 @@ def _scenes() -> list[bytes]:
     ]
 
 
+def _bodies() -> list[bytes]:
+    """One of each kind that is published."""
+    return [
+        removed(7),
+        b"",
+        groups.update("r1", b"1,2"),
+        groups.ask(Address("r1", 3)),
+        to_car(5, 7, Address("r1", 3), b"C7,stat"),
+        to_peer(3, b"c7,0,ok"),
+        unwritten(7, "r1", 9),
+        written(9, 1.5, "token", [Kept(b"S1", 1.5, None, 5)]),
+        traced(83, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        b'{"replicas": {"r1": [1, 2, 0]}, "http": 1, "http_until": 2.5, "at": "1.000002"}',
+        b'{"id": "1", "scope": "control"}',
+        *CAR,
+    ]
+
+
+def _forms() -> list[bytes]:
+    part = b'--b\r\nContent-Disposition: form-data; name="username"; filename="x"\r\n\r\nanna\r\n--b--\r\n'
+    json = b'{"username": "anna", "password": 16.0, "permit": true}'
+    return [
+        MARK.join((b"application/x-www-form-urlencoded", b"username=anna&password=a%20b+c", b"permit=*")),
+        MARK.join((b"multipart/form-data; boundary=b", part, b"")),
+        MARK.join((b'multipart/form-data; boundary="b"; x=";"', part * 2, b"username=x")),
+        MARK.join((b"application/json; charset=utf-8", json, b"")),
+        MARK.join((b"", b"", b"username=\xff%ff&&password")),
+    ]
+
+
 def _texts(messages: Iterable[bytes]) -> list[bytes]:
     return [*messages, *(bytes([number]) + b"\n".join(messages) for number in range(6))]
 
@@ -210,8 +251,22 @@ _SEEDS: Final = {
     "room": _scenes(),
     "error_codes": [b"VA2,1,45", b"V,9,-1" + MARK + TABLE, b"VA,1,2" + MARK + TABLE],
     "times": list(SINCE),
+    "channels": _bodies(),
+    "confirmation": [b"code=abc-DEF_123", b"code=%22%3E%3Cscript%3E&x=1", b"code=a&code=b&c&d&e", b"\"'<>&amp;"],
+    "forms": _forms(),
+    "heads": list(HEADS),
 }
 _PARTS: Final = {
+    "channels": [b"removed ", b"update ", b"ask ", b"car ", b"peer ", b"unwritten ", b"written ", b"trace ", b'{"scope":'],
+    "confirmation": [b"code=", b"%22", b"&"],
+    "forms": [
+        b"multipart/form-data; boundary=b",
+        b"--b\r\n",
+        b"Content-Disposition: form-data; name=",
+        b"application/json",
+        b"%41",
+    ],
+    "heads": [b"\r\n\r\n", b"\r\r\n", b"\n\n", b" HTTP/1.1"],
     "room": [message[:3] for message in (*CAR, *APP)],
     "records": [b",,,,", b"-1.5", b"charging", b"1e9", b"nan"],
     "views": [b",,,,", b"\nY4,", b"\nD", b"\nS", b"\nW"],

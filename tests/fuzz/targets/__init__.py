@@ -21,6 +21,10 @@ WEIGHTS: Final = {
     "room": 5,
     "error_codes": 1,
     "times": 1,
+    "channels": 1,
+    "confirmation": 1,
+    "forms": 1,
+    "heads": 1,
 }
 
 

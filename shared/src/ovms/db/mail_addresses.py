@@ -15,7 +15,9 @@ LIFETIME: Final = 7 * 86_400.0
 ASK_AGAIN: Final = 86_400.0
 """Seconds after which a subscription that is renewed has another mail sent to an address that is not confirmed."""
 MOST_ASKED: Final = 3
-"""Mails to confirm an address by that an owner can cause."""
+"""Mails to confirm an address by that an owner can cause, before the address is forgotten."""
+KEPT: Final = 30 * 86_400.0
+"""Seconds after the last of these mails for which an address is kept that is not confirmed and has no subscription left."""
 MOST_ASKED_OF_OWNER: Final = 10
 """Addresses in a day that an owner has such mails sent to."""
 MOST_ASKED_OF_ADDRESS: Final = 3
@@ -64,6 +66,15 @@ WHERE code = $1 AND confirmed_at IS NULL AND code_sent_at > now() - $2 * interva
 RETURNING address
 """
 
+_END: Final = """
+DELETE FROM mail_addresses WHERE confirmed_at IS NULL AND (owner_id, address) IN (
+  SELECT owner_id, address FROM mail_addresses AS ended
+  WHERE confirmed_at IS NULL AND coalesce(code_sent_at < now() - $1 * interval '1 second', true)
+    AND NOT EXISTS (SELECT FROM push_subscriptions JOIN vehicles ON vehicles.id = vehicle
+      WHERE vehicles.owner_id = ended.owner_id AND push_type = 'mail' AND endpoint = ended.address)
+  LIMIT $2)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
@@ -102,6 +113,12 @@ async def use_code(pool: Pool, code: str) -> str | None:
     """Confirm the address of a code; return it, or None where the code is unknown, used or too old."""
     address: str | None = await pool.fetchval(_USE_CODE, _fingerprint(code), LIFETIME)
     return address
+
+
+async def end_unconfirmed(connection: Connection, *, limit: int) -> int:
+    """Delete addresses that nobody has confirmed and no subscription names any longer; return how many."""
+    status = await connection.execute(_END, KEPT, limit)
+    return int(status.removeprefix("DELETE "))
 
 
 def _fingerprint(code: str) -> bytes:

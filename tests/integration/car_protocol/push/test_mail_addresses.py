@@ -6,10 +6,11 @@ import pytest
 
 from car_protocol.push.channel import DeliveryError, Refused, Unreachable
 from car_protocol.push.confirmations import Confirmations
+from car_protocol.storage.maintenance import Maintenance
 from fixtures.cars import add_vehicles
 from integration.car_protocol.push.conftest import Scene
 from ovms.db import mail_addresses
-from ovms.db.mail_addresses import LIFETIME, MOST_ASKED, MOST_ASKED_OF_ADDRESS, use_code
+from ovms.db.mail_addresses import KEPT, LIFETIME, MOST_ASKED, MOST_ASKED_OF_ADDRESS, use_code
 from ovms.db.push import MOST_MAILS, Push, list_subscriptions, remove, subscribe, take_due
 
 
@@ -120,6 +121,30 @@ async def test_an_owner_has_no_more_addresses_than_are_bounded(
     for number in range(9):
         await mail_to(scene, f"{number}@example.org", app_id=str(number))
     assert await scene.pool.fetchval("SELECT count(*) FROM mail_addresses") == 3
+
+
+async def test_an_address_that_is_not_confirmed_is_deleted_with_time_once_no_subscription_has_it(
+    scene: Scene, post: Post
+) -> None:
+    housekeeping = Maintenance(scene.pool, audit_days=30, state_history=0)
+    await scene.confirm("me@example.org")
+    for name in ("kept", "ended", "never asked"):
+        await mail_to(scene, f"{name.replace(' ', '-')}@example.org", app_id=name)
+        if name == "ended":
+            await Confirmations(scene.pool, post).send_due()
+    await scene.pool.execute("DELETE FROM push_subscriptions WHERE app_id <> 'kept'")
+
+    async def addresses() -> set[str]:
+        await housekeeping.step()
+        return {row[0].partition("@")[0] for row in await scene.pool.fetch("SELECT address FROM mail_addresses")}
+
+    await days_pass(scene, KEPT / 86_400 - 1)
+    assert await addresses() == {"me", "kept", "ended"}
+    await days_pass(scene, 2)
+    assert await addresses() == {"me", "kept"}
+    await mail_to(scene, "ended@example.org")
+    await Confirmations(scene.pool, post).send_due()
+    assert post.sent[-1][0] == "ended@example.org"
 
 
 async def test_what_is_confirmed_for_one_owner_is_so_for_no_other(scene: Scene, secret_keys: str) -> None:

@@ -3,29 +3,21 @@
 Mail scanners fetch what a mail links to: so a GET shows a button, and what it posts confirms.
 """
 
-from html import escape
 from typing import Final
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api_gateway.answers import Plain
+from api_gateway.confirmation.form import PATH, read_code, write_form
 from api_gateway.dependencies import ResourcesDep
 from ovms.db.mail_addresses import use_code
 
-PATH: Final = "/mail/confirm"
 MOST_BODY: Final = 1024
 """Bytes of a form."""
-LONGEST_CODE: Final = 100
 
 POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-_FORM: Final = (
-    '<form method="post" action="' + PATH + '"><p>This mail address is to get the notifications of a vehicle.</p>'
-    '<p><label>Code <input name="code" value="{code}" maxlength="100" required></label></p>'
-    "<p><button>Confirm this address</button></p></form>"
-)
 _DONE: Final = "<p>Confirmed: notifications are sent to this address from now on.</p>"
 _UNKNOWN: Final = "<p>This code is unknown, used already, or too old. Subscribe again to get another one.</p>"
 
@@ -35,13 +27,13 @@ router = APIRouter(include_in_schema=False)
 @router.get(PATH)
 async def show(request: Request) -> Response:
     """Show the button."""
-    return _page(_FORM.format(code=escape(request.query_params.get("code", "")[:LONGEST_CODE])), 200)
+    return _page(write_form(request.query_params.get("code", "")), 200)
 
 
 @router.post(PATH)
 async def confirm(request: Request, resources: ResourcesDep) -> Response:
     """Confirm the address."""
-    code = _read_code(await _read(request))
+    code = read_code(await _read(request))
     is_known = bool(code) and await use_code(resources.pool, code) is not None
     return _page(_DONE, 200) if is_known else _page(_UNKNOWN, 404)
 
@@ -54,13 +46,6 @@ async def _read(request: Request) -> bytes:
         if len(body) > MOST_BODY:
             return b""
     return body
-
-
-def _read_code(body: bytes) -> str:
-    try:
-        return parse_qs(body.decode("ascii"), max_num_fields=4).get("code", [""])[0][:LONGEST_CODE].strip()
-    except ValueError:
-        return ""
 
 
 def _page(content: str, status: int) -> Plain:

@@ -1,4 +1,4 @@
-"""Housekeeping of history, samples, state history, reserved ids and the audit log: partitions ahead of time, expiry."""
+"""Housekeeping: partitions ahead of time, and expiry of history, shares, reserved ids, mail addresses and the audit log."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -8,6 +8,7 @@ import structlog
 
 from ovms.db.audit import end_trail
 from ovms.db.engine import UNAVAILABLE, Pool
+from ovms.db.mail_addresses import end_unconfirmed
 from ovms.db.partitions import drop_state_history, ensure_partitions, expire_rows
 from ovms.db.shares import end_offers
 from ovms.db.vehicles import end_reservations
@@ -52,6 +53,8 @@ class Maintenance:
             while await end_offers(connection, limit=STEP) == STEP:
                 pass
             while await end_reservations(connection, limit=STEP) == STEP:
+                pass
+            while await end_unconfirmed(connection, limit=STEP) == STEP:
                 pass
             while await end_trail(connection, self._audit_days, limit=STEP) == STEP:
                 pass
