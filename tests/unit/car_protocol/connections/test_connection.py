@@ -1,10 +1,12 @@
 """One socket around one session."""
 
+import asyncio
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 
-from car_protocol.connections.connection import HARD_BUFFER, MOST_UNREAD, SLOW_READER, Connection
+from car_protocol.connections.connection import HARD_BUFFER, MOST_AT_ONCE, MOST_UNREAD, SLOW_READER, Connection
 from car_protocol.server import Server
 from fakes.loops import FakeLoop
 from fakes.peers import app as fake_app
@@ -487,3 +489,47 @@ def test_many_messages_in_one_read_are_not_followed_by_others_before_their_time_
     assert not line.transport.is_reading
     loop.advance(0.2)
     assert line.transport.is_reading
+
+
+async def test_one_read_of_many_messages_is_handled_over_several_turns_in_order() -> None:
+    server = make_server(loop=cast("Any", asyncio.get_running_loop()), messages_per_second=10**6)
+    line, received = Line(server), server.counters.received
+    line.enter()
+    await asyncio.sleep(0)
+    line.client.receive_data(b"".join(line.transport.writes))
+    count = 5000
+    line.say(*[b"S%d" % number for number in range(count)])
+    handled = [0, received[ord("S")]]
+    while handled[-1] < count:
+        assert not line.transport.is_reading
+        await asyncio.sleep(0)
+        handled.append(received[ord("S")])
+    steps = [after - before for before, after in pairwise(handled)]
+    assert max(steps) <= MOST_AT_ONCE // len(b"MP-0 S0\r\n")
+    assert line.transport.is_reading
+    assert server.recorder.pending(vehicle().key)[ord("S")].message == b"S%d" % (count - 1)
+
+
+def test_the_rest_of_a_read_waits_while_a_peer_is_too_fast(loop: FakeLoop) -> None:
+    server = make_server(loop=loop, messages_per_second=100)
+    line, received = greeted(server, Role.CAR), server.counters.received
+    loop.advance(2)
+    line.say(*[b"S%d" % number for number in range(5000)])
+    first = received[ord("S")]
+    loop.advance(first / 100 - 1)
+    assert (received[ord("S")], line.transport.is_reading) == (first, False)
+    loop.advance(100)
+    assert (received[ord("S")], line.transport.is_reading) == (5000, True)
+    assert server.recorder.pending(vehicle().key)[ord("S")].message == b"S4999"
+
+
+def test_the_rest_of_a_read_is_dropped_once_the_connection_is_closed(loop: FakeLoop) -> None:
+    server = make_server(loop=loop, messages_per_second=10**6)
+    line, received = greeted(server, Role.CAR), server.counters.received
+    line.say(*[b"S%d" % number for number in range(5000)])
+    first = received[ord("S")]
+    line.connection.close("the test ends it")
+    line.turn()
+    line.lose()
+    line.turn()
+    assert received[ord("S")] == first

@@ -22,6 +22,9 @@ MOST_HELD: Final = 10_000
 """Messages that may come between an app's login and its greeting, which waits for PostgreSQL."""
 MOST_UNREAD: Final = 16 * 1024
 """Bytes of one who has to wait before he is read; what comes before a login is far less."""
+MOST_AT_ONCE: Final = 16 * 1024
+"""Bytes of a peer that are handled in one turn of the loop. One read may bring 256 KiB, in lines of two bytes 130,000 messages,
+each of which may be for a hundred watchers."""
 SLOW_READER: Final = 30.0
 """Seconds that more than the write buffer may wait for a reader."""
 
@@ -135,6 +138,8 @@ class Connection(asyncio.Protocol):
         if self._is_fresh and not self._admitted:
             self._wait_unread(data)
             return
+        if len(data) > MOST_AT_ONCE or self._unread:
+            data = self._put_off(data)
         now = self._server.loop.time()
         if now >= self._second_ends:
             self._second_ends, self._in_this_second = now + 1.0, 0
@@ -149,6 +154,22 @@ class Connection(asyncio.Protocol):
         else:
             self._session.receive_data(data, now)
             self._handle_events(now)
+
+    def _put_off(self, data: bytes) -> bytes:
+        """Return what is handled in this turn of the loop, and keep the rest for the next one; nothing is read meanwhile."""
+        data = self._unread + data
+        self._unread = data[MOST_AT_ONCE:]
+        if self._unread:
+            self._transport.pause_reading()
+            self._server.loop.call_soon(self._read_on)
+        return data[:MOST_AT_ONCE]
+
+    def _read_on(self) -> None:
+        """Handle more of what was read; where reading is paused for another reason, `resume` goes on with it."""
+        if self._is_read and not (self.is_gone or self._transport.is_closing()):
+            self.data_received(b"")
+            if self._is_read and not self._unread:
+                self._transport.resume_reading()
 
     def _receive_frames(self, websocket: WebSocket, data: bytes, now: float) -> None:
         self._session.receive_data(websocket.receive(data), now)
@@ -216,7 +237,9 @@ class Connection(asyncio.Protocol):
         """What it waited for is over."""
         self._is_read = True
         self._session.excuse_silence(self._server.loop.time())
-        if not self._transport.is_closing():
+        if self._unread:
+            self._read_on()
+        elif not self._transport.is_closing():
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
