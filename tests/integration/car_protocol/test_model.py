@@ -114,6 +114,9 @@ class FakePresence:
         self.epoch += 1
         return [Claim(self.epoch, Present())] * len(cars)
 
+    def greatest_session(self, vehicle_id: str) -> int:
+        return 0
+
     def elsewhere(self, present: Present) -> Elsewhere:
         return Elsewhere()
 

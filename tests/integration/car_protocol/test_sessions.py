@@ -15,6 +15,7 @@ from ovms.db.engine import Pool
 from ovms.db.sealing import Sealer
 from ovms.db.writer import StateRow, write_states
 from ovms.identity import Role
+from ovms.local.ports import free_port
 
 
 class RawPeer(Peer):
@@ -224,14 +225,39 @@ async def test_a_car_that_another_session_has_followed_unheard_is_closed_and_com
     assert await car_service.states() == {"S": b"2"}
 
 
-async def test_a_session_of_a_clock_that_is_ahead_closes_nobody(car_service: CarService) -> None:
+async def sends_states_at_last(service: CarService, state: bytes) -> None:
+    """The car's states are refused at most once: its next session has a greater number."""
+    car = await service.car()
+    car.send(b"S-refused")
+    await car.closed()
+    car = await service.car()
+    car.send(b"S" + state)
+    await car.drain()
+    await service.written()
+    assert await service.states() == {"S": state}
+    assert not car.is_closed
+
+
+async def test_a_session_of_a_clock_that_is_ahead_is_followed_by_a_greater_number(car_service: CarService) -> None:
     car = await car_service.car()
     await write_as_another_session(car_service, 3_600_000)
-    car.send(b"S1", b"D1")
-    await car.drain()
-    await car_service.written()
-    assert await car_service.states() == {"S": b"other", "D": b"1"}
-    assert not car.is_closed
+    car.close()
+    await sends_states_at_last(car_service, b"2")
+
+
+@pytest.mark.parametrize("by", [3600.0, -3600.0], ids=["ahead", "behind"])
+async def test_a_car_moves_between_a_replica_with_redis_and_one_without_whose_clock_is_wrong(
+    car_service: CarService, car_settings: dict[str, Any], pool: Pool, by: float
+) -> None:
+    without_redis = Settings(**car_settings | {"redis_url": f"redis://127.0.0.1:{free_port()}", "health_port": free_port()})
+    async with car_service_on(without_redis, pool, system_clock=lambda: time.time() + by) as other:
+        first, second = (other, car_service) if by > 0 else (car_service, other)
+        car = await first.car()
+        car.send(b"S1")
+        await car.drain()
+        await first.written()
+        assert await first.states() == {"S": b"1"}
+        await sends_states_at_last(second, b"2")
 
 
 async def test_vehicles_are_not_mixed_up(car_service: CarService) -> None:

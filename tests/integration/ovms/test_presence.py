@@ -94,7 +94,7 @@ async def test_nothing_is_left_of_a_vehicle_that_nobody_watches(presence: Presen
     await presence.connect("DEMO", "one", 60)
     assert 0 < await client.ttl(channels.http_key("DEMO")) <= 62
     await presence.disconnect("DEMO", "one")
-    await presence.announce("r1", {"DEMO": Connected(1, 0, 0)})
+    await presence.announce("r1", {"DEMO": Connected(0, 1, 0)})
     await presence.announce("r1", {"DEMO": Connected(0, 0, 0)})
     assert await client.keys() == []
 
@@ -139,7 +139,7 @@ async def test_what_a_dead_replica_left_is_cleared_and_published(presence: Prese
     assert told["replicas"] == {"alive": [0, 1, 0]}
     assert await presence.ended_replicas() == []
     await presence.clear_replica("alive")
-    assert await client.keys() == []
+    assert set(await client.keys()) == {channels.session_key(name).encode() for name in ("DEMO", *vehicles)}
 
 
 async def test_a_lease_that_has_run_out_is_never_renewed(presence: Presence, client: redis.asyncio.Redis) -> None:
@@ -319,16 +319,79 @@ async def test_a_claim_announces_the_session(presence: Presence, client: redis.a
     assert (present.owner, present.replicas) == ("", {"r1": Connected(claim.epoch, 2, 1)})
 
 
-async def test_two_modules_with_one_id_are_slowed(presence: Presence, client: redis.asyncio.Redis) -> None:
+HOUR = 3_600_000
+"""Milliseconds."""
+
+
+async def test_a_session_that_a_clock_ahead_has_numbered_is_followed_by_greater_numbers(
+    presence: Presence, client: redis.asyncio.Redis
+) -> None:
+    [first] = await presence.claim("", [("DEMO", 0)])
+    ahead = first.epoch + HOUR
     await presence.begin_replica("r1")
+    await presence.announce("r1", {"DEMO": Connected(ahead, 0, 0)})
+    assert (await presence.present(["DEMO"]))[0].owner == "r1"
+    [second] = await presence.claim("r2", [("DEMO", 0)])
+    assert ahead < second.epoch < ahead + HOUR
+    # It stays so once the session has ended, and where only its replica's connections are left.
+    await presence.announce("r1", {"DEMO": Connected(0, 0, 0)})
+    [third] = await presence.claim("", [("DEMO", 0)])
+    assert third.epoch > second.epoch
+    await presence.announce("r1", {"DEMO": Connected(third.epoch + HOUR, 0, 0)})
+    await client.delete(channels.session_key("DEMO"))
+    [fourth] = await presence.claim("", [("DEMO", 0)])
+    assert fourth.epoch > third.epoch + HOUR
+
+
+async def test_a_session_that_a_clock_behind_has_numbered_lowers_no_number(
+    presence: Presence, client: redis.asyncio.Redis
+) -> None:
+    for replica in ("r1", "r2"):
+        await presence.begin_replica(replica)
+    [first] = await presence.claim("r1", [("DEMO", 0)])
+    await presence.announce("r2", {"DEMO": Connected(first.epoch - HOUR, 0, 0)})
+    assert await client.hget(channels.session_key("DEMO"), "epoch") == str(first.epoch).encode()
+    assert (await presence.present(["DEMO"]))[0].owner == "r1"
+
+
+async def test_of_two_replicas_with_one_number_the_greater_name_has_the_session(
+    presence: Presence, client: redis.asyncio.Redis
+) -> None:
+    for replica in ("a", "b", "c"):
+        await presence.begin_replica(replica)
+    for replica in ("b", "a"):
+        await presence.announce(replica, {"DEMO": Connected(7, 0, 0)})
+    assert (await presence.present(["DEMO"]))[0].owner == "b"
+    await presence.announce("c", {"DEMO": Connected(7, 0, 0)})
+    assert (await presence.present(["DEMO"]))[0].owner == "c"
+    await expire(client, "c")
+    await presence.announce("a", {"DEMO": Connected(7, 1, 0)})
+    assert (await presence.present(["DEMO"]))[0].owner == "a"
+
+
+async def test_a_number_that_is_raised_is_followed_by_a_greater_one_and_owns_nothing(presence: Presence) -> None:
+    await presence.begin_replica("r1")
+    [first] = await presence.claim("r1", [("DEMO", 0)])
+    await presence.raise_sessions({"DEMO": first.epoch + HOUR, "OTHER": 5})
+    await presence.raise_sessions({"DEMO": first.epoch})
+    [present, other] = await presence.present(["DEMO", "OTHER"])
+    assert (present.owner, other.owner, present.replicas["r1"].session) == ("r1", "", first.epoch)
+    [second] = await presence.claim("r1", [("DEMO", 0)])
+    assert second.epoch > first.epoch + HOUR
+
+
+@pytest.mark.parametrize("ahead", [0, HOUR], ids=["by Redis", "by a clock ahead"])
+async def test_two_modules_with_one_id_are_slowed(presence: Presence, client: redis.asyncio.Redis, ahead: int) -> None:
+    await presence.begin_replica("r1")
+    [first] = await presence.claim("", [("DEMO", 0)])
+    await presence.raise_sessions({"DEMO": first.epoch + ahead})
     delays, newest = [], 0
     for _ in range(10):
         [claim] = await presence.claim("", [("DEMO", 0)])
         delays.append(claim.delay)
         if claim.delay:
             assert claim.epoch == 0
-            # Epochs of one millisecond are ahead of the time.
-            [claim] = await presence.claim("", [("DEMO", max(newest, claim.present.at // 1000))])
+            [claim] = await presence.claim("", [("DEMO", claim.present.at // 1000)])
         assert claim.epoch > newest
         newest = claim.epoch
         await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
@@ -338,18 +401,18 @@ async def test_two_modules_with_one_id_are_slowed(presence: Presence, client: re
     [sooner] = await presence.claim("", [("DEMO", 0)])
     assert (told.delay, sooner.epoch) == (30, 0)
     assert 29 < sooner.delay <= 30
-    await client.hincrby(channels.session_key("DEMO"), "epoch", -31_000)
+    await client.hincrby(channels.session_key("DEMO"), "begun_at", -31_000)
     await client.hincrby(channels.session_key("DEMO"), "asked_at", -30_000)
     [claim] = await presence.claim("", [("DEMO", 0)])
     assert (claim.epoch > 0, claim.delay) == (True, 0)
     await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
     # Who has waited while another came in waits again.
-    [again] = await presence.claim("", [("DEMO", claim.epoch - 1)])
+    [again] = await presence.claim("", [("DEMO", claim.present.at // 1000 - 1)])
     assert (again.epoch, again.delay) == (0, 30)
     # One that logs in again after its session has ended throws nobody out.
     await presence.announce("r1", {"DEMO": Connected(0, 0, 0)})
     assert (await presence.claim("", [("DEMO", 0)]))[0].delay == 0
     # It is forgotten after two minutes.
     await presence.announce("r1", {"DEMO": Connected(claim.epoch, 0, 0)})
-    await client.hset(channels.session_key("DEMO"), "thrown_at", claim.epoch - 121_000)
+    await client.hincrby(channels.session_key("DEMO"), "thrown_at", -121_000)
     assert (await presence.claim("", [("DEMO", 0)]))[0].delay == 0

@@ -78,11 +78,11 @@ async def test_the_newest_session_wins_then_the_newest_message(
     assert await states(pool) == {(keys[0], "S"): b"new" if wins else b"kept", (keys[1], "S"): b"1"}
 
 
-async def test_the_newest_sessions_are_told_but_for_those_of_a_clock_that_is_ahead(pool: Pool, keys: Sequence[int]) -> None:
+async def test_the_newest_session_of_each_vehicle_is_found_also_that_of_a_clock_ahead(pool: Pool, keys: Sequence[int]) -> None:
     demo, other = keys
-    ahead = (NOW + 3600) * 1000
+    ahead = int(NOW + 3600) * 1000
     await write_states(pool, [state(demo, "S", epoch=7), state(demo, "D", epoch=9), state(other, epoch=ahead)])
-    assert await newest_sessions(pool, {demo, other, 999_999}) == {demo: 9}
+    assert await newest_sessions(pool, {demo, other, 999_999}) == {demo: 9, other: ahead}
 
 
 async def test_a_vehicle_that_is_unknown_refuses_all_of_its_statement(pool: Pool, keys: Sequence[int]) -> None:

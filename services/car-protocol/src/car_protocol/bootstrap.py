@@ -182,7 +182,7 @@ def _make(
             pool,
             repeat_after=settings.push_repeat,
             pushes_wait=outbox.wake,
-            followed=lambda sessions: hub.followed(sessions, loop.time()),
+            followed=lambda sessions: keeper.raise_sessions(sessions),  # noqa: PLW0108 (the keeper is made later)
         ),
         monotonic=loop.time,
         clock=clock,

@@ -101,7 +101,7 @@ class Claim:
     """What a car that logs in is told."""
 
     epoch: int
-    """The number of its session, newer than all before; 0 where it has to wait."""
+    """The number of its session, greater than all before; 0 where it has to wait."""
     present: Present
     """Who else is connected."""
     delay: float = 0.0
@@ -149,8 +149,8 @@ class Presence:
 
         Args:
             replica: empty where it has no lease yet; then it announces them later.
-            cars: vehicle ids, and since when each has waited, as an epoch; 0: it has not. Waiting is in vain where another
-                session has begun since.
+            cars: vehicle ids, and since when each has waited, in milliseconds of Redis' clock; 0: it has not. Waiting is in
+                vain where another session has begun since.
             give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
         """
         if replica:
@@ -159,12 +159,22 @@ class Presence:
         answers = await self._evaluate(self._claim, changes, give_up_at)
         return [Claim(int(answer[5]), _present(answer), float(answer[6])) for answer in answers]
 
+    async def raise_sessions(self, sessions: Mapping[str, int], *, give_up_at: float | None = None) -> None:
+        """Let the next claim of each vehicle id give a greater number than this one; a number that is lower changes nothing.
+
+        Args:
+            sessions: session numbers, by vehicle id.
+            give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
+        """
+        await self._run("raise", {vehicle_id: ("", str(session)) for vehicle_id, session in sessions.items()}, give_up_at)
+
     # ---- replicas
 
     async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float | None = None) -> None:
         """Write what a replica has connected, by vehicle id, and publish the new sums.
 
-        The replica must have a lease: what one without it has connected does not count.
+        A session with a greater number than the stored one becomes the newest: it was numbered without Redis. The
+        replica must have a lease: what one without it has connected does not count.
 
         Args:
             give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.

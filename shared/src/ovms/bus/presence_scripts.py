@@ -16,7 +16,8 @@ BETWEEN_SESSIONS: Final = 16
 the epochs of its sessions by one, and must not reach the epoch of the next session."""
 
 # `look` ends the leases of HTTP sessions that have run out; it tells how many had, how many are left, and when the first of
-# these ends. `tell` publishes.
+# these ends. `tell` publishes. `raise` adopts the number of a session and its replica unless a greater one is stored; of two
+# replicas with one number the live one with the greater name has the session.
 _COMMON: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
@@ -48,6 +49,14 @@ local function tell(connections, vehicle, fields, http, http_until)
   redis.call('PUBLISH', channel, cjson.encode({vehicle = vehicle, at = at, car = session > 0 and 1 or 0, apps = apps,
     batch = batch, http = http, http_until = tonumber(http_until), session = session, replicas = replicas}))
 end
+local function raise(session, number, replica)
+  local stored = redis.call('HMGET', session, 'epoch', 'replica')
+  local step, owner = tonumber(number) - tonumber(stored[1] or '0'), stored[2] or ''
+  if step > 0 or (step == 0 and (not live[owner] or replica > owner)) then
+    redis.call('HSET', session, 'epoch', number, 'replica', replica)
+    redis.call('EXPIRE', session, 2592000)
+  end
+end
 local function each(size, change)
   local answers = {}
   for i = 1, #KEYS / 3 do
@@ -72,7 +81,10 @@ return each(4, function(connections, http, session, vehicle, verb, member, value
     ended, watching, first = look(http)
   elseif verb == 'announce' then
     if value == '0 0 0' then redis.call('HDEL', connections, member) else redis.call('HSET', connections, member, value) end
+    if string.sub(value, 1, 2) ~= '0 ' then raise(session, string.match(value, '^%d+'), member) end
     has_changed = true
+  elseif verb == 'raise' then
+    raise(session, value, redis.call('HGET', session, 'replica') or '')
   elseif verb == 'clear' then
     local held = redis.call('HGET', connections, member)
     if held then
@@ -91,26 +103,29 @@ end)
 """
 
 # A vehicle's arguments: the replica that claims its car (none: it is announced later), and since when the car has waited (0: it
-# has not). The answer's last: the session's epoch, and how long the car has to wait. An epoch never falls, even where Redis has
-# lost its memory: it is at least the time in milliseconds. A car that throws another session of itself out, again and again, is
-# told to wait before it may: two modules with one id would otherwise keep each other and us busy without an end. It may wait on
-# one connection or come again and again: the time counts from when it was first told, unless another session has begun since.
+# has not). The answer's last: the session's number, and how long the car has to wait. The number is greater than the stored one
+# and those of all connections, and at least the time in milliseconds: it does not fall where Redis has lost its memory, or
+# where a session was numbered without Redis by a clock that is ahead. A car that throws another session of itself out, again
+# and again, is told to wait before it may: two modules with one id would otherwise keep each other and us busy without an end.
+# It may wait on one connection or come again and again: the time counts from when it was first told, unless another session
+# has begun since.
 CLAIM: Final = f"""{_COMMON}
 local ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 return each(3, function(connections, http, session, vehicle, mine, waits_since)
-  local known = redis.call('HMGET', session, 'epoch', 'thrown', 'thrown_at', 'asked_at')
-  local newest = tonumber(known[1] or '0')
+  local known = redis.call('HMGET', session, 'epoch', 'thrown', 'thrown_at', 'asked_at', 'begun_at')
+  local newest, begun_at = tonumber(known[1] or '0'), tonumber(known[5] or '0')
   local all = redis.call('HGETALL', connections)
   local is_taken, delay, epoch, here = false, 0, 0, #all + 1
   for i = 1, #all, 2 do
+    newest = math.max(newest, tonumber(string.match(all[i + 1], '^%d+')))
     if live[all[i]] and string.sub(all[i + 1], 1, 2) ~= '0 ' then is_taken = true end
     if all[i] == mine then here = i end
   end
   if is_taken then
     local thrown = ms - tonumber(known[3] or '0') < 120000 and tonumber(known[2] or '0') or 0
     local asked_at = tonumber(known[4] or '0')
-    if thrown >= 3 and newest > tonumber(waits_since) then
-      if asked_at <= newest then
+    if thrown >= 3 and begun_at > tonumber(waits_since) then
+      if asked_at <= begun_at then
         asked_at = ms
         redis.call('HSET', session, 'asked_at', string.format('%.0f', ms))
       end
@@ -122,7 +137,7 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
   end
   if delay == 0 then
     epoch = string.format('%.0f', math.max(ms, newest + (newest - ms > 1000 and {BETWEEN_SESSIONS} or 1)))
-    redis.call('HSET', session, 'epoch', epoch, 'replica', mine)
+    redis.call('HSET', session, 'epoch', epoch, 'replica', mine, 'begun_at', string.format('%.0f', ms))
     redis.call('EXPIRE', session, 2592000)
     if mine ~= '' then
       all[here], all[here + 1] = mine, epoch .. string.match(all[here + 1] or '0 0 0', ' .*')

@@ -38,8 +38,7 @@ WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
 _NOT_ALL: Final = "not all were written"
 
 _NEWEST_SESSIONS: Final = """
-SELECT vehicle, max(epoch) FROM messages WHERE vehicle = ANY($1::bigint[]) AND epoch <= extract(epoch FROM now()) * 1000
-GROUP BY vehicle
+SELECT vehicle, max(epoch) FROM messages WHERE vehicle = ANY($1::bigint[]) GROUP BY vehicle
 """
 
 # What was sealed with another key can be opened by no app any more (manual, message 0x45). Where a later session has sealed
@@ -295,7 +294,7 @@ async def write_state_history(pool: Pool, second: int, rows: Sequence[StateHisto
 
 
 async def newest_sessions(pool: Pool, vehicles: Collection[int]) -> dict[int, int]:
-    """The newest session of each of these vehicles that has written a state, and is none of a clock that is ahead."""
+    """Return the number of the newest session of each of these vehicles that has written a state."""
     return {row["vehicle"]: row["max"] for row in await pool.fetch(_NEWEST_SESSIONS, vehicles)}
 
 

@@ -79,6 +79,15 @@ def test_a_car_that_a_later_session_has_followed_is_closed_and_no_other(hub: Hub
     assert hub.takeovers == {"elsewhere": 1}
 
 
+@pytest.mark.parametrize("outranks", [True, False])
+def test_of_two_sessions_with_one_number_that_of_the_greater_replica_name_is_kept(hub: Hub, room: Room, outranks: bool) -> None:
+    module = car()
+    hub.join_car(room, module, NOW, epoch=7)
+    hub.changed_elsewhere(room, Elsewhere(session=7, replica="other", outranks=outranks), NOW)
+    assert (room.car is None, bool(module.closed)) == (outranks, outranks)
+    assert room.has_car
+
+
 def test_watchers_elsewhere_count_as_apps_and_only_a_change_is_told(hub: Hub, room: Room) -> None:
     module = car()
     hub.join_car(room, module, NOW, epoch=1)

@@ -72,7 +72,7 @@ class Admission:
     answer: Callable[[Room], None]
     """Answers his welcome."""
     waits_since: int = 0
-    """He throws another session of the same car out, and waits before he does: since this epoch."""
+    """Since when it waits before it ends another session of the same car, in milliseconds of Redis' clock; 0: it does not."""
 
 
 class LoginDesk:
@@ -210,12 +210,15 @@ class LoginDesk:
 
     def _join_car(self, room: Room, car: Caller, claim: Claim | None) -> None:
         now = self._loop.time()
+        greatest = max(room.epoch, self._presence.greatest_session(room.vehicle_id))
         if claim is None:
-            # An epoch of the same kind as Redis would have given.
+            # A number of the same kind as Redis would have given; this session is newer than all that are known here.
             epoch, elsewhere = int(self._recorder.wall(now) * 1000), None
+            greatest = max(greatest, room.elsewhere.session)
         else:
+            # Another replica may have claimed the car since: its number stays the greater one.
             epoch, elsewhere = claim.epoch, self._follower.elsewhere(claim.present)
-        self._hub.join_car(room, car, now, epoch=max(epoch, room.epoch + 1), elsewhere=elsewhere)
+        self._hub.join_car(room, car, now, epoch=max(epoch, greatest + 1), elsewhere=elsewhere)
 
     def _admit_again(self, admission: Admission, waits_since: int) -> None:
         self._waiting_again.discard(admission)

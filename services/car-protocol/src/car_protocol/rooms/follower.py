@@ -13,7 +13,7 @@ from car_protocol.rooms.replicas import Replicas
 from ovms.bus.channels import GAP, messages_channel, peers_channel
 from ovms.bus.errors import FAILURES
 from ovms.bus.nodes import Nodes
-from ovms.bus.presence import NOBODY, Presence, Present, present_of
+from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Subscriptions
 from ovms.outages import REDIS, report_outage
@@ -145,12 +145,13 @@ class Follower:
 
     def elsewhere(self, present: Present) -> Elsewhere:
         """Who of those who are connected is not connected here."""
-        others = {name: connected for name, connected in present.replicas.items() if name != self._replicas.name}
+        others = {name: connected for name, connected in present.replicas.items() if name not in self._replicas.names}
         if not others:  # nearly always, so it costs little
             return Elsewhere(http=present.http, at=present.at)
-        replica = max(others, key=lambda name: others[name].session, default="")
-        session = others.get(replica, NOBODY).session
-        return Elsewhere(session, replica, sum(connected.apps for connected in others.values()), present.http, present.at)
+        replica = max(others, key=lambda name: (others[name].session, name))
+        apps = sum(connected.apps for connected in others.values())
+        outranks = replica > self._replicas.name
+        return Elsewhere(others[replica].session, replica, outranks, apps, present.http, present.at)
 
     # ---- what Redis tells
 

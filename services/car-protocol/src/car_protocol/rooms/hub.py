@@ -138,6 +138,8 @@ class Elsewhere:
     """The epoch of the car's newest session there, 0 where there is none."""
     replica: str = ""
     """Who has it."""
+    outranks: bool = False
+    """Its name is greater than that of this replica: of two sessions with one number it has the newer one."""
     apps: int = 0
     http: HttpWatchers = NO_SESSIONS
     """HTTP sessions are at no replica of this service."""
@@ -336,9 +338,12 @@ class Hub:
             room.tell_car_the_count(now)
 
     def followed(self, sessions: Mapping[int, int], now: float) -> None:
-        """Later sessions of some cars have written states, and those here may write no more: by vehicle, the newest of each.
+        """Close the cars whose sessions are earlier than these: PostgreSQL accepts no states of theirs.
 
-        Others tell of theirs, but for one that has ended while Redis was away.
+        Other replicas report their sessions, except one that has ended while Redis was unavailable.
+
+        Args:
+            sessions: the newest session that has written states, by vehicle.
         """
         for vehicle, session in sessions.items():
             room = self._rooms.get(vehicle)
@@ -384,4 +389,5 @@ def _newer(known: Elsewhere, told: Elsewhere | None) -> Elsewhere:
 
 def _without_former(elsewhere: Elsewhere, epoch: int) -> Elsewhere:
     """A session that is not newer than the newest that was here has ended, and only its replica does not know it yet."""
-    return replace(elsewhere, session=0) if 0 < elsewhere.session <= epoch else elsewhere
+    is_former = (elsewhere.session, elsewhere.outranks) <= (epoch, False)
+    return replace(elsewhere, session=0) if elsewhere.session and is_former else elsewhere

@@ -1,7 +1,7 @@
 """Keeps Redis told of who is connected here, this replica's lease renewed, and what dead replicas left cleared."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -55,6 +55,9 @@ class PresenceKeeper:
         self._announced: dict[str, Connected | None] = {}
         """What Redis holds of this replica under its present name; None: unknown. Of other vehicles it holds nothing."""
         self._to_check: list[str] = []
+        self._to_raise: dict[str, tuple[int, int]] = {}
+        """Vehicles whose next session needs a number that Redis does not know of, by vehicle id: the vehicle's key and the
+        greatest number so far."""
         self._work = asyncio.Event()
         self._naming = asyncio.Lock()
         self._is_in_step = False
@@ -101,6 +104,7 @@ class PresenceKeeper:
             await self._work.wait()
             await asyncio.sleep(TICK)
             self._work.clear()
+            await self._raise_sessions()
             async with self._naming:
                 if self._replica is not None:  # else the first lease announces everything
                     await self._announce(self._replica)
@@ -141,6 +145,47 @@ class PresenceKeeper:
         for (name, _), claim in zip(cars, claims, strict=True):
             self._announced[name] = claim.present.replicas.get(claim.present.owner) if claim.epoch else None
         return claims
+
+    # ---- session numbers
+
+    def raise_sessions(self, sessions: Mapping[int, int]) -> None:
+        """Let Redis give greater session numbers than these, then close the cars here whose numbers are lower.
+
+        PostgreSQL accepts no states of theirs, and it would accept none of their next session either if that had a lower number
+        again. While Redis is unavailable this replica numbers their next session itself (`greatest_session`).
+
+        Args:
+            sessions: the newest session that has written states, by vehicle.
+        """
+        for vehicle, session in sessions.items():
+            room = self._hub.get(vehicle)
+            if room is not None and room.car is not None and room.epoch < session:
+                self._to_raise[room.vehicle_id] = vehicle, session
+                self._work.set()
+
+    def greatest_session(self, vehicle_id: str) -> int:
+        """Return the greatest session number of a vehicle that Redis may not know of, 0 where there is none."""
+        _, session = self._to_raise.get(vehicle_id, (0, 0))
+        return session
+
+    async def _raise_sessions(self) -> None:
+        numbers = dict(islice(self._to_raise.items(), ANNOUNCED_AT_ONCE))
+        if not numbers:
+            return
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT) as limit:
+                sessions = {vehicle_id: session for vehicle_id, (_, session) in numbers.items()}
+                await self._presence.raise_sessions(sessions, give_up_at=limit.when())
+        except FAILURES:
+            self._work.set()
+            self._hub.followed(dict(numbers.values()), asyncio.get_running_loop().time())
+            raise
+        for vehicle_id, number in numbers.items():
+            if self._to_raise[vehicle_id] == number:
+                del self._to_raise[vehicle_id]
+        if self._to_raise:
+            self._work.set()
+        self._hub.followed(dict(numbers.values()), asyncio.get_running_loop().time())
 
     # ---- leases
 

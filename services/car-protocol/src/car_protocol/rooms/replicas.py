@@ -74,11 +74,14 @@ class Replicas:
         self._questions: dict[int, Answer] = {}
         self.name = ""
         """This replica's own, empty until it has one."""
+        self.names = {""}
+        """All that it has had: what was published under a former name may arrive after it took the next."""
 
     def renamed(self, name: str) -> None:
         """Be known by another name from now on."""
         self._subscriptions.leave(replica_channel(self.name).encode())
         self.name = name
+        self.names.add(name)
         self._subscriptions.hear(replica_channel(name).encode(), Listener(self._heard))
 
     def address(self, peer: Peer) -> Address:
