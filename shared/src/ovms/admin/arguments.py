@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
         prog="ovms",
         description="Administer an OVMS server, or look after a vehicle.",
         epilog="Works on OVMS_DATABASE_URL, or else on the database of the data directory (OVMS_DATA_DIR, .ovms). "
+        "Publishes what it revokes on OVMS_REDIS_URL, or else on the Redis of the data directory. "
         "Passwords are asked for, or read from standard input. status, watch and command ask the server at OVMS_API_URL "
         "(http://127.0.0.1:6868) with the API token in OVMS_API_TOKEN, or in the file that OVMS_API_TOKEN_FILE names "
         "(~/.config/ovms/token), which only its owner may read.",

@@ -38,7 +38,7 @@ async def publish(target: Target, revoked: Revoked) -> None:
             await publish_revocations(client, revoked.owners)
     except FAILURES as error:
         print(
-            f"ovms: Redis is unavailable ({type(error).__name__}), so open event streams and app connections end at their next "
-            "re-check, within 15 s",
+            f"ovms: Redis (OVMS_REDIS_URL) is unavailable ({type(error).__name__}): open event streams and app connections end "
+            "at their next re-check, within 15 s",
             file=sys.stderr,
         )

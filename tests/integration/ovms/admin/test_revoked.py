@@ -70,8 +70,8 @@ async def test_without_redis_a_command_succeeds_and_prints_when_it_takes_effect(
     status, out, error = await asyncio.to_thread(ovms, *command, typed="correct horse\n", OVMS_REDIS_URL=unavailable)
     assert (status, out) == (0, "password of owner demo changed\n")
     assert error == (
-        "ovms: Redis is unavailable (ConnectionError), so open event streams and app connections end at their next re-check, "
-        "within 15 s\n"
+        "ovms: Redis (OVMS_REDIS_URL) is unavailable (ConnectionError): open event streams and app connections end at their "
+        "next re-check, within 15 s\n"
     )
     assert await gateway.pool.fetchval("SELECT count(*) FROM owners WHERE password_hash LIKE '$argon2%'") == 2
 
