@@ -19,7 +19,10 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Locate:
-    """Read presence, at once, but at most once a second for each view; then call `View.located` or `View.unavailable`."""
+    """Read presence, at once, but at most once a second for each view; then call `View.located` or `View.unavailable`.
+
+    It replaces one that the caller has put off. All questions and reads of a view follow from it, so this limits them as well.
+    """
 
     request: int
 
