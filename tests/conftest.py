@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = (
     "fixtures.servers",
-    "fixtures.cluster",
     "fixtures.outages",
     "fixtures.mariadb",
     "fixtures.cars",

@@ -1,4 +1,4 @@
-"""The primary of Redis is killed and another server takes its place: told by sentinels, or in a cluster.
+"""The primary of Redis is killed, and sentinels promote another server.
 
 Cars and apps stay, and 10 s after it was killed, at the latest, counts are right, what a car says reaches apps at the other
 replica, a command reaches the car, and callers of the HTTP API have their sessions, or are told that they have none.
@@ -6,21 +6,17 @@ replica, a command reaches the car, and callers of the HTTP API have their sessi
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from fixtures.cars import Peer
-from fixtures.cluster import NODES, running_cluster
 from fixtures.driving import Driver, beside, call_all_the_time
 from fixtures.replicas import Rig
-from fixtures.sentinel import running_sentinels
+from fixtures.sentinel import Watched, running_sentinels
 from fixtures.visitors import Caller, Visitors, becomes, heard, told
-from ovms.bus.channels import REPLICAS, connections_key
 
 A, B = range(2)
 WITHIN = 10.0
@@ -31,57 +27,22 @@ Counts: TypeAlias = tuple[int, ...]
 NAMES = [f"CAR{number}" for number in range(8)]
 
 
-@dataclass
-class Stores:
-    """A Redis that outlives its primaries."""
-
-    name: str
-    url: str
-    kills: list[Callable[[], None]]
-    """Each ends another primary, one after the other."""
-
-
 @pytest.fixture(scope="module")
-def all_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stores]]:
-    with ExitStack() as stack:
-        yield {make.__name__: make(stack, tmp_path_factory.mktemp("stores")) for make in (sentinel, cluster)}
-
-
-@pytest.fixture(params=["sentinel", "cluster"])
-def stores(request: pytest.FixtureRequest, all_stores: dict[str, Stores]) -> Stores:
-    return all_stores[request.param]
-
-
-def sentinel(stack: ExitStack, directory: Path) -> Stores:
-    watched = stack.enter_context(running_sentinels(directory))
-    return Stores("sentinel", watched.url, [lambda: watched.kill(watched.primary())])
-
-
-def cluster(stack: ExitStack, directory: Path) -> Stores:
-    made = stack.enter_context(running_cluster(directory, with_replicas=True))
-    assert {made.holder(connections_key(name)) for name in NAMES} == set(range(NODES))
-    home = made.holder(REPLICAS)
-    # The node that all publish and listen at, then one that has vehicles alone.
-    return Stores("cluster", made.url_of_all, [lambda: made.kill(home), lambda: made.kill((home + 1) % NODES)])
-
-
-@pytest.fixture(scope="module")
-def stopped_rig(all_stores: dict[str, Stores]) -> Iterator[Rig]:
-    """Its ports are none of theirs, since they run already."""
-    with Rig(replicas=2, gateways=2, owners={"demo": NAMES}, start=False) as made:
-        yield made
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with running_sentinels(tmp_path_factory.mktemp("stores")) as watched:
+        yield watched
 
 
 @pytest.fixture
-def rig(stopped_rig: Rig, stores: Stores) -> Iterator[Rig]:
-    for program in stopped_rig.programs:
-        program.environment["OVMS_REDIS_URL"] = stores.url
-        program.start(ready=False)
-    for program in stopped_rig.programs:
-        program.await_ready()
-    yield stopped_rig
-    for program in stopped_rig.programs:
-        program.kill()
+def rig(sentinels: Watched) -> Iterator[Rig]:
+    """Its ports are none of theirs, since they run already."""
+    with Rig(replicas=2, gateways=2, owners={"demo": NAMES}, start=False) as made:
+        for program in made.programs:
+            program.environment["OVMS_REDIS_URL"] = sentinels.url
+            program.start(ready=False)
+        for program in made.programs:
+            program.await_ready()
+        yield made
 
 
 @pytest.fixture
@@ -106,7 +67,7 @@ class Scene:
         return NAMES[0]
 
 
-async def test_a_primary_dies(visitors: Visitors, rig: Rig, stores: Stores) -> None:
+async def test_a_primary_dies(visitors: Visitors, rig: Rig, sentinels: Watched) -> None:
     cars = {name: await visitors.car(name, A) for name in NAMES}
     apps = {name: await visitors.app(name, B) for name in NAMES}
     watching, asking = await visitors.caller(), await visitors.caller(gateway=1)
@@ -118,13 +79,11 @@ async def test_a_primary_dies(visitors: Visitors, rig: Rig, stores: Stores) -> N
     answers, slowest = Counter[int](), [0.0]
     async with beside(scene.driver.drive(), call_all_the_time(watching, scene.driven, answers, slowest)):
         await becomes(lambda: len(heard(apps[scene.driven], b"S")) > SEVERAL, True, SOON)
-        for kill, leaving in zip(stores.kills, NAMES[1:], strict=False):
-            await rig.aside(kill)
-            took = await all_is_right(scene, leaving)
-            print(f"{stores.name}: {took}")
-            for gateway in (0, 1):
-                answer = await watching.call("GET", "/api/vehicles", gateway)
-                assert answer.status_code in (200, 401), answer.text
+        await rig.aside(lambda: sentinels.kill(sentinels.primary()))
+        print(await all_is_right(scene, leaving=NAMES[1]))
+        for gateway in (0, 1):
+            answer = await watching.call("GET", "/api/vehicles", gateway)
+            assert answer.status_code in (200, 401), answer.text
     assert set(answers) <= {200, 401, 503}, answers
     assert [peer for peer in (*cars.values(), *apps.values()) if peer.is_closed] == []
     assert "hush" not in rig.logs()

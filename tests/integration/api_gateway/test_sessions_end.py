@@ -12,7 +12,6 @@ from fixtures.streams import reading
 from fixtures.typed import DEMO, OTHER
 from fixtures.visitors import becomes
 from ovms.auth.sign_in import prove_password
-from ovms.bus.nodes import Nodes
 from ovms.bus.sessions import Login, Sessions, session_key
 from ovms.db.tokens import hash_token
 
@@ -94,7 +93,7 @@ async def test_a_session_that_is_written_after_the_revocation_is_refused_too(gat
     owner, password_hash = await gateway.pool.fetchrow("SELECT id, password_hash FROM owners WHERE name = 'demo'") or (0, "")
     by_token = Login(owner, "demo", "*", hash_token(token).hex(), None, hash_token(token).hex()[:16])
     by_password = prove_password(by_token, password_hash)
-    sessions = Sessions(Nodes(gateway.redis), 60)
+    sessions = Sessions(gateway.redis, 60)
     for login, end in ((by_password, change_password), (by_token, revoke)):
         async with gateway.client(cookies={COOKIE: await sessions.create(login)}) as client:
             assert (await client.get("/api/v1/account")).status_code == 200

@@ -11,7 +11,6 @@ import redis.asyncio
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
 from fixtures.waiting import until
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Peers, Presence
 from ovms.db.engine import Pool
 from ovms.local.valkey import Valkey
@@ -166,7 +165,7 @@ async def test_a_service_that_stops_takes_its_peers_out_of_the_counts(
             await service.car()
             await service.app()
             await counts_are(service, "DEMO", Peers(1, 1, 0, 0))
-        assert await Presence(Nodes(client)).counts(["DEMO"]) == [Peers(0, 0, 0, 0)]
+        assert await Presence(client).counts(["DEMO"]) == [Peers(0, 0, 0, 0)]
         assert await client.zcard("ovms:replicas") == 0
 
 

@@ -22,7 +22,6 @@ from fixtures.cars import DEADLINE
 from fixtures.waiting import until
 from ovms.bus.channels import messages_channel, peers_channel, replica_channel
 from ovms.bus.client import open_redis
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, Presence
 from ovms.bus.replicas import Kept, Unwritten, read_word, written
 from ovms.bus.subscriptions import Listener, Subscriptions
@@ -36,7 +35,7 @@ class Here:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.redis = client
-        self.presence = Presence(Nodes(client))
+        self.presence = Presence(client)
         self.subscriptions = Subscriptions(client)
         self.publisher = Publisher(client, Lease(), tick=0.001, limit=1 << 20, monotonic=time.monotonic)
         self.hub = Hub(publish_head, lambda room: self.follower.changed(room))
@@ -53,7 +52,7 @@ class Here:
         self.forwarded: list[tuple[str, bytes]] = []
         self.missed: list[str] = []
         self.follower = Follower(
-            Nodes(client),
+            client,
             self.subscriptions,
             self.hub,
             self.replicas,

@@ -19,7 +19,6 @@ from fixtures.lossy_redis import LateRedis
 from fixtures.waiting import until
 from ovms.bus import channels
 from ovms.bus.client import open_redis
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, Presence
 
 DEADLINE = 20.0
@@ -48,9 +47,7 @@ class Replica:
         self.rename: Callable[[], object] = lambda: None
         self.hub = Hub(publish_head, lambda room: self.keeper.changed(room))
         self._names = iter(f"replica-{number}" for number in range(100))
-        self.keeper = PresenceKeeper(
-            Nodes(client), self.hub, self.lease, new_name=lambda: next(self._names), renamed=self._renamed
-        )
+        self.keeper = PresenceKeeper(client, self.hub, self.lease, new_name=lambda: next(self._names), renamed=self._renamed)
 
     def _renamed(self, name: str) -> None:
         self.name = name
@@ -94,7 +91,7 @@ async def test_an_app_that_comes_back_while_the_replica_takes_another_name_is_an
     client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RENEW_EVERY", 0.02)
-    presence, loop = Presence(Nodes(client)), asyncio.get_running_loop()
+    presence, loop = Presence(client), asyncio.get_running_loop()
     replica = Replica(client)
     former = replica.join()
 
@@ -118,7 +115,7 @@ async def test_what_redis_holds_wrongly_is_announced_again_with_a_renewal_of_the
     client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch, change: list[str]
 ) -> None:
     monkeypatch.setattr(module, "RENEW_EVERY", 0.02)
-    presence = Presence(Nodes(client))
+    presence = Presence(client)
     replica = Replica(client)
     async with replica.running():
         replica.join()
@@ -132,7 +129,7 @@ async def test_what_redis_holds_wrongly_is_announced_again_with_a_renewal_of_the
 async def test_what_redis_holds_of_apps_that_have_left_is_taken_back_with_a_renewal(
     client: redis.asyncio.Redis,
 ) -> None:
-    presence = Presence(Nodes(client))
+    presence = Presence(client)
     replica = Replica(client)
     async with replica.running():
         peer = replica.join()
@@ -148,7 +145,7 @@ async def test_all_that_is_announced_is_compared_within_a_round_of_renewals(
 ) -> None:
     monkeypatch.setattr(module, "RENEW_EVERY", 0.01)
     monkeypatch.setattr(module, "CHECKED_AT_ONCE", 1)
-    presence = Presence(Nodes(client))
+    presence = Presence(client)
     replica = Replica(client)
     names = [f"CAR{number}" for number in range(2 * module.ROUND + 1)]
     for key, name in enumerate(names, 1):
@@ -174,7 +171,7 @@ async def test_an_announcement_that_arrives_after_a_later_one_changes_nothing(
 ) -> None:
     monkeypatch.setattr(module, "REDIS_TIMEOUT", GIVE_UP)
     monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
-    presence, late = Presence(Nodes(client)), LateRedis(urlsplit(redis_url).path)
+    presence, late = Presence(client), LateRedis(urlsplit(redis_url).path)
     async with late.serving() as url, open_redis(url, socket_timeout=None) as through:
         replica = Replica(through)
         async with replica.running():
@@ -194,7 +191,7 @@ async def test_a_claim_that_arrives_after_its_car_came_in_without_it_changes_not
     redis_url: str, client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLAIM_TIMEOUT", GIVE_UP)
-    presence, late = Presence(Nodes(client)), LateRedis(urlsplit(redis_url).path)
+    presence, late = Presence(client), LateRedis(urlsplit(redis_url).path)
     async with late.serving() as url, open_redis(url, socket_timeout=None) as through:
         replica = Replica(through)
         async with replica.running():

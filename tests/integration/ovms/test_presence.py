@@ -9,7 +9,6 @@ import pytest
 import redis.asyncio
 
 from ovms.bus import channels
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, HttpWatchers, Peers, Presence, present_of
 from ovms.bus.presence_scripts import BETWEEN_SESSIONS
 
@@ -24,7 +23,7 @@ async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 
 @pytest.fixture
 def presence(client: redis.asyncio.Redis) -> Presence:
-    return Presence(Nodes(client))
+    return Presence(client)
 
 
 @contextlib.asynccontextmanager

@@ -93,7 +93,7 @@ async def test_what_is_not_drawn_is_published_as_ever() -> None:
 
 
 def test_without_traces_publisher_and_routes_are_the_plain_ones() -> None:
-    nodes, loop = cast("Any", type("Nodes", (), {"home": None})), cast("Any", FakeLoop())
-    publisher, routes = bootstrap._publishing(make_server().settings, nodes, Lease(), loop, None)
+    client, loop = cast("Any", None), cast("Any", FakeLoop())
+    publisher, routes = bootstrap._publishing(make_server().settings, client, Lease(), loop, None)
     assert type(publisher) is Publisher
     assert routes is ROUTES

@@ -90,7 +90,6 @@ def test_an_error_tells_its_store() -> None:
         ("postgresql://u:hush@a,b:5433/ovms", "rediss://u:hush@cache", ("a,b:5433", "cache:6379")),
         ("postgresql:///d?host=/run/pg&password=hush", "unix:///run/v.sock?password=hush", ("/run/pg", "/run/v.sock")),
         ("postgresql://", "redis+sentinel://u:hush@a:1,b:2/mymaster", ("", "a:1,b:2/mymaster")),
-        ("postgresql://u@h/d", "redis+cluster://u:hush@a:1,b:2", ("h", "a:1,b:2")),
     ],
 )
 def test_addresses_hold_no_credentials(database_url: str, redis_url: str, expected: tuple[str, str]) -> None:

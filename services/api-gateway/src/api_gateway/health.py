@@ -51,7 +51,7 @@ async def live() -> Response:
 )
 async def ready(resources: ResourcesDep) -> Response:
     """Reads from PostgreSQL and writes to Redis; 200 only where both succeed."""
-    postgresql, redis = await asyncio.gather(_ask(resources.pool.fetchval("SELECT 1")), _ask(check_writes(resources.nodes)))
+    postgresql, redis = await asyncio.gather(_ask(resources.pool.fetchval("SELECT 1")), _ask(check_writes(resources.client)))
     status = 200 if (postgresql, redis) == ("ok", "ok") else 503
     return json_answer({"postgresql": postgresql, "redis": redis}, status)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -36,10 +35,9 @@ from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
 from ovms.bus.cars import Cars, TooManyQuestions
-from ovms.bus.client import open_redis
+from ovms.bus.client import Client, open_redis
 from ovms.bus.errors import FAILURES
 from ovms.bus.errors import UNAVAILABLE as REDIS_UNAVAILABLE
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
 from ovms.bus.removals import Removals
 from ovms.bus.removals import subscribe as subscribe_to_removals
@@ -83,7 +81,7 @@ class Resources:
 
     pool: Pool
     states: OwnedStates
-    nodes: Nodes
+    client: Client
     sessions: Sessions
     presence: Presence
     connections: Connections
@@ -111,7 +109,7 @@ class Resources:
     """Unix time."""
 
 
-def connect_redis(url: str) -> redis.asyncio.Redis:
+def connect_redis(url: str) -> Client:
     """A client with deadlines; one retry, since a kept connection may have been closed by a restart."""
     return open_redis(
         url,
@@ -134,12 +132,11 @@ async def open_resources(
     )
     client = connect_redis(settings.redis_url.get_secret_value())
     passwords = PasswordChecks(verify_password)
-    nodes = Nodes(client)
-    sessions = Sessions(nodes, settings.api_session_timeout)
+    sessions = Sessions(client, settings.api_session_timeout)
     try:
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(pool, passwords, Remembered(time.monotonic), nobody)
-        presence = Presence(nodes)
+        presence = Presence(client)
         connections = Connections(sessions, presence)
         door = Door(sign_in, LoginDelays(free=FREE), time.monotonic)
         authenticator = Authenticator(sessions, door, sign_in)
@@ -180,7 +177,7 @@ async def open_resources(
             yield Resources(
                 pool=pool,
                 states=OwnedStates(pool),
-                nodes=nodes,
+                client=client,
                 sessions=sessions,
                 presence=presence,
                 connections=connections,
@@ -215,7 +212,6 @@ async def open_resources(
     finally:
         passwords.close()
         pool.terminate()
-        for clients in (nodes, client):
-            with suppress(*FAILURES):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    await clients.aclose()
+        with suppress(*FAILURES):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await client.aclose()

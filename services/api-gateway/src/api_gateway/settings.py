@@ -16,9 +16,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OVMS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: DatabaseUrl = Field(description="PostgreSQL, postgresql://…; commas between several hosts")
-    redis_url: RedisUrl = Field(
-        description="Redis or Valkey: redis://…, rediss://… or unix://…, redis+sentinel://… or redis+cluster://…"
-    )
+    redis_url: RedisUrl = Field(description="Redis or Valkey: redis://…, rediss://… or unix://…, or redis+sentinel://…")
     secret_keys: SecretStr = Field(
         description="Keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
     )

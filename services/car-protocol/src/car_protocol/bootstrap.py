@@ -12,7 +12,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
-import redis.asyncio
 import structlog
 
 from car_protocol.actions.elsewhere import forward
@@ -63,9 +62,8 @@ from ovms.auth.delays import LoginDelays
 from ovms.auth.passwords import PasswordChecks
 from ovms.auth.remembered import Remembered
 from ovms.auth.sign_in import SignIn
-from ovms.bus.client import open_redis
+from ovms.bus.client import Client, open_redis
 from ovms.bus.errors import FAILURES
-from ovms.bus.nodes import Nodes
 from ovms.bus.readiness import check_writes
 from ovms.bus.removals import subscribe as subscribe_to_removals
 from ovms.bus.revocations import Revocations
@@ -137,18 +135,16 @@ async def serving(settings: Settings, *, system_clock: Callable[[], float] = tim
         stack.push_async_callback(_close_pool, login_pool)
         client = open_redis(settings.redis_url.get_secret_value(), socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=None)
         stack.push_async_callback(_close_redis, client)
-        nodes = Nodes(client)
-        stack.push_async_callback(_close_redis, nodes)
         passwords = PasswordChecks(verify_password)
         stack.callback(passwords.close)
         nobody = await asyncio.to_thread(hash_password, secrets.token_urlsafe())
         sign_in = SignIn(login_pool, passwords, Remembered(time.monotonic), nobody)
         clock = WallClock(asyncio.get_running_loop().time, system_clock)
-        running, keeper, tasks = _make(settings, clock, pool, login_pool, nodes, sign_in, tls, traces)
+        running, keeper, tasks = _make(settings, clock, pool, login_pool, client, sign_in, tls, traces)
         server = running.server
         lag = LoopLag()
         collector = ServerCollector(server, running.listener, {"rows": pool, "logins": login_pool}, lag)
-        health = await HealthPort(make_registry(collector), _checks(login_pool, nodes, running.listener)).open(
+        health = await HealthPort(make_registry(collector), _checks(login_pool, client, running.listener)).open(
             settings.health_host, settings.health_port
         )
         stack.callback(health.close)
@@ -163,7 +159,7 @@ def _make(
     clock: WallClock,
     pool: Pool,
     login_pool: Pool,
-    nodes: Nodes,
+    client: Client,
     sign_in: SignIn,
     tls: Tls | None,
     traces: "Traces | None",
@@ -192,8 +188,8 @@ def _make(
         resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
     )
     lease = Lease()
-    publisher, routes = _publishing(settings, nodes, lease, loop, traces)
-    subscriptions = Subscriptions(nodes.home)
+    publisher, routes = _publishing(settings, client, lease, loop, traces)
+    subscriptions = Subscriptions(client)
 
     def changed(room: Room) -> None:
         keeper.changed(room)
@@ -210,7 +206,7 @@ def _make(
         wall=clock.now,
     )
     follower = Follower(
-        nodes,
+        client,
         subscriptions,
         hub,
         replicas,
@@ -219,7 +215,7 @@ def _make(
         monotonic=loop.time,
         wall=clock.now,
     )
-    keeper = PresenceKeeper(nodes, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
+    keeper = PresenceKeeper(client, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(TABLES, *([settings.error_codes] if settings.error_codes else []))
     make_notifier = partial(Notifier, wall=recorder.wall, days=settings.notification_days, error_codes=error_codes)
@@ -228,7 +224,7 @@ def _make(
     register = Register(login_pool, KnownVehicles(settings.known_vehicles), loop.time)
     notices = LoginNotices(notifier.notify)
     desk = LoginDesk(login_pool, register, sealer, keeper, hub, recorder, follower, greeter, notices, LoginDelays())
-    user_sessions = UserSessions(login_pool, Revocations(nodes.home, subscriptions.party()))
+    user_sessions = UserSessions(login_pool, Revocations(client, subscriptions.party()))
     server = Server(
         settings=settings,
         timeouts=settings.timeouts(),
@@ -285,11 +281,11 @@ def _make(
 
 
 def _publishing(
-    settings: Settings, nodes: Nodes, lease: Lease, loop: asyncio.AbstractEventLoop, traces: "Traces | None"
+    settings: Settings, client: Client, lease: Lease, loop: asyncio.AbstractEventLoop, traces: "Traces | None"
 ) -> tuple[Publisher, Mapping[Role, tuple[Action, ...]]]:
     """What publishes, and what messages cause: decided once, so that without traces nothing asks whether there are some."""
     make = Publisher if traces is None else partial(TracedPublisher, traces)
-    publisher = make(nodes.home, lease, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
+    publisher = make(client, lease, tick=settings.publish_tick, limit=settings.publish_bytes, monotonic=loop.time)
     if traces is None or not isinstance(publisher, TracedPublisher):
         return publisher, ROUTES
     return publisher, traced_routes(ROUTES, publisher, traces)
@@ -344,7 +340,7 @@ async def _end(running: Running, keeper: PresenceKeeper) -> None:
     await drain.end(LEASE_BY, keeper.end)
 
 
-def _checks(pool: Pool, nodes: Nodes, listener: Listener) -> dict[str, Any]:
+def _checks(pool: Pool, client: Client, listener: Listener) -> dict[str, Any]:
     async def postgresql() -> bool:
         with suppress(TimeoutError, asyncpg.PostgresError, *UNAVAILABLE):
             async with asyncio.timeout(CHECK_TIMEOUT):
@@ -354,7 +350,7 @@ def _checks(pool: Pool, nodes: Nodes, listener: Listener) -> dict[str, Any]:
     async def redis_takes_writes() -> bool:
         with suppress(*FAILURES):
             async with asyncio.timeout(CHECK_TIMEOUT):
-                await check_writes(nodes)
+                await check_writes(client)
                 return True
         return False
 
@@ -372,7 +368,7 @@ async def _close_pool(pool: Pool) -> None:
     pool.terminate()
 
 
-async def _close_redis(client: redis.asyncio.Redis | Nodes) -> None:
+async def _close_redis(client: Client) -> None:
     with suppress(*FAILURES):
         async with asyncio.timeout(CLOSE_WITHIN):
             await client.aclose()

@@ -18,9 +18,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = Field(
         description="PostgreSQL, as postgresql://user:password@host/database; commas between several hosts"
     )
-    redis_url: RedisUrl = Field(
-        description="Redis or Valkey: redis://, rediss:// or unix://, redis+sentinel:// or redis+cluster://"
-    )
+    redis_url: RedisUrl = Field(description="Redis or Valkey: redis://, rediss:// or unix://, or redis+sentinel://")
     secret_keys: SecretStr = Field(
         description="keys for secrets at rest: id:base64 of 32 bytes, commas between; the first seals"
     )

@@ -2,9 +2,8 @@
 
 | URL | Redis |
 |---|---|
-| `redis://…`, `unix://…` | one server, or one node of a cluster |
+| `redis://…`, `unix://…` | one server |
 | `redis+sentinel://host:26379,host:26379/mymaster` | the primary of this name that the sentinels at these addresses tell of |
-| `redis+cluster://host:6379,host:6379` | a cluster, known by any of these nodes |
 
 `rediss` in place of `redis`: over TLS, sentinels too. User, password and redis-py's options (`?db=1&ssl_ca_certs=…`) are for
 Redis; `sentinel_username` and `sentinel_password` are for sentinels, which are asked without where they are not given.
@@ -23,7 +22,7 @@ Node: TypeAlias = tuple[str, int]
 SENTINEL_PORT: Final = 26379
 REDIS_PORT: Final = 6379
 MOST_ADDRESSES: Final = 100
-_SCHEMES: Final = "redis, rediss, unix, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster"
+_SCHEMES: Final = "redis, rediss, unix, redis+sentinel or rediss+sentinel"
 _OF_SENTINELS: Final = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
@@ -52,17 +51,7 @@ class Sentinels:
     over_tls: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Some of its nodes, which know all others."""
-
-    nodes: tuple[Node, ...]
-    options: Mapping[str, Any] = field(repr=False)
-    """Of a connection to any node, as redis-py calls them."""
-    over_tls: bool
-
-
-Address: TypeAlias = Server | Sentinels | Cluster
+Address: TypeAlias = Server | Sentinels
 
 
 def read_address(url: str) -> Address:
@@ -76,12 +65,10 @@ def read_address(url: str) -> Address:
         scheme, _, kind = parsed.scheme.partition("+")
         if kind == "sentinel" and scheme in ("redis", "rediss"):
             return _sentinels(parsed, scheme)
-        if kind == "cluster" and scheme in ("redis", "rediss"):
-            return _cluster(parsed, scheme)
         if kind or scheme not in ("redis", "rediss", "unix"):
             raise AddressError(f"the URL must begin with {_SCHEMES}, then ://")
         if "," in parsed.netloc.rpartition("@")[2]:
-            raise AddressError("several addresses are of redis+sentinel:// or redis+cluster://")
+            raise AddressError("several addresses need redis+sentinel://")
         parse_url(url)
     except AddressError:
         raise
@@ -102,8 +89,6 @@ def hosts(url: str) -> str:
     match read_address(url):
         case Sentinels(nodes, primary, _, _, _):
             return f"{_written(nodes)}/{primary}"
-        case Cluster(nodes, _, _):
-            return _written(nodes)
         case Server(url):
             options = parse_url(url)
             path: str | None = options.get("path")
@@ -121,24 +106,17 @@ def _sentinels(parsed: SplitResult, scheme: str) -> Sentinels:
     queried = parse_qsl(parsed.query)
     credentials = {_OF_SENTINELS[name]: value for name, value in queried if name in _OF_SENTINELS}
     options = _options(parsed, scheme, [(name, value) for name, value in queried if name not in _OF_SENTINELS])
-    return Sentinels(_nodes(parsed, SENTINEL_PORT), primary, options, credentials, scheme == "rediss")
+    return Sentinels(_sentinel_nodes(parsed), primary, options, credentials, scheme == "rediss")
 
 
-def _cluster(parsed: SplitResult, scheme: str) -> Cluster:
-    options = _options(parsed, scheme, parse_qsl(parsed.query))
-    if parsed.path.strip("/") or "db" in options:
-        raise AddressError("a cluster has no databases: redis+cluster://host:6379,host:6379")
-    return Cluster(_nodes(parsed, REDIS_PORT), options, scheme == "rediss")
-
-
-def _nodes(parsed: SplitResult, default_port: int) -> tuple[Node, ...]:
+def _sentinel_nodes(parsed: SplitResult) -> tuple[Node, ...]:
     addresses = parsed.netloc.rpartition("@")[2].split(",")
     if len(addresses) > MOST_ADDRESSES:
         raise AddressError(f"there are more than {MOST_ADDRESSES} addresses")
     nodes = [urlsplit(f"//{address}") for address in addresses]
     if not all(node.hostname for node in nodes):
         raise AddressError("an address has no host: it is host:port, with commas between several")
-    return tuple((node.hostname or "", node.port or default_port) for node in nodes)
+    return tuple((node.hostname or "", node.port or SENTINEL_PORT) for node in nodes)
 
 
 def _options(parsed: SplitResult, scheme: str, queried: list[tuple[str, str]]) -> Mapping[str, Any]:

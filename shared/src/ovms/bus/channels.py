@@ -1,7 +1,6 @@
 """The names of the channels of Redis, which `interface` declares, and of the keys beside them, which are the server's own.
 
-All names of one vehicle carry one hash tag, the upper-cased vehicle id, so that a Redis Cluster keeps them in one slot; so do
-those of one owner.
+All names of one vehicle carry one hash tag, the upper-cased vehicle id in braces, and so do those of one owner.
 
 | key | kind | what is in it |
 |---|---|---|

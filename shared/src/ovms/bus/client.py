@@ -1,20 +1,17 @@
 """The way into Redis."""
 
-from typing import Any, Final
+from typing import Any, TypeAlias
 
 import redis.asyncio
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError, ResponseError
 
-from ovms.bus.address import AddressError, Cluster, Node, Sentinels, Server, read_address
-from ovms.bus.channels import REPLICAS
+from ovms.bus.address import AddressError, Node, Sentinels, Server, read_address
 from ovms.bus.errors import is_not_now
-from ovms.bus.primary import ClusterNodes, Knows, PrimaryConnection, PrimaryPool, PrimaryTlsConnection, ask_sentinels
+from ovms.bus.primary import PrimaryConnection, PrimaryPool, PrimaryTlsConnection, ask_sentinels
 
-_CREDENTIALS: Final = ("username", "password")
-_OWN: Final = ("host", "port", "connection_pool")
-"""What a connection is told that is not so of one to another node."""
+Client: TypeAlias = redis.asyncio.Redis
 
 
 class _Connection:
@@ -45,7 +42,7 @@ class _Connection:
             raise LostConnection(f"the server cannot serve now: {error}") from error
 
 
-def open_redis(url: str, **options: Any) -> redis.asyncio.Redis:
+def open_redis(url: str, **options: Any) -> Client:
     """A client of the Redis at `url`; options as of redis-py's `ConnectionPool`.
 
     Raises:
@@ -56,18 +53,10 @@ def open_redis(url: str, **options: Any) -> redis.asyncio.Redis:
             pool: Any = redis.asyncio.ConnectionPool.from_url(url, **options)
         case Sentinels(nodes, primary, given, credentials, over_tls):
             asked = ask_sentinels(nodes, **credentials, **_tls(given, over_tls))
-            pool = _primary_pool(primary, asked, over_tls, {**options, **given})
-        case Cluster(nodes, given, over_tls):
-            credentials = {name: given[name] for name in _CREDENTIALS if name in given}
-            asked = ClusterNodes(nodes, **credentials, **_tls(given, over_tls))
-            pool = _primary_pool(REPLICAS, asked, over_tls, {**options, **given})
+            kind = PrimaryTlsConnection if over_tls else PrimaryConnection
+            pool = PrimaryPool(primary, asked, connection_class=kind, **options, **given)  # type: ignore[no-untyped-call]
     pool.connection_class = _ours(pool.connection_class)
     return redis.asyncio.Redis.from_pool(pool)
-
-
-def _primary_pool(name: str, asked: Knows, over_tls: bool, options: dict[str, Any]) -> PrimaryPool:
-    kind = PrimaryTlsConnection if over_tls else PrimaryConnection
-    return PrimaryPool(name, asked, connection_class=kind, **options)  # type: ignore[no-untyped-call]
 
 
 def _tls(given: Any, over_tls: bool) -> dict[str, Any]:
@@ -78,24 +67,13 @@ def _ours(kind: type) -> type:
     return type("Connection", (_Connection, kind), {})
 
 
-def open_node(home: redis.asyncio.Redis, host: str, port: int) -> redis.asyncio.Redis:
-    """A client of another node of the cluster that `home` is of."""
-    pool: Any = home.connection_pool
-    kind = pool.connection_class
-    if isinstance(pool, PrimaryPool):
-        is_tls = issubclass(kind, redis.asyncio.SSLConnection)
-        kind = _ours(redis.asyncio.SSLConnection if is_tls else redis.asyncio.Connection)
-    options = {name: value for name, value in pool.connection_kwargs.items() if name not in _OWN}
-    return redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool(connection_class=kind, host=host, port=port, **options))
-
-
-def followed(client: redis.asyncio.Redis) -> tuple[Node, ...]:
-    """The primary, where it may be another any time and is known."""
+def followed(client: Client) -> Node | None:
+    """Return the primary that sentinels named last; None where the address of Redis never changes, or is not known yet."""
     pool = client.connection_pool
-    return (pool.master_address,) if isinstance(pool, PrimaryPool) and pool.master_address else ()
+    return pool.master_address if isinstance(pool, PrimaryPool) else None
 
 
-async def look_for_primary(client: redis.asyncio.Redis) -> None:
+async def look_for_primary(client: Client) -> None:
     """Close all connections where they are to who is the primary no more; where that is not asked it does nothing.
 
     Raises:

@@ -24,8 +24,7 @@ publishes on any of them.
 
 **Names are exact.** Subscribe to the channel of each vehicle, never to a pattern (PSUBSCRIBE): Redis would compare
 it with every publication. In the name of a vehicle's channel the id, in upper case, stands in braces:
-`ovms:{DEMO}:messages`. They are part of the name, a hash tag, which keeps all keys of one vehicle in one slot of a
-Redis Cluster.
+`ovms:{DEMO}:messages`. They are part of the name, a hash tag.
 
 **At most once.** Nothing is kept for who was not subscribed, or was too slow; Redis closes the connection of a
 subscriber that does not read. What a car said last, its history, and who is connected at the moment are in the HTTP

@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as TooLate
 
 from ovms.bus import channels
-from ovms.bus.nodes import Client, Nodes
+from ovms.bus.client import Client
 from ovms.bus.presence_scripts import ANNOUNCED, CHANGE, CLAIM, RENEW
 
 REPLICA_LEASE: Final = 10.0
@@ -114,12 +114,12 @@ class Presence:
     Every method raises `redis.exceptions.RedisError` where Redis does not answer.
     """
 
-    def __init__(self, nodes: Nodes) -> None:
-        self._nodes = nodes
-        self._change = nodes.home.register_script(CHANGE)
-        self._claim = nodes.home.register_script(CLAIM)
-        self._renew = nodes.home.register_script(RENEW)
-        self._announced: Any = nodes.home.register_script(ANNOUNCED)
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._change = client.register_script(CHANGE)
+        self._claim = client.register_script(CLAIM)
+        self._renew = client.register_script(RENEW)
+        self._announced: Any = client.register_script(ANNOUNCED)
 
     # ---- HTTP sessions
 
@@ -191,35 +191,17 @@ class Presence:
         """What Redis holds that a replica has connected of some vehicles, in their order."""
         keys = [channels.connections_key(vehicle_id) for vehicle_id in vehicle_ids]
 
-        async def read(node: Any, indices: Sequence[int]) -> list[Any]:
-            there = [keys[index] for index in indices]
-            held: list[Any]
-            if not self._nodes.is_cluster:
-                held = await self._announced(keys=there, args=[replica], client=node)
-                return held
-            # A node of a cluster takes no keys of several slots at once.
-            async with node.pipeline(transaction=False) as pipe:
-                for key in there:
-                    pipe.hget(key, replica)
-                held = await pipe.execute()
-            return held
-
-        held = await self._nodes.each(keys, read)
+        held = await self._announced(keys=keys, args=[replica])
         return [NOBODY if counts is None else Connected(*map(int, counts.split())) for counts in held]
 
     async def begin_replica(self, replica: str) -> None:
         """Give a replica its lease; its name must be new."""
-
-        async def begin(node: Client) -> None:
-            seconds, micros = await node.time()
-            await node.zadd(channels.REPLICAS, {replica: seconds + micros / 1e6 + REPLICA_LEASE})
-
-        await self._nodes.at(channels.REPLICAS, begin)
+        seconds, micros = await self._client.time()
+        await self._client.zadd(channels.REPLICAS, {replica: seconds + micros / 1e6 + REPLICA_LEASE})
 
     async def renew_replica(self, replica: str) -> bool:
         """Keep a replica's lease; False: it has run out, so the replica must begin again under a new name."""
-        key, arguments = channels.REPLICAS, (replica, REPLICA_LEASE)
-        return bool(await self._nodes.at(key, lambda node: self._renew(keys=[key], args=arguments, client=node)))
+        return bool(await self._renew(keys=[channels.REPLICAS], args=[replica, REPLICA_LEASE]))
 
     async def ended_replicas(self) -> list[str]:
         """The replicas whose lease has run out, and who may have left something behind."""
@@ -228,8 +210,7 @@ class Presence:
 
     async def vehicles_of(self, replica: str) -> list[str]:
         """The vehicles that a replica has announced, and not taken back."""
-        key = channels.replica_vehicles_key(replica)
-        names: Any = await self._nodes.at(key, lambda node: node.smembers(key))
+        names: Any = await self._client.smembers(channels.replica_vehicles_key(replica))
         return [name.decode() for name in names]
 
     async def clear_replica(self, replica: str) -> int:
@@ -238,28 +219,25 @@ class Presence:
         Several may do this at once for one that has died, and each may stop half way: what is left is found again.
         """
         # It counts no more from here on, but stays in the list of replicas until all that it left is cleared.
-        await self._nodes.at(channels.REPLICAS, lambda node: node.zadd(channels.REPLICAS, {replica: 0}, xx=True))
+        await self._client.zadd(channels.REPLICAS, {replica: 0}, xx=True)
         cleared = 0
         while vehicles := await self._some_of(replica):
             await self._run("clear", dict.fromkeys(vehicles, (replica, "")))
             await self._forget(replica, vehicles)
             cleared += len(vehicles)
-        await self._nodes.at(channels.REPLICAS, lambda node: node.zrem(channels.REPLICAS, replica))
+        await self._client.zrem(channels.REPLICAS, replica)
         return cleared
 
     # ---- the vehicles of a replica
 
     async def _note(self, replica: str, vehicle_ids: Sequence[str]) -> None:
-        key = channels.replica_vehicles_key(replica)
-        await self._nodes.at(key, lambda node: node.sadd(key, *vehicle_ids))
+        await self._client.sadd(channels.replica_vehicles_key(replica), *vehicle_ids)
 
     async def _forget(self, replica: str, vehicle_ids: Sequence[str]) -> None:
-        key = channels.replica_vehicles_key(replica)
-        await self._nodes.at(key, lambda node: node.srem(key, *vehicle_ids))
+        await self._client.srem(channels.replica_vehicles_key(replica), *vehicle_ids)
 
     async def _some_of(self, replica: str) -> list[str]:
-        key = channels.replica_vehicles_key(replica)
-        names: Any = await self._nodes.at(key, lambda node: node.srandmember(key, CLEAR_AT_ONCE))
+        names: Any = await self._client.srandmember(channels.replica_vehicles_key(replica), CLEAR_AT_ONCE)
         return [name.decode() for name in names]
 
     # ---- scripts
@@ -276,58 +254,40 @@ class Presence:
         if give_up_at is None:
             give_up_at = loop.time() + PATIENCE
         now, live, _ = await self._leases()
-
-        async def until(node: Client) -> float:
-            """The time of a node's clock at which the sender gives up, or a little before."""
-            if self._nodes.is_cluster:  # its clock is another
-                seconds, micros = await node.time()
-                return float(seconds + micros / 1e6 + give_up_at - loop.time())
-            return now + give_up_at - loop.time()
-
-        async def evaluate(node: Client, indices: Sequence[int]) -> list[Any]:
-            there = [changes[index] for index in indices]
-            # A node of a cluster takes no keys of several slots at once.
-            size = 1 if self._nodes.is_cluster else CHANGED_AT_ONCE
-            calls = [there[start : start + size] for start in range(0, len(there), size)]
-            shared = b" ".join(live), f"{await until(node):.6f}"
-            # Not by calling the script: redis-py would ask first, every time, whether the node knows it.
-            try:
-                return await _evaluate_at(node, script.sha, shared, calls)
-            except NoScriptError:
-                await node.script_load(script.script)
-                return await _evaluate_at(node, script.sha, shared, calls)
-
+        calls = [changes[start : start + CHANGED_AT_ONCE] for start in range(0, len(changes), CHANGED_AT_ONCE)]
+        # The time of Redis' clock at which the sender gives up, or a little before.
+        shared = b" ".join(live), f"{now + give_up_at - loop.time():.6f}"
         try:
-            answers = await self._nodes.each([channels.connections_key(vehicle_id) for vehicle_id, _ in changes], evaluate)
+            # Not by calling the script: redis-py would ask first, every time, whether Redis knows it.
+            try:
+                answers = await self._evaluate_calls(script.sha, shared, calls)
+            except NoScriptError:
+                await self._client.script_load(script.script)
+                answers = await self._evaluate_calls(script.sha, shared, calls)
         except ResponseError as error:
             if _LATE not in str(error):
                 raise
             raise TooLate("Redis came to it too late") from error
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
 
+    async def _evaluate_calls(
+        self, sha: str, shared: tuple[bytes, str], calls: Sequence[Sequence[tuple[str, Sequence[str]]]]
+    ) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for changes in calls:
+                keys = [make(vehicle_id) for vehicle_id, _ in changes for make in _KEYS]
+                arguments = [argument for vehicle_id, change in changes for argument in (vehicle_id, *change)]
+                pipe.evalsha(sha, len(keys), *keys, *shared, *arguments)
+            return [answer for answers in await pipe.execute() for answer in answers]
+
     async def _leases(self) -> tuple[float, list[bytes], list[bytes]]:
         """The time, the replicas whose lease runs, and all that have or had one."""
-
-        async def ask(node: Client) -> list[Any]:
-            async with node.pipeline(transaction=False) as pipe:
-                pipe.time()
-                pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
-                return await pipe.execute()
-
-        (seconds, micros), leases = await self._nodes.at(channels.REPLICAS, ask)
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
+            (seconds, micros), leases = await pipe.execute()
         now = seconds + micros / 1e6
         return now, [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
-
-
-async def _evaluate_at(
-    node: Client, sha: str, shared: tuple[bytes, str], calls: Sequence[Sequence[tuple[str, Sequence[str]]]]
-) -> list[Any]:
-    async with node.pipeline(transaction=False) as pipe:
-        for changes in calls:
-            keys = [make(vehicle_id) for vehicle_id, _ in changes for make in _KEYS]
-            arguments = [argument for vehicle_id, change in changes for argument in (vehicle_id, *change)]
-            pipe.evalsha(sha, len(keys), *keys, *shared, *arguments)
-        return [answer for answers in await pipe.execute() for answer in answers]
 
 
 def present_of(body: bytes) -> Present:

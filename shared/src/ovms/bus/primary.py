@@ -1,4 +1,4 @@
-"""Connections to the node that is the primary at the moment, whoever says which that is: sentinels, or nodes of a cluster.
+"""Connections to the present primary, which sentinels name.
 
 redis-py has this for sentinels: a pool whose connections ask, each time that they are opened, where to. Here all connections of
 a pool are closed as soon as one learns that the primary is another, those that are waited on too: of the former primary, which
@@ -7,28 +7,15 @@ may hang or be a replica now, they would never hear of it.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
-import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
-from redis.crc import key_slot
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
 from ovms.bus.address import Node
-from ovms.bus.errors import FAILURES
-
-
-class Knows(Protocol):
-    """Those who know the primary; redis-py's name for asking."""
-
-    async def discover_master(self, name: str, /) -> Node:
-        """Where the primary of this name is."""
-
-    async def aclose(self) -> None:
-        """Close the connections to them."""
 
 
 class PrimaryPool(SentinelConnectionPool):
@@ -74,41 +61,7 @@ class PrimaryTlsConnection(_Reopening, SentinelManagedSSLConnection):
     """To the primary, over TLS."""
 
 
-class ClusterNodes:
-    """Nodes of a cluster, one of which has a key: that is the one all services publish and listen at.
-
-    A message that is published at one node is heard at all, but how many have heard it is known of that node alone.
-    """
-
-    def __init__(self, nodes: Sequence[Node], **options: Any) -> None:
-        self._clients = [redis.asyncio.Redis(host=host, port=port, **_asked(), **options) for host, port in nodes]
-
-    async def discover_master(self, key: str) -> Node:
-        """Where a key is.
-
-        Raises:
-            redis.exceptions.ConnectionError: no node says.
-        """
-        for client in tuple(self._clients):
-            try:
-                ranges: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
-            except FAILURES:
-                continue
-            for first, last, (host, port, *_), *_ in ranges:
-                if first <= key_slot(key.encode()) <= last:
-                    self._clients.sort(key=lambda other: other is not client)
-                    # A node that does not know its own address tells none.
-                    own = client.connection_pool.connection_kwargs["host"]
-                    return (host.decode() if host else own), port
-        raise LostConnection("no node of the cluster answers")
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        for client in self._clients:
-            await client.aclose()
-
-
-def ask_sentinels(nodes: Sequence[Node], **options: Any) -> Knows:
+def ask_sentinels(nodes: Sequence[Node], **options: Any) -> Sentinel:
     """The sentinels at these addresses."""
     return Sentinel(nodes, sentinel_kwargs={**_asked(), **options})  # type: ignore[no-untyped-call]
 

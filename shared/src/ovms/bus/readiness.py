@@ -3,16 +3,16 @@
 from typing import Final
 
 from ovms.bus.channels import READY
-from ovms.bus.nodes import Nodes
+from ovms.bus.client import Client
 
 KEPT: Final = 60
 """Seconds."""
 
 
-async def check_writes(nodes: Nodes) -> None:
+async def check_writes(client: Client) -> None:
     """Write a small key.
 
     Raises:
         One of `ovms.bus.errors.UNAVAILABLE`: Redis does not take it.
     """
-    await nodes.at(READY, lambda node: node.set(READY, b"1", ex=KEPT))
+    await client.set(READY, b"1", ex=KEPT)

@@ -16,12 +16,12 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
 from ovms.bus.channels import owner_session_key, owner_sessions_key
-from ovms.bus.nodes import Nodes
+from ovms.bus.client import Client
 from ovms.gathered import Gathered
 from ovms.identity import fold_vehicle_id
 
@@ -133,17 +133,17 @@ class Sessions:
     Every method raises `redis.exceptions.RedisError` where Redis does not answer.
     """
 
-    def __init__(self, nodes: Nodes, lifetime: float) -> None:
+    def __init__(self, client: Client, lifetime: float) -> None:
         self.lifetime = lifetime
         self._milliseconds = int(lifetime * 1000)
-        self._nodes = nodes
+        self._client = client
         self._logins = Gathered(self._read_logins)
-        self._read: Any = nodes.home.register_script(_READ)
-        self._create = nodes.home.register_script(_CREATE)
-        self._renew = nodes.home.register_script(_RENEW)
-        self._end = nodes.home.register_script(_END)
-        self._end_all = nodes.home.register_script(_END_ALL)
-        self._prove = nodes.home.register_script(_PROVE)
+        self._read: Any = client.register_script(_READ)
+        self._create = client.register_script(_CREATE)
+        self._renew = client.register_script(_RENEW)
+        self._end = client.register_script(_END)
+        self._end_all = client.register_script(_END_ALL)
+        self._prove = client.register_script(_PROVE)
 
     async def create(self, login: Login) -> str:
         """Start a session and return its id, which nobody else can know or guess.
@@ -153,7 +153,7 @@ class Sessions:
         session_id = f"{login.owner_id}.{secrets.token_urlsafe(32)}"
         keys = _keys(session_id)
         arguments: list[str | int] = [self._milliseconds, _stored(login), MOST_SESSIONS]
-        await self._nodes.at(keys[0], lambda node: self._create(keys=keys, args=arguments, client=node))
+        await self._create(keys=keys, args=arguments)
         return session_id
 
     async def read(self, session_id: str) -> Login | None:
@@ -165,50 +165,33 @@ class Sessions:
         return None if stored is None else _login(**orjson.loads(stored))
 
     async def _read_logins(self, keys: Sequence[str]) -> list[bytes | None]:
-        async def read(node: Any, indices: Sequence[int]) -> list[bytes | None]:
-            there = [keys[index] for index in indices]
-            if len(there) == 1:
-                return [await node.hget(there[0], _LOGIN)]
-            logins: list[bytes | None]
-            if not self._nodes.is_cluster:
-                logins = await self._read(keys=there, client=node)
-                return logins
-            # A node of a cluster takes no keys of several slots at once.
-            async with node.pipeline(transaction=False) as pipe:
-                for key in there:
-                    pipe.hget(key, _LOGIN)
-                logins = await pipe.execute()
-                return logins
-
-        return await self._nodes.each(keys, read)
+        if len(keys) == 1:
+            return [cast("bytes | None", await self._client.hget(keys[0], _LOGIN))]
+        return cast("list[bytes | None]", await self._read(keys=keys))
 
     async def renew(self, session_id: str, *vehicle_ids: str) -> list[str] | None:
         """Connect vehicles and restart the session's time; return all its vehicles, None if it has ended."""
         keys = _keys(session_id)
         connected = (_VEHICLE + fold_vehicle_id(vehicle_id) for vehicle_id in vehicle_ids)
         arguments: list[str | int] = [self._milliseconds, *connected]
-        fields = await self._nodes.at(keys[0], lambda node: self._renew(keys=keys, args=arguments, client=node))
+        fields = await self._renew(keys=keys, args=arguments)
         return None if fields is None else _vehicles(fields)
 
     async def leave(self, session_id: str, vehicle_id: str) -> None:
         """Forget that the session is connected to a vehicle."""
-        key = session_key(session_id)
-        await self._nodes.at(key, lambda node: node.hdel(key, _VEHICLE + fold_vehicle_id(vehicle_id)))
+        await self._client.hdel(session_key(session_id), _VEHICLE + fold_vehicle_id(vehicle_id))
 
     async def prove(self, session_id: str, login: Login) -> None:
         """Let a session go on with another proof of who has begun it."""
-        key, stored = session_key(session_id), _stored(login)
-        await self._nodes.at(key, lambda node: self._prove(keys=[key], args=[stored], client=node))
+        await self._prove(keys=[session_key(session_id)], args=[_stored(login)])
 
     async def end(self, session_id: str) -> list[str]:
         """End a session; return the vehicles that it was connected to."""
-        keys = _keys(session_id)
-        return _vehicles(await self._nodes.at(keys[0], lambda node: self._end(keys=keys, client=node)))
+        return _vehicles(await self._end(keys=_keys(session_id)))
 
     async def end_all(self, owner_id: int) -> None:
         """End all sessions of an owner; their connections to vehicles end by themselves."""
-        key = owner_sessions_key(owner_id)
-        await self._nodes.at(key, lambda node: self._end_all(keys=[key], client=node))
+        await self._end_all(keys=[owner_sessions_key(owner_id)])
 
 
 def _stored(login: Login) -> str:

@@ -8,14 +8,13 @@ import pytest
 from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, send_message
 from ovms.bus import channels
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, Presence
 
 LOGIN = {"username": "demo", "password": "secret"}
 
 
 async def test_the_list(gateway: Gateway) -> None:
-    presence = Presence(Nodes(gateway.redis))
+    presence = Presence(gateway.redis)
     await presence.begin_replica("r")
     await presence.announce("r", {"OTHER1": Connected(1, 1, 1)})
     async with await gateway.signed_in("other") as client:
@@ -129,5 +128,5 @@ class TestShortSessions:
                 while (await client.get("/api/status/DEMO")).status_code == 200:
                     pass
             assert (await client.get("/api/vehicle/DEMO")).status_code == 401
-        (peers,) = await Presence(Nodes(gateway.redis)).counts(["DEMO"])
+        (peers,) = await Presence(gateway.redis).counts(["DEMO"])
         assert peers.apps == 0

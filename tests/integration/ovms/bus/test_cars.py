@@ -14,7 +14,6 @@ from fixtures.waiting import until
 from ovms.bus.cars import Cars
 from ovms.bus.channels import replica_channel
 from ovms.bus.client import open_redis
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
 from ovms.bus.subscriptions import Listener, Subscriptions
 
@@ -26,7 +25,7 @@ async def asking(url: str) -> AsyncIterator[Cars]:
     """The cars, as a gateway asks them."""
     client = open_redis(url, retry=Retry(NoBackoff(), 1))
     subscriptions = Subscriptions(client)
-    cars = Cars(client, Presence(Nodes(client)), subscriptions)
+    cars = Cars(client, Presence(client), subscriptions)
     listening = asyncio.create_task(subscriptions.run())
     try:
         yield cars
@@ -39,7 +38,7 @@ async def asking(url: str) -> AsyncIterator[Cars]:
 async def test_a_question_that_may_have_been_heard_is_not_asked_again(redis_url: str) -> None:
     heard: list[bytes] = []
     client = open_redis(redis_url)
-    presence, subscriptions = Presence(Nodes(client)), Subscriptions(client)
+    presence, subscriptions = Presence(client), Subscriptions(client)
     subscribed = asyncio.Event()
     subscriptions.hear(replica_channel(REPLICA).encode(), Listener(heard.append, subscribed.set))
     listening = asyncio.create_task(subscriptions.run())

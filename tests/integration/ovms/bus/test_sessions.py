@@ -6,7 +6,6 @@ import hashlib
 import pytest
 import redis.asyncio
 
-from ovms.bus.nodes import Nodes
 from ovms.bus.sessions import MOST_SESSIONS, Login, Sessions, session_key
 
 LOGIN = Login(7, "demo", "*", "proof")
@@ -23,7 +22,7 @@ async def client(redis_url: str):
 @pytest.fixture
 def sessions(client: redis.asyncio.Redis) -> Sessions:
     """Sessions of 60 s."""
-    return Sessions(Nodes(client), 60)
+    return Sessions(client, 60)
 
 
 async def test_a_session_is_found_by_its_id_alone(sessions: Sessions) -> None:
@@ -122,7 +121,7 @@ async def test_a_reader_who_goes_away_does_not_disturb_the_others(sessions: Sess
 
 async def test_every_reader_hears_that_redis_is_away(tmp_path) -> None:
     client = redis.asyncio.Redis.from_url(f"unix://{tmp_path}/none.sock", retry=None)
-    sessions = Sessions(Nodes(client), 60)
+    sessions = Sessions(client, 60)
     answers = await asyncio.gather(*(sessions.read(str(number % 3)) for number in range(6)), return_exceptions=True)
     assert all(isinstance(answer, redis.exceptions.ConnectionError) for answer in answers)
     await client.aclose()

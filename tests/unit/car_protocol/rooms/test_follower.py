@@ -6,7 +6,6 @@ import pytest
 import redis.asyncio
 
 from car_protocol.rooms.follower import Follower
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Connected, Present
 from unit.car_protocol.rooms.replicas import Scene
 
@@ -18,9 +17,9 @@ def scene() -> Scene:
 
 @pytest.fixture
 def follower(scene: Scene) -> Follower:
-    nodes = Nodes(redis.asyncio.Redis())  # not connected
+    client = redis.asyncio.Redis()  # not connected
     unused = cast("Any", None)
-    return Follower(nodes, unused, unused, scene.replicas, forward=unused, missed=unused, monotonic=unused, wall=unused)
+    return Follower(client, unused, unused, scene.replicas, forward=unused, missed=unused, monotonic=unused, wall=unused)
 
 
 def test_of_two_replicas_with_one_session_the_greater_name_has_it(follower: Follower) -> None:

@@ -13,7 +13,6 @@ from car_protocol.rooms.presence import PresenceKeeper
 from fakes.peers import car
 from fakes.rooms import publish_head, vehicle
 from fixtures.waiting import until
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import NOBODY, REPLICA_LEASE, Connected
 
 
@@ -27,8 +26,7 @@ class FakeRedis:
 
 
 def keeper_of(hub: Hub, lease: Lease) -> PresenceKeeper:
-    nodes = Nodes(cast("Any", FakeRedis()))
-    return PresenceKeeper(nodes, hub, lease, new_name=lambda: "replica", renamed=lambda name: None)
+    return PresenceKeeper(cast("Any", FakeRedis()), hub, lease, new_name=lambda: "replica", renamed=lambda name: None)
 
 
 class QuickPresence:
@@ -134,32 +132,23 @@ async def test_the_lease_ends_some_time_after_it_was_renewed_last() -> None:
     await asyncio.wait([task])
 
 
-class Primaries:
-    """Who has keys."""
-
-    def __init__(self) -> None:
-        self.now: frozenset[tuple[str, int]] = frozenset()
-
-    async def primaries(self) -> frozenset[tuple[str, int]]:
-        return self.now
-
-
-async def test_where_another_primary_is_everything_is_announced_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_everything_is_announced_again_to_another_primary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RENEW_EVERY", 0.0)
     monkeypatch.setattr(module, "TICK", 0.0)
     hub = Hub(publish_head, lambda room: None)
     keeper = keeper_of(hub, Lease())
     presence = keeper._presence = cast("Any", QuickPresence())
-    primaries = keeper._nodes = cast("Any", Primaries())
+    primary = ("host", 0)
+    monkeypatch.setattr(module, "followed", lambda client: primary)
     room = hub.room(vehicle(1, "CAR1"))
     hub.join_car(room, car(), 0, epoch=1)
     task = asyncio.create_task(keeper.run())
     here = {"CAR1": Connected(1, 0, 0)}
     await until(lambda: presence.announcements == [here])
     presence.noted = ["CAR1", "GONE"]
-    for number in range(2):
+    for number in (1, 2):
         presence.announcements.clear()
-        primaries.now = frozenset({("host", number)})
+        primary = ("host", number)
         await until(lambda: presence.announcements == [{**here, "GONE": NOBODY}])
     task.cancel()
     await asyncio.wait([task])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovms.bus.address import AddressError, Cluster, Sentinels, Server, read_address
+from ovms.bus.address import AddressError, Sentinels, Server, read_address
 from ovms.bus.client import check_redis_url
 
 
@@ -24,17 +24,10 @@ def test_sentinels() -> None:
     check_redis_url(url)
 
 
-def test_a_cluster() -> None:
-    url = "redis+cluster://:p%2Fss@a:1,b"
-    assert read_address(url) == Cluster((("a", 1), ("b", 6379)), {"password": "p/ss"}, over_tls=False)
-    check_redis_url(url)
-
-
-@pytest.mark.parametrize("rest", ["sentinel://a/cars", "cluster://a"])
-def test_over_tls(rest: str) -> None:
-    url = f"rediss+{rest}?ssl_ca_certs=/a"
+def test_sentinels_over_tls() -> None:
+    url = "rediss+sentinel://a/cars?ssl_ca_certs=/a"
     address = read_address(url)
-    assert isinstance(address, Sentinels | Cluster)
+    assert isinstance(address, Sentinels)
     assert (address.over_tls, address.options) == (True, {"ssl_ca_certs": "/a"})
     check_redis_url(url)
 
@@ -54,10 +47,9 @@ def test_over_tls(rest: str) -> None:
         ("redis+sentinel:///cars", "no host"),
         ("redis+sentinel://:hush@a,,b/cars", "no host"),
         ("redis+sentinel://:hush@a:1/cars?db=hush", "cannot be read"),
-        ("redis+cluster://:hush@a:many", "cannot be read"),
-        ("redis+cluster://:hush@a/1", "no databases"),
-        ("redis+cluster://:hush@a?db=0", "no databases"),
-        ("redis+cluster://" + ",".join(["a"] * 101), "more than 100"),
+        ("redis+sentinel://:hush@a:many/cars", "cannot be read"),
+        ("redis+sentinel://" + ",".join(["a"] * 101) + "/cars", "more than 100"),
+        ("redis+cluster://:hush@a", "must begin with"),
         ("redis://me:hu/sh@h", "cannot be read"),
         ("redis://me:hu[sh@h", "cannot be read"),
         ("redis://h?hush=1", "option"),
@@ -75,6 +67,5 @@ def test_nothing_shows_what_is_secret() -> None:
     for url in (
         "redis://me:hush@a",
         "redis+sentinel://me:hush@a/cars?sentinel_password=hush",
-        "redis+cluster://me:hush@a",
     ):
         assert "hush" not in repr(read_address(url))

@@ -64,7 +64,7 @@ def test_the_examples_are_what_one_types_at_a_command_line() -> None:
 @given(vehicle_id=VEHICLE_IDS)
 def test_all_names_of_a_vehicle_have_one_tag_however_it_is_spelled(vehicle_id: str) -> None:
     for name_of in OF_A_VEHICLE:
-        # Redis Cluster looks for the first opening brace and the first closing one after it.
+        # Redis takes the first opening brace and the first closing one after it for the ends of a hash tag.
         tag = name_of(vehicle_id).split("{", 1)[1].split("}", 1)[0]
         assert tag == vehicle_id.upper()
         assert name_of(vehicle_id) == name_of(vehicle_id.upper())

@@ -11,8 +11,8 @@ import structlog
 from car_protocol.rooms.hub import Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
 from ovms.bus.channels import GAP, messages_channel, peers_channel
+from ovms.bus.client import Client
 from ovms.bus.errors import FAILURES
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Subscriptions
@@ -55,7 +55,7 @@ class Follower:
 
     def __init__(
         self,
-        nodes: Nodes,
+        client: Client,
         subscriptions: Subscriptions,
         hub: Hub,
         replicas: Replicas,
@@ -65,7 +65,7 @@ class Follower:
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._presence = Presence(nodes)
+        self._presence = Presence(client)
         self._subscriptions = subscriptions
         self._hub = hub
         self._replicas = replicas

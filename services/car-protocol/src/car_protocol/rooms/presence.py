@@ -9,8 +9,9 @@ import structlog
 
 from car_protocol.rooms.hub import Hub, Room
 from car_protocol.rooms.lease import Lease
+from ovms.bus.address import Node
+from ovms.bus.client import Client, followed
 from ovms.bus.errors import FAILURES
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import NOBODY, REPLICA_LEASE, Claim, Connected, Presence
 from ovms.outages import REDIS, report_outage
 from ovms.stopping import raise_if_cancelled, sleep_unless_cancelled
@@ -41,11 +42,11 @@ class PresenceKeeper:
     """
 
     def __init__(
-        self, nodes: Nodes, hub: Hub, lease: Lease, *, new_name: Callable[[], str], renamed: Callable[[str], None]
+        self, client: Client, hub: Hub, lease: Lease, *, new_name: Callable[[], str], renamed: Callable[[str], None]
     ) -> None:
-        self._nodes = nodes
+        self._client = client
         self._lease = lease
-        self._presence = Presence(nodes)
+        self._presence = Presence(client)
         self._hub = hub
         self._new_name = new_name
         self._renamed = renamed
@@ -62,7 +63,7 @@ class PresenceKeeper:
         self._naming = asyncio.Lock()
         self._is_in_step = False
         """Whether Redis knows all that was announced: it may have lost some while it was away."""
-        self._primaries: frozenset[tuple[str, int]] = frozenset()
+        self._primary: Node | None = None
         self._log = structlog.get_logger("presence")
 
     def changed(self, room: Room) -> None:
@@ -209,9 +210,9 @@ class PresenceKeeper:
 
     async def _look_for_others(self) -> None:
         """A replica that took a primary's place has perhaps not got all that this one had said yes to."""
-        primaries = await self._nodes.primaries()
-        if primaries != self._primaries:
-            self._primaries, self._is_in_step = primaries, False
+        primary = followed(self._client)
+        if primary != self._primary:
+            self._primary, self._is_in_step = primary, False
 
     def _announce_anew(self, vehicle_ids: Sequence[str]) -> None:
         """Announce vehicles whatever Redis holds of them."""

@@ -13,7 +13,6 @@ from api_gateway.settings import Settings
 from fixtures.gateway import OWNERS, Gateway, send_message, token_header
 from fixtures.streams import Heard, reading
 from fixtures.visitors import becomes
-from ovms.bus.nodes import Nodes
 from ovms.bus.presence import Presence
 
 DEMO = "/api/v1/vehicles/demo/events"
@@ -53,7 +52,7 @@ async def test_first_comes_what_is_newest_then_what_changes(gateway: Gateway, cl
         command = {"id": "1", "vehicle": "DEMO", "scope": "control", "state": "sent"}
         await publish(gateway, "DEMO", json.dumps(command), channel="commands")
         assert await stream.until("command") == command
-        await Presence(Nodes(gateway.redis)).connect("DEMO", "somebody", 60)
+        await Presence(gateway.redis).connect("DEMO", "somebody", 60)
         assert (await stream.until("presence"))["apps"] == 1
 
 
@@ -106,7 +105,7 @@ async def test_a_stream_that_was_left_leaves_nothing(gateway: Gateway, client: h
 
 
 async def _apps(gateway: Gateway) -> int:
-    [peers] = await Presence(Nodes(gateway.redis)).counts(["DEMO"])
+    [peers] = await Presence(gateway.redis).counts(["DEMO"])
     return peers.apps
 
 
