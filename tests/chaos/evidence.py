@@ -15,6 +15,7 @@ from ovms.bus.channels import REPLICAS, connections_key
 
 RECORD_TYPE: Final = "*-LOG-Chaos"
 _CALL_TIMEOUT: Final = 10.0
+"""Seconds a server has for one answer. All answers together have no limit: a loop that is held up needs long for its turns."""
 
 _STATES: Final = "SELECT vehicle_id, code, data FROM messages JOIN vehicles ON vehicles.id = vehicle"
 _RECORDS: Final = (
@@ -60,12 +61,12 @@ async def gather(rig: Rig, vehicles: Sequence[str], owners: Sequence[str]) -> Ev
         NoEvidence: a server does not answer.
     """
     try:
-        async with asyncio.timeout(2 * _CALL_TIMEOUT):
-            states, records = await _ask_postgres(rig.postgres.url)
-            held = await _ask_redis(rig.valkey.url, vehicles)
-            counts = {gateway.name: await _ask_gateway(gateway.url, owners) for gateway in rig.gateways}
+        states, records = await _ask_postgres(rig.postgres.url)
+        held = await _ask_redis(rig.valkey.url, vehicles)
+        answers = await asyncio.gather(*(_ask_gateway(gateway.url, owners) for gateway in rig.gateways))
     except (OSError, TimeoutError, asyncpg.PostgresError, httpx.HTTPError, redis.exceptions.RedisError) as error:
         raise NoEvidence(f"{type(error).__name__}: {error}") from error
+    counts = {gateway.name: answer for gateway, answer in zip(rig.gateways, answers, strict=True)}
     return Evidence(states, records, counts, held, {program.name: crashes(program.log) for program in rig.programs})
 
 
@@ -75,7 +76,7 @@ def crashes(log: str) -> list[str]:
 
 
 async def _ask_postgres(url: str) -> tuple[dict[tuple[str, str], bytes], list[tuple[str, int, bytes]]]:
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url, timeout=_CALL_TIMEOUT, command_timeout=_CALL_TIMEOUT)
     try:
         states = {(row[0], row[1]): row[2] for row in await connection.fetch(_STATES)}
         records = [(row[0], row[1], row[2]) for row in await connection.fetch(_RECORDS, RECORD_TYPE)]
@@ -85,14 +86,18 @@ async def _ask_postgres(url: str) -> tuple[dict[tuple[str, str], bytes], list[tu
 
 
 async def _ask_redis(url: str, vehicles: Sequence[str]) -> dict[str, int]:
-    async with redis.asyncio.Redis.from_url(url) as client:
+    limits = {"socket_timeout": _CALL_TIMEOUT, "socket_connect_timeout": _CALL_TIMEOUT}
+    async with redis.asyncio.Redis.from_url(url, **limits) as client:
         seconds, micros = await client.time()
         live = set(await client.zrangebyscore(REPLICAS, seconds + micros / 1e6, "+inf"))
-        held = {}
+        pipeline = client.pipeline(transaction=False)
         for vehicle in vehicles:
-            fields = await client.hgetall(connections_key(vehicle))
-            held[vehicle] = sum(int(value.split()[0]) > 0 for replica, value in fields.items() if replica in live)
-        return held
+            pipeline.hgetall(connections_key(vehicle))
+        found = await pipeline.execute()
+    return {
+        vehicle: sum(int(value.split()[0]) > 0 for replica, value in fields.items() if replica in live)
+        for vehicle, fields in zip(vehicles, found, strict=True)
+    }
 
 
 async def _ask_gateway(url: str, owners: Sequence[str]) -> dict[str, Counts]:

@@ -49,10 +49,16 @@ class Link(asyncio.Protocol):
         return self.is_welcome and not (self.is_closed or self.is_deserted)
 
     async def open(self, port: int) -> bool:
-        """Connect, and send the welcome; whether that was possible."""
+        """Connect, and send the welcome; whether that was possible.
+
+        Where it is cancelled or takes too long, asyncio closes what it has just connected: that is an end by this side.
+        """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await asyncio.get_running_loop().create_connection(lambda: self, HOST, port)
+        except asyncio.CancelledError:
+            self.end("cancelled")
+            raise
         except (OSError, TimeoutError):
             self.end("not connected in time")
             return False
@@ -75,7 +81,9 @@ class Link(asyncio.Protocol):
 
     def end(self, how: str) -> None:
         """Close it at once, by a reset: nothing of it is left."""
-        if not self.is_closed and self._transport is not None:
+        if self._transport is None:
+            self.is_closed = True
+        elif not self.is_closed:
             self._lost(False, how)
             raw = self._transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
@@ -90,6 +98,9 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if self.is_closed:
+            self._transport.abort()
+            return
         role = self._role.value
         self._journal.note(Connected(self._journal.now(), self.number, role, self._vehicle, self.replica))
         self._flush()

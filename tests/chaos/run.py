@@ -105,21 +105,26 @@ async def _settle(rig: Rig, fleet: Fleet, journal: Journal, tell: Callable[[str]
     fleet.last_commands()
     while True:
         fleet.check()
-        acknowledged = len([*journal.of(seen.RecordAcknowledged)])
+        known = _stored_by_peers(journal)
         try:
             evidence = await gather(rig, fleet.vehicles, list(fleet.owners))
+            # What is sent or acknowledged meanwhile may not have been in the tables yet when they were read.
+            is_whole = _stored_by_peers(journal) == known
         except NoEvidence as error:
-            evidence = Evidence(crashes={"no evidence": [str(error)]})
-        else:
-            # What is acknowledged while all this is asked may not have been in the tables yet when they were read.
-            is_whole = len([*journal.of(seen.RecordAcknowledged)]) == acknowledged
-            if is_whole and not violations(journal.events, evidence, IN_THE_END):
-                break
-        if journal.now() > until:
+            evidence, is_whole = Evidence(crashes={"no evidence": [str(error)]}), True
+        is_late = journal.now() > until
+        if is_whole and (is_late or not violations(journal.events, evidence, IN_THE_END)):
+            break
+        if is_late and journal.now() > until + CONVERGE_WITHIN:
             break
         await asyncio.sleep(LOOK_EVERY)
     tell("settled")
     return evidence
+
+
+def _stored_by_peers(journal: Journal) -> int:
+    """Count what peers know or expect to be in the tables."""
+    return sum(isinstance(event, seen.StateSent | seen.RecordAcknowledged) for event in journal.events)
 
 
 def figures(journal: Journal) -> dict[str, float]:
