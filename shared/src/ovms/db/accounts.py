@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sqlalchemy import select, update
+
 from ovms.db.engine import Connection, Pool
-
-_ACCOUNT: Final = "SELECT id, name, password_hash FROM owners WHERE lower(name) = lower($1)"
-
-_VEHICLE: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 AND upper(vehicle_id) = upper($2)"
-
-_LOCK: Final = "SELECT FROM owners WHERE id = $1 FOR NO KEY UPDATE"
+from ovms.db.statement import Query, Statement, param, same_id, same_name
+from ovms.db.tables import owners, vehicles
 
 STANDS: Final = """(
   EXISTS (
@@ -28,9 +26,6 @@ _ASKED: Final = """
 SELECT {stands} FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner_id, proof, place) ORDER BY place
 """
 _STAND: Final = _ASKED.format(stands=STANDS)
-
-# Only in the place of the hash that was checked: the password may have been changed meanwhile.
-_RENEW: Final = "UPDATE owners SET password_hash = $3 WHERE id = $1 AND password_hash = $2 RETURNING id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +48,49 @@ class OwnedVehicle:
     """As its owner spells it."""
 
 
+_ACCOUNT: Final = Query(
+    Account,
+    select(owners.c.id.label("owner_id"), owners.c.name, owners.c.password_hash).where(same_name(owners.c.name, param("name"))),
+)
+
+_VEHICLE: Final = Query(
+    OwnedVehicle,
+    select(vehicles.c.id.label("key"), vehicles.c.vehicle_id).where(
+        vehicles.c.owner_id == param("owner_id"), same_id(vehicles.c.vehicle_id, param("vehicle_id"))
+    ),
+)
+
+_LOCK: Final = Statement(select(owners.c.id).where(owners.c.id == param("owner_id")).with_for_update(key_share=True))
+
+# Only in the place of the hash that was checked: the password may have been changed meanwhile.
+_RENEW: Final = Statement(
+    update(owners)
+    .values(password_hash=param("renewed"))
+    .where(owners.c.id == param("owner_id"), owners.c.password_hash == param("checked"))
+)
+
+
 async def find_account(db: Pool, name: str) -> Account | None:
     """The owner of this name, without regard to case."""
     if "\0" in name:  # PostgreSQL's text has no NUL, so nobody is called that
         return None
-    row = await db.fetchrow(_ACCOUNT, name)
-    return None if row is None else Account(*row)
+    return await _ACCOUNT.find(db, name=name)
 
 
 async def lock_account(connection: Connection, owner_id: int) -> None:
     """Let nobody else add to an owner's account until the end of the transaction, so that what is counted stays bounded."""
-    await connection.execute(_LOCK, owner_id)
+    await _LOCK.execute(connection, owner_id=owner_id)
 
 
 async def renew_hash(db: Pool, account: Account, password_hash: str) -> bool:
     """Keep another hash of the same password; whether the account still has the one it was found with."""
-    return await db.fetchval(_RENEW, account.owner_id, account.password_hash, password_hash) is not None
+    renewed = await _RENEW.execute(db, owner_id=account.owner_id, checked=account.password_hash, renewed=password_hash)
+    return renewed == 1
 
 
 async def find_vehicle(db: Pool, owner_id: int, vehicle_id: str) -> OwnedVehicle | None:
     """An owner's vehicle by its id, without regard to case; None where it is not his."""
-    row = await db.fetchrow(_VEHICLE, owner_id, vehicle_id)
-    return None if row is None else OwnedVehicle(*row)
+    return await _VEHICLE.find(db, owner_id=owner_id, vehicle_id=vehicle_id)
 
 
 async def credentials_stand(db: Pool, credentials: Sequence[tuple[int, str]]) -> list[bool]:

@@ -1,9 +1,8 @@
 """The way into PostgreSQL: a pool of asyncpg connections.
 
 It is made from an address of the form `postgresql://user:password@host:port/database` (libpq's; a socket directory is given as
-`?host=/directory`, several hosts with commas between). Reads and writes that cars and API clients cause run as prepared
-statements straight on asyncpg: the same statement through SQLAlchemy costs more than PostgreSQL needs to answer it
-(docs/decisions/0003).
+`?host=/directory`, several hosts with commas between). All statements run on asyncpg: SQLAlchemy's engine costs more than
+PostgreSQL needs to answer (docs/decisions/0003).
 """
 
 from __future__ import annotations

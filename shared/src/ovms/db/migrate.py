@@ -1,7 +1,4 @@
-"""Bring a database to the form that `tables.py` declares.
-
-No service imports this: SQLAlchemy takes longer to import than all else that they need.
-"""
+"""Bring a database to the form that `tables.py` declares."""
 
 from enum import Enum
 from functools import partial
@@ -12,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -74,9 +71,9 @@ async def upgrade(url: str) -> None:
 
 async def upgrade_in(connection: AsyncConnection) -> None:
     """The same on a connection, inside its transaction."""
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     # Only now: processes that wait for the advisory lock may have to wait for as long as the migration takes.
-    await connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{LOCK_TIMEOUT:g}s"})
+    await connection.execute(select(func.set_config("lock_timeout", f"{LOCK_TIMEOUT:g}s", True)))
     await connection.run_sync(_run)
 
 

@@ -4,48 +4,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import ColumnElement, Text, any_, case, cast, delete, func, insert, null, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
 from ovms.db.engine import Connection, Database
+from ovms.db.statement import Query, Statement, param, same_name
+from ovms.db.tables import audit, commands, owners, share_offers, vehicles
 from ovms.db.vehicles import remove_vehicles
 from ovms.identity import fold_vehicle_id
-
-_FIND: Final = "SELECT id, name, email, password_hash FROM owners WHERE lower(name) = lower($1)"
-
-_LIST: Final = """
-SELECT owners.id, name, email, password_hash, count(vehicles.id)
-FROM owners LEFT JOIN vehicles ON owner_id = owners.id GROUP BY owners.id ORDER BY lower(name)
-"""
-
-_ADD: Final = "INSERT INTO owners (name, email, password_hash) VALUES ($1, $2, $3) RETURNING id"
-
-_CHANGE: Final = "UPDATE owners SET email = $2, password_hash = $3 WHERE id = $1"
-
-_CHANGE_EMAIL: Final = "UPDATE owners SET email = $2 WHERE id = $1"
-
-_CHANGE_HASH: Final = "UPDATE owners SET password_hash = $2 WHERE id = $1"
-
-_PROFILE: Final = "SELECT name, email, created_at FROM owners WHERE id = $1"
-
-_VEHICLES: Final = "SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 FOR UPDATE"
-
-_REMOVE: Final = "DELETE FROM owners WHERE id = $1"
-
-# What others may read of who did something with their vehicles, once he is no more.
-_REMOVE_NAME: Final = """
-UPDATE audit SET actor = CASE WHEN lower(actor) = lower($1) THEN '' ELSE actor END,
-  detail = CASE WHEN lower(detail->>'with') = lower($1) THEN detail - 'with' ELSE detail END
-WHERE lower(actor) = lower($1) OR lower(detail->>'with') = lower($1)
-"""
-
-
-_REMOVE_OFFERS: Final = "DELETE FROM share_offers WHERE folded = lower($1)"
-
-_REMOVE_ACTOR: Final = "UPDATE commands SET actor = '' WHERE actor_id = $1"
-
-_REMOVE_VEHICLE_IDS: Final = """
-UPDATE audit SET vehicle_id = CASE WHEN upper(vehicle_id) = ANY($1::text[]) THEN NULL ELSE vehicle_id END,
-  detail = CASE WHEN detail->'vehicles' ?| $1::text[] THEN detail - 'vehicles' ELSE detail END
-WHERE upper(vehicle_id) = ANY($1::text[]) OR detail->'vehicles' ?| $1::text[]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +34,85 @@ class Profile:
     created_at: datetime
 
 
+_OWNER: Final = (owners.c.id.label("key"), owners.c.name, owners.c.email, owners.c.password_hash)
+_IS_OWNER: Final = owners.c.id == param("owner_id")
+
+_FIND: Final = Query(Owner, select(*_OWNER).where(same_name(owners.c.name, param("name"))))
+
+_LIST: Final = Query(
+    Owner,
+    select(*_OWNER, func.count(vehicles.c.id).label("vehicles"))
+    .join_from(owners, vehicles, vehicles.c.owner_id == owners.c.id, isouter=True)
+    .group_by(owners.c.id)
+    .order_by(func.lower(owners.c.name)),
+)
+
+_ADD: Final = Statement(
+    insert(owners).values(name=param("name"), email=param("email"), password_hash=param("password_hash")).returning(owners.c.id)
+)
+
+_CHANGE: Final = Statement(update(owners).values(email=param("email"), password_hash=param("password_hash")).where(_IS_OWNER))
+
+_CHANGE_EMAIL: Final = Statement(update(owners).values(email=param("email")).where(_IS_OWNER))
+
+_CHANGE_HASH: Final = Statement(update(owners).values(password_hash=param("password_hash")).where(_IS_OWNER))
+
+_PROFILE: Final = Query(Profile, select(owners.c.name, owners.c.email, owners.c.created_at).where(_IS_OWNER))
+
+_VEHICLES: Final = Statement(
+    select(vehicles.c.id, vehicles.c.vehicle_id).where(vehicles.c.owner_id == param("owner_id")).with_for_update()
+)
+
+_REMOVE: Final = Statement(delete(owners).where(_IS_OWNER))
+
+
+def _clear_audit(
+    column: ColumnElement[str], cleared: object, is_it: ColumnElement[bool], key: str, is_in_detail: ColumnElement[bool]
+) -> Statement:
+    """Clear a column of the audit log, and a key of its detail, where they name what is erased."""
+    return Statement(
+        update(audit)
+        .values(
+            {
+                column: case((is_it, cleared), else_=column),
+                audit.c.detail: case((is_in_detail, audit.c.detail.op("-")(key)), else_=audit.c.detail),
+            }
+        )
+        .where(or_(is_it, is_in_detail))
+    )
+
+
+# What others may read of who did something with their vehicles, once he is no more.
+_REMOVE_NAME: Final = _clear_audit(
+    audit.c.actor,
+    "",
+    same_name(audit.c.actor, param("name")),
+    "with",
+    same_name(audit.c.detail["with"].astext, param("name")),
+)
+
+_IDS: Final = cast(param("vehicle_ids"), ARRAY(Text))
+_REMOVE_VEHICLE_IDS: Final = _clear_audit(
+    audit.c.vehicle_id,
+    null(),
+    func.upper(audit.c.vehicle_id) == any_(_IDS),
+    "vehicles",
+    audit.c.detail.op("->")("vehicles").op("?|", is_comparison=True)(_IDS),
+)
+
+_REMOVE_OFFERS: Final = Statement(delete(share_offers).where(share_offers.c.folded == func.lower(param("name"))))
+
+_REMOVE_ACTOR: Final = Statement(update(commands).values(actor="").where(commands.c.actor_id == param("owner_id")))
+
+
 async def find_owner(connection: Connection, name: str) -> Owner | None:
     """The owner of this name, without regard to case."""
-    row = await connection.fetchrow(_FIND, name)
-    return None if row is None else Owner(*row)
+    return await _FIND.find(connection, name=name)
 
 
 async def list_owners(connection: Connection) -> list[tuple[Owner, int]]:
     """Every owner and how many vehicles he has, by name."""
-    return [(Owner(*owner), count) for *owner, count in await connection.fetch(_LIST)]
+    return [(_LIST.build(row), row["vehicles"]) for row in await _LIST.fetch(connection)]
 
 
 async def add_owner(connection: Connection, name: str, *, email: str, password_hash: str) -> Owner:
@@ -85,37 +121,37 @@ async def add_owner(connection: Connection, name: str, *, email: str, password_h
     Raises:
         asyncpg.UniqueViolationError: it is taken.
     """
-    return Owner(await connection.fetchval(_ADD, name, email, password_hash), name, email, password_hash)
+    key = await _ADD.fetchval(connection, name=name, email=email, password_hash=password_hash)
+    return Owner(key, name, email, password_hash)
 
 
 async def change_owner(connection: Connection, owner: Owner, *, email: str, password_hash: str) -> None:
     """Give an owner this address and this password."""
-    await connection.execute(_CHANGE, owner.key, email, password_hash)
+    await _CHANGE.execute(connection, owner_id=owner.key, email=email, password_hash=password_hash)
 
 
 async def change_email(connection: Connection, owner_id: int, email: str) -> None:
     """Give an owner this address."""
-    await connection.execute(_CHANGE_EMAIL, owner_id, email)
+    await _CHANGE_EMAIL.execute(connection, owner_id=owner_id, email=email)
 
 
 async def change_password(connection: Connection, owner_id: int, password_hash: str) -> None:
     """Give an owner this password."""
-    await connection.execute(_CHANGE_HASH, owner_id, password_hash)
+    await _CHANGE_HASH.execute(connection, owner_id=owner_id, password_hash=password_hash)
 
 
 async def read_profile(db: Database, owner_id: int) -> Profile | None:
     """An owner as he sees himself; None for one that was removed this moment."""
-    row = await db.fetchrow(_PROFILE, owner_id)
-    return None if row is None else Profile(*row)
+    return await _PROFILE.find(db, owner_id=owner_id)
 
 
 async def remove_owner(connection: Connection, owner_id: int, name: str) -> list[int]:
     """Remove an owner, its tokens, its vehicles, all that they sent, and its name wherever it stands; return the vehicles."""
-    vehicles = [tuple(row) for row in await connection.fetch(_VEHICLES, owner_id)]
-    await remove_vehicles(connection, vehicles)
-    await connection.execute(_REMOVE_ACTOR, owner_id)
-    await connection.execute(_REMOVE, owner_id)
-    await connection.execute(_REMOVE_NAME, name)
-    await connection.execute(_REMOVE_OFFERS, name)
-    await connection.execute(_REMOVE_VEHICLE_IDS, [fold_vehicle_id(vehicle_id) for _, vehicle_id in vehicles])
-    return [key for key, _ in vehicles]
+    owned = [(row["id"], row["vehicle_id"]) for row in await _VEHICLES.fetch(connection, owner_id=owner_id)]
+    await remove_vehicles(connection, owned)
+    await _REMOVE_ACTOR.execute(connection, owner_id=owner_id)
+    await _REMOVE.execute(connection, owner_id=owner_id)
+    await _REMOVE_NAME.execute(connection, name=name)
+    await _REMOVE_OFFERS.execute(connection, name=name)
+    await _REMOVE_VEHICLE_IDS.execute(connection, vehicle_ids=[fold_vehicle_id(vehicle_id) for _, vehicle_id in owned])
+    return [key for key, _ in owned]

@@ -4,20 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import Text, and_, any_, case, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
 from ovms.db.engine import Database
-
-_COLUMNS: Final = """
-SELECT v.id, v.vehicle_id, v.owner_id, o.name, CASE WHEN v.owner_id = $1 THEN '*' ELSE s.permit END
-FROM vehicles v JOIN owners o ON o.id = v.owner_id
-LEFT JOIN shares s ON s.vehicle = v.id AND s.owner_id = $1 AND (s.expires_at IS NULL OR s.expires_at > now())
-WHERE (v.owner_id = $1 OR s.vehicle IS NOT NULL)
-"""
-
-_ONE: Final = f"{_COLUMNS} AND upper(v.vehicle_id) = upper($2)"
-
-_ALL: Final = f"""{_COLUMNS}
-  AND ($2::text[] IS NULL OR upper(v.vehicle_id) = ANY($2)) ORDER BY upper(v.vehicle_id) COLLATE "C\"
-"""
+from ovms.db.statement import Query, param, same_id, unexpired
+from ovms.db.tables import owners, shares, vehicles
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +27,37 @@ class Reached:
     """What its owner lets him do; `*`: it is his own."""
 
 
+_IS_OWN: Final = vehicles.c.owner_id == param("caller")
+
+_REACHED: Final = (
+    select(
+        vehicles.c.id.label("key"),
+        vehicles.c.vehicle_id,
+        vehicles.c.owner_id,
+        owners.c.name.label("owner"),
+        case((_IS_OWN, "*"), else_=shares.c.permit).label("permit"),
+    )
+    .join_from(vehicles, owners, owners.c.id == vehicles.c.owner_id)
+    .outerjoin(shares, and_(shares.c.vehicle == vehicles.c.id, shares.c.owner_id == param("caller"), unexpired(shares)))
+    .where(or_(_IS_OWN, shares.c.vehicle.is_not(None)))
+)
+
+_ONE: Final = Query(Reached, _REACHED.where(same_id(vehicles.c.vehicle_id, param("vehicle_id"))))
+
+_ONLY: Final = cast(param("only"), ARRAY(Text))
+_ALL: Final = Query(
+    Reached,
+    _REACHED.where(or_(_ONLY.is_(None), func.upper(vehicles.c.vehicle_id) == any_(_ONLY))).order_by(
+        func.upper(vehicles.c.vehicle_id).collate("C")
+    ),
+)
+
+
 async def find_reached(db: Database, owner_id: int, vehicle_id: str) -> Reached | None:
     """A vehicle by its id, without regard to case; None where an owner does not reach it."""
-    row = await db.fetchrow(_ONE, owner_id, vehicle_id)
-    return None if row is None else Reached(*row)
+    return await _ONE.find(db, caller=owner_id, vehicle_id=vehicle_id)
 
 
 async def list_reached(db: Database, owner_id: int, only: Iterable[str] | None = None) -> list[Reached]:
     """All vehicles that an owner reaches, in order of their ids; those of these folded ids alone, where some are given."""
-    return [Reached(*row) for row in await db.fetch(_ALL, owner_id, None if only is None else list(only))]
+    return await _ALL.find_all(db, caller=owner_id, only=None if only is None else list(only))

@@ -1,4 +1,4 @@
-"""Whether a database has the migrations that a service needs: checked once, before it serves, and without SQLAlchemy."""
+"""Whether a database has the migrations that a service needs: checked once, before it serves."""
 
 import asyncio
 from pathlib import Path

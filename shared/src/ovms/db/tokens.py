@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import ColumnElement, DateTime, cast, delete, func, insert, null, or_, select, union_all, update
+
 from ovms.db.engine import Database, Pool
+from ovms.db.statement import Query, Statement, param, unexpired
+from ovms.db.tables import api_tokens, owners
 
 IDENTIFIER_LENGTH: Final = 16
 MOST_TOKENS: Final = 500
@@ -16,51 +20,6 @@ MOST_TOKENS: Final = 500
 
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}\Z")
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{16}\Z")
-
-_CREATE: Final = """
-INSERT INTO api_tokens (owner_id, sha256, application, purpose, permit, vehicles, expires_at, link)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-"""
-
-_USE: Final = """
-UPDATE api_tokens SET last_used_at = now() FROM owners
-WHERE api_tokens.sha256 = $1 AND owners.id = api_tokens.owner_id AND (expires_at IS NULL OR expires_at > now())
-RETURNING owners.id, owners.name, api_tokens.permit, api_tokens.vehicles
-"""
-
-_COLUMNS: Final = """
-SELECT encode(substr(sha256, 1, 8), 'hex'), application, purpose, permit, created_at, refreshed_at, last_used_at,
-  vehicles, expires_at
-FROM api_tokens WHERE owner_id = $1"""
-
-_LIST_ALL: Final = f"{_COLUMNS} ORDER BY created_at, id"
-_LIST_OWN: Final = f"{_COLUMNS} AND link IS NULL ORDER BY created_at, id"
-_LIST_LINKS: Final = f"{_COLUMNS} AND link = $2 ORDER BY created_at, id"
-
-_COUNT: Final = "SELECT count(*) FROM api_tokens WHERE owner_id = $1"
-
-_STANDING: Final = """
-SELECT NULL::timestamptz FROM owners WHERE id = $1 AND encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = $2
-UNION ALL
-SELECT expires_at FROM api_tokens
-WHERE owner_id = $1 AND encode(sha256, 'hex') = $2 AND (expires_at IS NULL OR expires_at > now())
-"""
-
-_DELETE: Final = """
-DELETE FROM api_tokens
-WHERE owner_id = $1 AND (sha256 = $2 OR encode(substr(sha256, 1, 8), 'hex') = $3)
-RETURNING encode(substr(sha256, 1, 8), 'hex')
-"""
-
-_DELETE_LINK: Final = """
-DELETE FROM api_tokens WHERE owner_id = $1 AND link = $2 AND encode(substr(sha256, 1, 8), 'hex') = $3 RETURNING id
-"""
-
-_DELETE_ALL: Final = "DELETE FROM api_tokens WHERE owner_id = $1"
-
-_DELETE_OWN: Final = """
-DELETE FROM api_tokens WHERE owner_id = $1 AND link IS NULL AND encode(substr(sha256, 1, 8), 'hex') = $2 RETURNING id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +63,79 @@ class ApiToken:
         return None if self.last_used_at == self.created_at else self.last_used_at
 
 
+_CREATE: Final = Statement(
+    insert(api_tokens).values(
+        owner_id=param("owner_id"),
+        sha256=param("sha256"),
+        application=param("application"),
+        purpose=param("purpose"),
+        permit=param("permit"),
+        vehicles=param("vehicles"),
+        expires_at=param("expires_at"),
+        link=param("link"),
+    )
+)
+
+_USE: Final = Query(
+    TokenOwner,
+    update(api_tokens)
+    .values(last_used_at=func.now())
+    .where(api_tokens.c.sha256 == param("sha256"), owners.c.id == api_tokens.c.owner_id, unexpired(api_tokens))
+    .returning(owners.c.id.label("owner_id"), owners.c.name, api_tokens.c.permit, api_tokens.c.vehicles),
+)
+
+_IS_OWNED: Final = api_tokens.c.owner_id == param("owner_id")
+_IDENTIFIER_OF: Final = func.encode(func.substr(api_tokens.c.sha256, 1, 8), "hex")
+
+
+def _list(*conditions: ColumnElement[bool]) -> Query[ApiToken]:
+    return Query(
+        ApiToken,
+        select(
+            _IDENTIFIER_OF.label("identifier"),
+            *(column for column in api_tokens.c if column.name in ApiToken.__dataclass_fields__),
+        )
+        .where(_IS_OWNED, *conditions)
+        .order_by(api_tokens.c.created_at, api_tokens.c.id),
+    )
+
+
+_LIST_ALL: Final = _list()
+_LIST_OWN: Final = _list(api_tokens.c.link.is_(None))
+_LIST_LINKS: Final = _list(api_tokens.c.link == param("vehicle"))
+
+_COUNT: Final = Statement(select(func.count()).where(_IS_OWNED))
+
+_STANDING: Final = Query(
+    Standing,
+    union_all(
+        select(cast(null(), DateTime(timezone=True)).label("expires_at")).where(
+            owners.c.id == param("owner_id"),
+            func.encode(func.sha256(func.convert_to(owners.c.password_hash, "UTF8")), "hex") == param("proof"),
+        ),
+        select(api_tokens.c.expires_at).where(
+            _IS_OWNED, func.encode(api_tokens.c.sha256, "hex") == param("proof"), unexpired(api_tokens)
+        ),
+    ),
+)
+
+_DELETE: Final = Statement(
+    delete(api_tokens)
+    .where(_IS_OWNED, or_(api_tokens.c.sha256 == param("sha256"), param("identifier") == _IDENTIFIER_OF))
+    .returning(_IDENTIFIER_OF)
+)
+
+_DELETE_LINK: Final = Statement(
+    delete(api_tokens).where(_IS_OWNED, api_tokens.c.link == param("vehicle"), param("identifier") == _IDENTIFIER_OF)
+)
+
+_DELETE_OWN: Final = Statement(
+    delete(api_tokens).where(_IS_OWNED, api_tokens.c.link.is_(None), param("identifier") == _IDENTIFIER_OF)
+)
+
+_DELETE_ALL: Final = Statement(delete(api_tokens).where(_IS_OWNED))
+
+
 def hash_token(token: str) -> bytes:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).digest()
@@ -133,7 +165,17 @@ async def create_token(
         link: `vehicles.id` of the vehicle that it is a link to; it ends with that vehicle.
     """
     token = secrets.token_hex(32)
-    await db.execute(_CREATE, owner_id, hash_token(token), application, purpose, permit, vehicles, expires_at, link)
+    await _CREATE.execute(
+        db,
+        owner_id=owner_id,
+        sha256=hash_token(token),
+        application=application,
+        purpose=purpose,
+        permit=permit,
+        vehicles=vehicles,
+        expires_at=expires_at,
+        link=link,
+    )
     return token
 
 
@@ -144,53 +186,52 @@ def identify(token: str) -> str:
 
 async def use_token(db: Pool, token: str) -> TokenOwner | None:
     """Whose token this is, noting that it was used; None for one that does not exist."""
-    row = await db.fetchrow(_USE, hash_token(token))
-    return None if row is None else TokenOwner(*row)
+    return await _USE.find(db, sha256=hash_token(token))
 
 
 async def list_tokens(db: Database, owner_id: int) -> list[ApiToken]:
     """An owner's tokens, oldest first, his links among them."""
-    return [ApiToken(*row) for row in await db.fetch(_LIST_ALL, owner_id)]
+    return await _LIST_ALL.find_all(db, owner_id=owner_id)
 
 
 async def list_own_tokens(db: Database, owner_id: int) -> list[ApiToken]:
     """The same without the links."""
-    return [ApiToken(*row) for row in await db.fetch(_LIST_OWN, owner_id)]
+    return await _LIST_OWN.find_all(db, owner_id=owner_id)
 
 
 async def list_links(db: Database, owner_id: int, vehicle: int) -> list[ApiToken]:
     """The links to an owner's vehicle, oldest first."""
-    return [ApiToken(*row) for row in await db.fetch(_LIST_LINKS, owner_id, vehicle)]
+    return await _LIST_LINKS.find_all(db, owner_id=owner_id, vehicle=vehicle)
 
 
 async def count_tokens(db: Database, owner_id: int) -> int:
     """How many tokens an owner has, links among them."""
-    return int(await db.fetchval(_COUNT, owner_id))
+    return int(await _COUNT.fetchval(db, owner_id=owner_id))
 
 
 async def find_standing(db: Database, owner_id: int, proof: str) -> Standing | None:
     """Return the credential of this proof; None if the password was changed, or the token was revoked or has expired."""
-    row = await db.fetchrow(_STANDING, owner_id, proof)
-    return None if row is None else Standing(*row)
+    return await _STANDING.find(db, owner_id=owner_id, proof=proof)
 
 
 async def delete_own_token(db: Database, owner_id: int, identifier: str) -> bool:
     """Delete an owner's token that is no link; whether there was one."""
-    return await db.fetchval(_DELETE_OWN, owner_id, identifier) is not None
+    return await _DELETE_OWN.execute(db, owner_id=owner_id, identifier=identifier) > 0
 
 
 async def delete_tokens(db: Database, owner_id: int) -> None:
     """Delete all of an owner's tokens and links."""
-    await db.execute(_DELETE_ALL, owner_id)
+    await _DELETE_ALL.execute(db, owner_id=owner_id)
 
 
 async def delete_link(db: Database, owner_id: int, vehicle: int, identifier: str) -> bool:
     """Delete a link to an owner's vehicle; whether there was one."""
-    return await db.fetchval(_DELETE_LINK, owner_id, vehicle, identifier) is not None
+    return await _DELETE_LINK.execute(db, owner_id=owner_id, vehicle=vehicle, identifier=identifier) > 0
 
 
 async def delete_token(db: Database, owner_id: int, token: str) -> list[str]:
     """Delete an owner's token by its text or its identifier; returns the identifiers of what was there."""
     folded = token.lower()
     identifier = folded if _IDENTIFIER.match(folded) else None
-    return [row[0] for row in await db.fetch(_DELETE, owner_id, hash_token(folded), identifier)]
+    deleted = await _DELETE.fetch(db, owner_id=owner_id, sha256=hash_token(folded), identifier=identifier)
+    return [row[0] for row in deleted]
