@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from api_gateway.auth.authenticator import Caller
-from ovms.db.audit import Executes, record
+from ovms.db.audit import record
+from ovms.db.engine import Database
 
 
 async def note(
-    db: Executes,
+    db: Database,
     caller: Caller,
     action: str,
     *,

@@ -1,17 +1,16 @@
 """The trail of who did what, which the owner whom it concerns can read. Nothing in it is secret, or said by a car."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from ovms.db.engine import Pool
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
 
-_RECORD: Final = """
-INSERT INTO audit (owner_id, actor, means, action, vehicle_id, detail)
-SELECT id, $2, $3, $4, $5, $6::jsonb FROM owners WHERE id = $1
-"""
+from ovms.db.engine import Database, Pool
+from ovms.db.statement import DAY, Query, Statement, param
+from ovms.db.tables import audit, owners
 
 _RECORD_COMMANDS: Final = """
 INSERT INTO audit (owner_id, at, actor, means, action, vehicle_id, detail)
@@ -21,22 +20,7 @@ FROM unnest($1::bigint[], $2::integer[], $3::double precision[]) WITH ORDINALITY
 JOIN vehicles v ON v.id = given.vehicle ORDER BY place
 """
 
-_PAGE: Final = """
-SELECT id, at, actor, means, action, vehicle_id, detail FROM audit
-WHERE owner_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
-"""
-
-_END: Final = """
-DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < now() - $1 * interval '1 day' LIMIT $2)
-"""
-
 NEWEST: Final = 2**63 - 1
-
-
-class Executes(Protocol):
-    """A pool, or a connection in whose transaction an entry is written."""
-
-    async def execute(self, query: str, *args: Any) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +37,32 @@ class Entry:
     detail: Mapping[str, Any]
 
 
+_RECORD: Final = Statement(
+    insert(audit).from_select(
+        ["owner_id", "actor", "means", "action", "vehicle_id", "detail"],
+        select(
+            owners.c.id, *(param(name) for name in ("actor", "means", "action", "vehicle_id")), param("detail", JSONB)
+        ).where(owners.c.id == param("owner_id")),
+    )
+)
+
+_PAGE: Final = Query(
+    Entry,
+    select(*(audit.c[name] for name in Entry.__dataclass_fields__))
+    .where(audit.c.owner_id == param("owner_id"), audit.c.id < param("before"))
+    .order_by(audit.c.id.desc())
+    .limit(param("most")),
+)
+
+_END: Final = Statement(
+    delete(audit).where(
+        audit.c.id.in_(select(audit.c.id).where(audit.c.at < func.now() - param("days") * DAY).limit(param("limit")))
+    )
+)
+
+
 async def record(
-    db: Executes,
+    db: Database,
     owner_id: int,
     *,
     actor: str,
@@ -71,10 +79,12 @@ async def record(
         means: what he signed in with.
         detail: what else is worth knowing; never a secret.
     """
-    await db.execute(_RECORD, owner_id, actor, means, action, vehicle_id, json.dumps(detail or {}))
+    await _RECORD.execute(
+        db, owner_id=owner_id, actor=actor, means=means, action=action, vehicle_id=vehicle_id, detail=detail or {}
+    )
 
 
-async def record_commands(db: Executes, given: Sequence[tuple[int, int | None, float]]) -> None:
+async def record_commands(db: Database, given: Sequence[tuple[int, int | None, float]]) -> None:
     """Add the commands that apps gave over protocol v2: vehicle, number (None: it is sealed) and Unix time of each."""
     vehicles, numbers, times = zip(*given, strict=True)
     await db.execute(_RECORD_COMMANDS, vehicles, numbers, times)
@@ -82,11 +92,9 @@ async def record_commands(db: Executes, given: Sequence[tuple[int, int | None, f
 
 async def read_trail(db: Pool, owner_id: int, before: int, most: int) -> list[Entry]:
     """An owner's entries with an id below `before`, the newest first."""
-    rows = await db.fetch(_PAGE, owner_id, before, most)
-    return [Entry(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
+    return await _PAGE.find_all(db, owner_id=owner_id, before=before, most=most)
 
 
-async def end_trail(db: Executes, days: int, *, limit: int) -> int:
+async def end_trail(db: Database, days: int, *, limit: int) -> int:
     """Forget at most `limit` entries that are older than so many days; return how many."""
-    status = await db.execute(_END, days, limit)
-    return int(status.removeprefix("DELETE "))
+    return await _END.execute(db, days=days, limit=limit)

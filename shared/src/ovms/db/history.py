@@ -1,33 +1,16 @@
 """History records of a vehicle, and their summary by type, as the typed API has them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy.sql.selectable import Subquery
 
 from ovms.db.engine import Pool
-
-# As many as are not too long together, and at least one. What is long is stored apart from its row, and read for those alone.
-# The times alone let PostgreSQL leave out partitions.
-_PART: Final = """
-SELECT recorded_at, record_number, data FROM (
-  SELECT *, sum(octet_length(data)) OVER (ORDER BY recorded_at {order}, record_number {order}) - octet_length(data)
-    AS size_before
-  FROM (
-    SELECT recorded_at, record_number, data FROM history
-    WHERE vehicle = $1 AND record_type = $2 AND recorded_at >= $3 AND recorded_at <= $4
-      AND (recorded_at, record_number) {beyond} ($5, $6)
-    ORDER BY recorded_at {order}, record_number {order} LIMIT $7) AS next) AS sized
-WHERE size_before < $8 ORDER BY recorded_at {order}, record_number {order}
-"""
-
-_OLDEST_FIRST: Final = _PART.format(order="", beyond=">")
-_NEWEST_FIRST: Final = _PART.format(order="DESC", beyond="<")
-
-_TYPES: Final = """
-SELECT record_type, count(DISTINCT record_number), count(*), sum(octet_length(data)), min(recorded_at), max(recorded_at)
-FROM history WHERE vehicle = $1 AND recorded_at >= $2 AND recorded_at < $3 AND record_type COLLATE "C" > $4
-GROUP BY record_type ORDER BY record_type COLLATE "C" LIMIT $5
-"""
+from ovms.db.statement import Query, param
+from ovms.db.tables import history
 
 PAGE_BYTES: Final = 1024 * 1024
 
@@ -69,9 +52,77 @@ class Part:
     newest_first: bool = False
 
 
+def within_bytes(page: Select[Any], size: str, order: Sequence[str], *, descending: bool = False) -> Select[Any]:
+    """Return the first rows of a page: as many as are not too long together, and at least one.
+
+    What is long is stored apart from its row, and read for these alone.
+    """
+
+    def ordered(rows: Subquery) -> list[ColumnElement[Any]]:
+        return [rows.c[name].desc() if descending else rows.c[name] for name in order]
+
+    rows = page.subquery("next")
+    length = func.octet_length(rows.c[size])
+    sized = select(rows, (func.sum(length).over(order_by=ordered(rows)) - length).label("size_before")).subquery("sized")
+    return (
+        select(*(sized.c[column.name] for column in rows.c)).where(sized.c.size_before < PAGE_BYTES).order_by(*ordered(sized))
+    )
+
+
+def _part(*, newest_first: bool) -> Query[HistoryRecord]:
+    place = tuple_(history.c.recorded_at, history.c.record_number)
+    after = tuple_(param("after"), param("after_number"))
+    order = (history.c.recorded_at, history.c.record_number)
+    return Query(
+        HistoryRecord,
+        within_bytes(
+            select(history.c.recorded_at, history.c.record_number.label("number"), history.c.data)
+            .where(
+                history.c.vehicle == param("vehicle"),
+                history.c.record_type == param("record_type"),
+                # The times alone let PostgreSQL leave out partitions.
+                history.c.recorded_at >= param("start"),
+                history.c.recorded_at <= param("end"),
+                place < after if newest_first else place > after,
+            )
+            .order_by(*(column.desc() if newest_first else column for column in order))
+            .limit(param("limit")),
+            "data",
+            ("recorded_at", "number"),
+            descending=newest_first,
+        ),
+    )
+
+
+_OLDEST_FIRST: Final = _part(newest_first=False)
+_NEWEST_FIRST: Final = _part(newest_first=True)
+
+_TYPE: Final = history.c.record_type.collate("C")
+_TYPES: Final = Query(
+    RecordTypeSummary,
+    select(
+        history.c.record_type,
+        func.count(history.c.record_number.distinct()).label("distinct_numbers"),
+        func.count().label("records"),
+        func.sum(func.octet_length(history.c.data)).label("size"),
+        func.min(history.c.recorded_at).label("first"),
+        func.max(history.c.recorded_at).label("last"),
+    )
+    .where(
+        history.c.vehicle == param("vehicle"),
+        history.c.recorded_at >= param("start"),
+        history.c.recorded_at < param("end"),
+        param("after") < _TYPE,
+    )
+    .group_by(history.c.record_type)
+    .order_by(_TYPE)
+    .limit(param("limit")),
+)
+
+
 async def list_types(db: Pool, vehicle: int, part: Part, after: str, limit: int) -> list[RecordTypeSummary]:
     """What is stored of the record types that come after this one, in their order; sizes are those of the data."""
-    return [RecordTypeSummary(*row) for row in await db.fetch(_TYPES, vehicle, part.start, part.end, after, limit)]
+    return await _TYPES.find_all(db, vehicle=vehicle, start=part.start, end=part.end, after=after, limit=limit)
 
 
 async def read_part(
@@ -85,11 +136,20 @@ async def read_part(
         return [], False
     start, end = part.start, part.end
     if part.newest_first:
-        statement, key = _NEWEST_FIRST, min(after or (end, _FIRST_NUMBER), (end, _FIRST_NUMBER))
+        query, key = _NEWEST_FIRST, min(after or (end, _FIRST_NUMBER), (end, _FIRST_NUMBER))
         end = key[0]
     else:
-        statement, key = _OLDEST_FIRST, max(after or (start, _FIRST_NUMBER), (start, _FIRST_NUMBER))
+        query, key = _OLDEST_FIRST, max(after or (start, _FIRST_NUMBER), (start, _FIRST_NUMBER))
         start, end = key[0], end - RESOLUTION
-    rows = await db.fetch(statement, vehicle, record_type, start, end, *key, limit + 1, PAGE_BYTES)
-    records = [HistoryRecord(*row) for row in rows[:limit]]
-    return records, len(rows) > limit or sum(len(record.data) for record in records) >= PAGE_BYTES
+    found = await query.find_all(
+        db,
+        vehicle=vehicle,
+        record_type=record_type,
+        start=start,
+        end=end,
+        after=key[0],
+        after_number=key[1],
+        limit=limit + 1,
+    )
+    records = found[:limit]
+    return records, len(found) > limit or sum(len(record.data) for record in records) >= PAGE_BYTES

@@ -3,14 +3,12 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from sqlalchemy import select
+
 from ovms.db.engine import Pool
 from ovms.db.history import RESOLUTION, Part
-
-_WHERE: Final = "FROM samples WHERE vehicle = $1 AND code = $2 AND recorded_at >= $3 AND recorded_at < $4 ORDER BY recorded_at"
-
-_OLDEST_FIRST: Final = f"SELECT recorded_at, data, units {_WHERE} LIMIT $5"
-_NEWEST_FIRST: Final = f"SELECT recorded_at, data, units {_WHERE} DESC LIMIT $5"
-_LAST: Final = f"SELECT recorded_at {_WHERE} LIMIT 2 OFFSET $5"
+from ovms.db.statement import Query, Statement, param
+from ovms.db.tables import samples
 
 
 class Sample(NamedTuple):
@@ -22,6 +20,21 @@ class Sample(NamedTuple):
     """`K` or `M`: what the car measured in at that time; None: unknown."""
 
 
+_IN_PART: Final = (
+    samples.c.vehicle == param("vehicle"),
+    samples.c.code == param("code"),
+    samples.c.recorded_at >= param("start"),
+    samples.c.recorded_at < param("end"),
+)
+_SAMPLES: Final = select(samples.c.recorded_at, samples.c.data, samples.c.units).where(*_IN_PART).limit(param("limit"))
+_OLDEST_FIRST: Final = Query(Sample, _SAMPLES.order_by(samples.c.recorded_at))
+_NEWEST_FIRST: Final = Query(Sample, _SAMPLES.order_by(samples.c.recorded_at.desc()))
+
+_LAST: Final = Statement(
+    select(samples.c.recorded_at).where(*_IN_PART).order_by(samples.c.recorded_at).limit(2).offset(param("before"))
+)
+
+
 async def read_samples(
     db: Pool, vehicle: int, code: str, part: Part, after: datetime | None, limit: int
 ) -> tuple[list[Sample], bool]:
@@ -31,11 +44,12 @@ async def read_samples(
         end = min(end, after)
     elif after is not None:
         start = max(start, after + RESOLUTION)
-    rows = await db.fetch(_NEWEST_FIRST if part.newest_first else _OLDEST_FIRST, vehicle, code, start, end, limit + 1)
-    return [Sample(*row) for row in rows[:limit]], len(rows) > limit
+    query = _NEWEST_FIRST if part.newest_first else _OLDEST_FIRST
+    found = await query.find_all(db, vehicle=vehicle, code=code, start=start, end=end, limit=limit + 1)
+    return found[:limit], len(found) > limit
 
 
 async def find_last(db: Pool, vehicle: int, code: str, part: Part, limit: int) -> datetime | None:
     """When the last of the first `limit` samples came; None where no more follow."""
-    rows = await db.fetch(_LAST, vehicle, code, part.start, part.end, limit - 1)
+    rows = await _LAST.fetch(db, vehicle=vehicle, code=code, start=part.start, end=part.end, before=limit - 1)
     return rows[0][0] if len(rows) > 1 else None

@@ -7,31 +7,34 @@ with each call. All other values are constants of the code: they become literals
 import inspect
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final, Generic, TypeVar
 
 import asyncpg
-from sqlalchemy import JSON, BindParameter, ColumnElement, Insert, Interval, bindparam, func, literal_column, or_
+from sqlalchemy import JSON, BindParameter, ColumnElement, Insert, bindparam, func, literal_column, or_
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.selectable import FromClause
+from sqlalchemy.types import TypeEngine
 
 from ovms.db.engine import Database
 
 T = TypeVar("T")
 
-SECOND: Final[ColumnElement[timedelta]] = literal_column("interval '1 second'", Interval)
-MINUTE: Final[ColumnElement[timedelta]] = literal_column("interval '1 minute'", Interval)
-HOUR: Final[ColumnElement[timedelta]] = literal_column("interval '1 hour'", Interval)
-DAY: Final[ColumnElement[timedelta]] = literal_column("interval '1 day'", Interval)
+SECOND: Final[ColumnElement[Any]] = literal_column("interval '1 second'")
+MINUTE: Final[ColumnElement[Any]] = literal_column("interval '1 minute'")
+HOUR: Final[ColumnElement[Any]] = literal_column("interval '1 hour'")
+DAY: Final[ColumnElement[Any]] = literal_column("interval '1 day'")
 
 
-def param(name: str) -> BindParameter[Any]:
-    """Return the parameter of this name; where it occurs again it is the same one. PostgreSQL infers its type."""
-    return bindparam(name)
+def param(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
+    """Return the parameter of this name; where it occurs again it is the same one.
+
+    PostgreSQL infers its type; `kind` matters for operators of SQLAlchemy, and where JSON is not the value of a column.
+    """
+    return bindparam(name, type_=kind)
 
 
 def same_name(column: ColumnElement[Any], other: Any) -> ColumnElement[bool]:
@@ -88,7 +91,7 @@ class Statement:
 
 
 class Query(Statement, Generic[T]):
-    """A statement whose rows become objects of one class: columns are passed as the arguments of their names.
+    """A statement whose rows become objects of one class: its columns are the arguments of their names.
 
     A column that is not an argument is left for callers of `fetchrow`.
     """
@@ -102,6 +105,7 @@ class Query(Statement, Generic[T]):
             raise TypeError(f"columns {lacking} for {kind.__name__} are missing in statement: {self.sql}")
         self._kind: Final = kind
         self._columns: Final = {name: isinstance(columns[name].type, JSON) for name in arguments if name in columns}
+        self._is_in_order: Final = list(columns.keys()) == list(self._columns) and not any(self._columns.values())
 
     async def find_all(self, db: Database, /, **given: object) -> list[T]:
         """Return an object for each row."""
@@ -114,6 +118,8 @@ class Query(Statement, Generic[T]):
 
     def build(self, row: asyncpg.Record) -> T:
         """Return the object of a row."""
+        if self._is_in_order:
+            return self._kind(*row)
         return self._kind(**{name: json.loads(row[name]) if is_json else row[name] for name, is_json in self._columns.items()})
 
 

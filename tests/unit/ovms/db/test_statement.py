@@ -1,5 +1,6 @@
 """Statements compiled once from the tables, and run by asyncpg."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
@@ -14,12 +15,19 @@ from ovms.db.tables import api_tokens, audit, commands, owners, vehicles
 FIND: Final = Statement(select(owners.c.email).where(owners.c.id == param("owner_id"), same_name(owners.c.name, param("name"))))
 
 
+class Row(dict[str, Any]):
+    """As asyncpg has it: iterates over its values."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
+
+
 class Database:
     """Keeps what it is asked, and returns one row."""
 
     def __init__(self, row: dict[str, Any] | None = None, status: str = "SELECT 1") -> None:
         self.asked: list[tuple[object, ...]] = []
-        self.row, self.status = row, status
+        self.row, self.status = None if row is None else Row(row), status
 
     async def fetch(self, *asked: object) -> list[dict[str, Any]]:
         self.asked.append(asked)
@@ -137,12 +145,17 @@ class Name(NamedTuple):
     email: str = ""
 
 
-async def test_rows_become_objects_by_the_names_of_columns() -> None:
-    query = Query(Name, select(owners.c.id, owners.c.email, owners.c.name))
-    database = Database({"id": 1, "email": "a@b", "name": "demo"})
+@pytest.mark.parametrize("columns", [("id", "email", "name"), ("email", "name"), ("name", "email"), ("name", "email", "id")])
+async def test_rows_become_objects_by_the_names_of_columns(columns: tuple[str, ...]) -> None:
+    query = Query(Name, select(*(owners.c[name] for name in columns)))
+    database = Database({name: {"id": 1, "email": "a@b", "name": "demo"}[name] for name in columns})
     assert await query.find(cast("Any", database)) == Name("demo", "a@b")
     assert await query.find_all(cast("Any", database)) == [Name("demo", "a@b")]
     assert await query.find(cast("Any", Database())) is None
+
+
+async def test_arguments_that_have_a_default_need_no_column() -> None:
+    database = Database({"name": "demo"})
     assert await Query(Name, select(owners.c.name)).find_all(cast("Any", database)) == [Name("demo")]
     returning = Query(Name, insert(owners).values(name=param("name")).returning(owners.c.name))
     assert await returning.find(cast("Any", database), name="demo") == Name("demo")
