@@ -8,39 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from sqlalchemy import any_, delete, exists, func, or_, select, union
+from sqlalchemy.dialects.postgresql import insert as upsert
+
 from ovms.db.engine import Connection, Pool
 from ovms.db.owners import Owner
 from ovms.db.sealing import Sealer
-
-_FIND: Final = """
-SELECT key, secret, secret_key_id, record, record_key_id FROM autoprovision WHERE key = ANY($1::text[])
-"""
-
-_GET: Final = """
-SELECT key, secret, secret_key_id, record, record_key_id, name FROM autoprovision JOIN owners ON owners.id = owner_id
-WHERE key = $1
-"""
-
-_PUT: Final = """
-INSERT INTO autoprovision (key, owner_id, secret, secret_key_id, record, record_key_id) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (key) DO UPDATE SET owner_id = excluded.owner_id, secret = excluded.secret,
-  secret_key_id = excluded.secret_key_id, record = excluded.record, record_key_id = excluded.record_key_id
-"""
-
-_LIST: Final = """
-SELECT key, name FROM autoprovision JOIN owners ON owners.id = owner_id
-UNION
-SELECT key, coalesce(name, '') FROM enciphered_configurations LEFT JOIN owners ON owners.id = owner_id
-ORDER BY key
-"""
-
-_REMOVE: Final = """
-WITH own AS (DELETE FROM autoprovision WHERE key = $1 RETURNING key),
-  brought AS (DELETE FROM enciphered_configurations WHERE key = $1 RETURNING key)
-SELECT EXISTS (SELECT FROM own) OR EXISTS (SELECT FROM brought)
-"""
-
-_FIND_ENCIPHERED: Final = "SELECT key, token, digest, record FROM enciphered_configurations WHERE key = ANY($1::text[])"
+from ovms.db.statement import Query, Statement, param
+from ovms.db.tables import autoprovision, enciphered_configurations, owners
 
 
 class Enciphered(NamedTuple):
@@ -73,25 +48,68 @@ class Configuration:
         )
 
 
+_CONFIGURATION: Final = tuple(autoprovision.c[name] for name in Configuration.__dataclass_fields__)
+
+_FIND: Final = Query(Configuration, select(*_CONFIGURATION).where(autoprovision.c.key == any_(param("keys"))))
+
+_GET: Final = Query(
+    Configuration,
+    select(*_CONFIGURATION, owners.c.name)
+    .join_from(autoprovision, owners, owners.c.id == autoprovision.c.owner_id)
+    .where(autoprovision.c.key == param("key")),
+)
+
+_putting: Final = upsert(autoprovision).values(
+    owner_id=param("owner_id"), **{name: param(name) for name in Configuration.__dataclass_fields__}
+)
+_PUT: Final = Statement(
+    _putting.on_conflict_do_update(
+        index_elements=["key"],
+        set_={name: _putting.excluded[name] for name in ("owner_id", "secret", "secret_key_id", "record", "record_key_id")},
+    )
+)
+
+_LIST: Final = Statement(
+    union(
+        select(autoprovision.c.key, owners.c.name).join_from(autoprovision, owners, owners.c.id == autoprovision.c.owner_id),
+        select(enciphered_configurations.c.key, func.coalesce(owners.c.name, "")).join_from(
+            enciphered_configurations, owners, owners.c.id == enciphered_configurations.c.owner_id, isouter=True
+        ),
+    ).order_by("key")
+)
+
+_own: Final = delete(autoprovision).where(autoprovision.c.key == param("key")).returning(autoprovision.c.key).cte("own")
+_brought: Final = (
+    delete(enciphered_configurations)
+    .where(enciphered_configurations.c.key == param("key"))
+    .returning(enciphered_configurations.c.key)
+    .cte("brought")
+)
+_REMOVE: Final = Statement(select(or_(exists().select_from(_own), exists().select_from(_brought))))
+
+_FIND_ENCIPHERED: Final = Statement(
+    select(*(enciphered_configurations.c[name] for name in ("key", *Enciphered._fields))).where(
+        enciphered_configurations.c.key == any_(param("keys"))
+    )
+)
+
+
 async def find_configurations(pool: Pool, keys: Sequence[str]) -> dict[str, Configuration]:
     """The configurations among these keys, by key."""
-    rows = await pool.fetch(_FIND, [key for key in keys if "\0" not in key])
-    return {row["key"]: Configuration(*row) for row in rows}
+    found = await _FIND.find_all(pool, keys=[key for key in keys if "\0" not in key])
+    return {configuration.key: configuration for configuration in found}
 
 
 async def find_enciphered(pool: Pool, keys: Sequence[str]) -> dict[str, Enciphered]:
     """The enciphered configurations among these keys, by key."""
-    rows = await pool.fetch(_FIND_ENCIPHERED, [key for key in keys if "\0" not in key])
+    rows = await _FIND_ENCIPHERED.fetch(pool, keys=[key for key in keys if "\0" not in key])
     return {key: Enciphered(*(text.encode() for text in sent)) for key, *sent in rows}
 
 
 async def get_configuration(connection: Connection, key: str) -> tuple[Configuration, str] | None:
     """The configuration of a key and its owner's name."""
-    row = await connection.fetchrow(_GET, key)
-    if row is None:
-        return None
-    *stored, owner_name = row
-    return Configuration(*stored), owner_name
+    row = await _GET.fetchrow(connection, key=key)
+    return None if row is None else (_GET.build(row), row["name"])
 
 
 async def put_configuration(
@@ -100,15 +118,23 @@ async def put_configuration(
     """Add the configuration of a key, or replace it."""
     secret_key_id, sealed_secret = sealer.seal(secret, context=key)
     record_key_id, sealed_record = sealer.seal(record, context=key)
-    await connection.execute(_PUT, key, owner.key, sealed_secret, secret_key_id, sealed_record, record_key_id)
+    await _PUT.execute(
+        connection,
+        key=key,
+        owner_id=owner.key,
+        secret=sealed_secret,
+        secret_key_id=secret_key_id,
+        record=sealed_record,
+        record_key_id=record_key_id,
+    )
 
 
 async def list_configurations(connection: Connection) -> list[tuple[str, str]]:
     """Every key with its owner's name, empty for one that was brought along without an owner."""
-    return [(key, name) for key, name in await connection.fetch(_LIST)]
+    return [(key, name) for key, name in await _LIST.fetch(connection)]
 
 
 async def remove_configuration(connection: Connection, key: str) -> bool:
     """Remove the configuration of a key; whether there was one."""
-    removed: bool = await connection.fetchval(_REMOVE, key)
+    removed: bool = await _REMOVE.fetchval(connection, key=key)
     return removed

@@ -68,7 +68,7 @@ async def passwords(pool: Pool, keys: str) -> list[bytes]:
 def test_every_column_that_names_a_key_is_gone_through() -> None:
     named = {(table.name, column.name) for table in metadata.tables.values() for column in table.columns}
     marks = {("commands", "request_key_id")}
-    gone_through = {(column.table, column.key_column) for column in COLUMNS}
+    gone_through = {(column.key_column.table.name, column.key_column.name) for column in COLUMNS}
     assert {(table, name) for table, name in named if name.endswith("key_id")} == gone_through | marks
 
 

@@ -28,13 +28,10 @@ AS_TEXT: Final = {
     "traffic": "arrays of many rows, as in the writer",
     **dict.fromkeys(
         (
-            "autoprovision",
             "commands",
             "export",
             "legacy_history",
-            "mail_addresses",
             "push",
-            "rotation",
         ),
         "not built yet",
     ),
