@@ -28,11 +28,11 @@ def main(vehicle_ids: Sequence[str]) -> None:
 def listen(client: redis.Redis, vehicle_ids: Sequence[str]) -> None:
     """Print what comes, until Redis is lost."""
     with client.pubsub() as pubsub:
-        # The braces are part of the name.
-        pubsub.subscribe(*(f"ovms:{{{name.upper()}}}:{what}" for name in vehicle_ids for what in ("messages", "peers")))
+        # The braces are part of the name. The asterisk stands for the vehicle's number, which is in the database.
+        pubsub.psubscribe(*(f"ovms:{{{name.upper()}}}:*:{what}" for name in vehicle_ids for what in ("messages", "peers")))
         for event in pubsub.listen():
             channel, body = event["channel"].decode(), event["data"]
-            if event["type"] == "subscribe":
+            if event["type"] == "psubscribe":
                 print(f"{channel} is heard", flush=True)
             elif channel.endswith(":peers"):
                 peers = json.loads(body)

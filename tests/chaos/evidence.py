@@ -12,11 +12,13 @@ import redis.asyncio
 
 from fixtures.replicas import OWNER_PASSWORD, Rig
 from ovms.bus.channels import REPLICAS, connections_key
+from ovms.identity import VehicleName
 
 RECORD_TYPE: Final = "*-LOG-Chaos"
 _CALL_TIMEOUT: Final = 10.0
 """Seconds a server has for one answer. All answers together have no limit: a loop that is held up needs long for its turns."""
 
+_NAMES: Final = "SELECT vehicle_id, id FROM vehicles"
 _STATES: Final = "SELECT vehicle_id, code, data FROM messages JOIN vehicles ON vehicles.id = vehicle"
 _RECORDS: Final = (
     "SELECT vehicle_id, record_number, data FROM history JOIN vehicles ON vehicles.id = vehicle WHERE record_type = $1"
@@ -62,7 +64,8 @@ async def gather(rig: Rig, vehicles: Sequence[str], owners: Sequence[str]) -> Ev
     """
     try:
         states, records = await _ask_postgres(rig.postgres.url)
-        held = await _ask_redis(rig.valkey.url, vehicles)
+        names = await _names_of(rig.postgres.url, vehicles)
+        held = await _ask_redis(rig.valkey.url, names)
         answers = await asyncio.gather(*(_ask_gateway(gateway.url, owners) for gateway in rig.gateways))
     except (OSError, TimeoutError, asyncpg.PostgresError, httpx.HTTPError, redis.exceptions.RedisError) as error:
         raise NoEvidence(f"{type(error).__name__}: {error}") from error
@@ -85,7 +88,16 @@ async def _ask_postgres(url: str) -> tuple[dict[tuple[str, str], bytes], list[tu
     return states, records
 
 
-async def _ask_redis(url: str, vehicles: Sequence[str]) -> dict[str, int]:
+async def _names_of(url: str, vehicles: Sequence[str]) -> list[VehicleName]:
+    connection = await asyncpg.connect(url, timeout=_CALL_TIMEOUT, command_timeout=_CALL_TIMEOUT)
+    try:
+        names = [VehicleName(*row) for row in await connection.fetch(_NAMES)]
+    finally:
+        await connection.close()
+    return [name for name in names if name.vehicle_id in vehicles]
+
+
+async def _ask_redis(url: str, vehicles: Sequence[VehicleName]) -> dict[str, int]:
     limits = {"socket_timeout": _CALL_TIMEOUT, "socket_connect_timeout": _CALL_TIMEOUT}
     async with redis.asyncio.Redis.from_url(url, **limits) as client:
         seconds, micros = await client.time()
@@ -95,7 +107,7 @@ async def _ask_redis(url: str, vehicles: Sequence[str]) -> dict[str, int]:
             pipeline.hgetall(connections_key(vehicle))
         found = await pipeline.execute()
     return {
-        vehicle: sum(int(value.split()[0]) > 0 for replica, value in fields.items() if replica in live)
+        vehicle.vehicle_id: sum(int(value.split()[0]) > 0 for replica, value in fields.items() if replica in live)
         for vehicle, fields in zip(vehicles, found, strict=True)
     }
 

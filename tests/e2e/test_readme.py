@@ -131,7 +131,7 @@ def test_a_program_hears_the_demo_car(demo: Stack) -> None:
     program = subprocess.Popen(["sh", "-c", f"exec env {command}"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert program.stdout is not None
-        assert any(re.match(r"ovms:{DEMO}:messages \w ", line) for line in program.stdout)
+        assert any(re.match(r"ovms:{DEMO}:\d+:messages \w ", line) for line in program.stdout)
     finally:
         program.kill()
         program.communicate()

@@ -43,7 +43,7 @@ async def test_one_trace_goes_from_the_line_to_the_client(rig: Rig, collector: C
     heard: list[bytes] = []
     client = redis.asyncio.Redis.from_url(rig.valkey.url)
     async with client.pubsub() as pubsub:
-        await pubsub.subscribe("ovms:{DEMO}:messages")
+        await pubsub.psubscribe("ovms:{DEMO}:*:messages")
         car = Peer(Role.CAR, "DEMO")
         await car.connect(rig.replicas[0].port)
         await car.welcomed()

@@ -3,14 +3,15 @@
 from car_protocol.rooms.hub import Hub, Room
 from ovms.bus.presence import Connected
 from ovms.db.logins import Vehicle
+from ovms.identity import VehicleName
 
 
 def vehicle(key: int = 1, vehicle_id: str = "DEMO") -> Vehicle:
     return Vehicle(key, vehicle_id, password=b"", password_key_id="", paranoid_token="")
 
 
-def publish_head(vehicle_id: str) -> bytes:
-    return f"head of {vehicle_id}".encode()
+def publish_head(name: VehicleName) -> bytes:
+    return f"head of {name.vehicle_id}".encode()
 
 
 class FakePresence:
@@ -28,4 +29,4 @@ def hub() -> Hub:
 
 
 def room(key: int = 1, vehicle_id: str = "DEMO") -> Room:
-    return Room(vehicle(key, vehicle_id), publish_head(vehicle_id))
+    return Room(vehicle(key, vehicle_id), publish_head(VehicleName(vehicle_id, key)))

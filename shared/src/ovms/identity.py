@@ -1,8 +1,8 @@
-"""Who is who: vehicle ids and the roles that a peer logs in with."""
+"""Who is who: vehicle ids, names of vehicles, and the roles that a peer logs in with."""
 
 import re
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ovms.errors import IdentityError
 
@@ -11,6 +11,14 @@ VEHICLE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,32}\Z")
 NEW_VEHICLE_ID: Final = r"^-*[A-Za-z0-9][A-Za-z0-9-]*$"
 """The pattern of an id that a module can be configured with: its web pages accept letters, digits and dashes only."""
 LONGEST_VEHICLE_ID: Final = 32
+
+
+class VehicleName(NamedTuple):
+    """Names one vehicle for good: once it is removed its id may be given to another vehicle, its number never is."""
+
+    vehicle_id: str
+    number: int
+    """`vehicles.id`"""
 
 
 class Role(Enum):

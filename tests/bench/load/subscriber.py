@@ -1,24 +1,25 @@
-"""Hears what is published on the channels of some cars: counts while the clock runs, and compares when it has stopped."""
+"""Receives what is published of all cars: counts while the clock runs, and compares when it has stopped."""
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from bench.errors import BenchError
-from ovms.bus.channels import messages_channel
 
 PATIENCE: Final = 30.0
 BUFFER: Final = 1 << 20
 
-_MARK: Final = b"*3\r\n$7\r\nmessage\r\n"
+_PATTERN: Final = b"ovms:{*:messages"
+"""Revisions that are compared do not agree on what follows the vehicle's id."""
+_MARK: Final = b"*4\r\n$8\r\npmessage\r\n$%d\r\n%b\r\n" % (len(_PATTERN), _PATTERN)
 _END: Final = b"\r\n"
 
 
 class Subscriber:
-    """A connection to Valkey, subscribed to exactly the channels of these cars."""
+    """A connection to Valkey, subscribed to the messages channels of all cars."""
 
-    def __init__(self, path: str, vehicle_ids: Sequence[str]) -> None:
+    def __init__(self, path: str) -> None:
         self.connection = socket.socket(socket.AF_UNIX)
         self.connection.settimeout(PATIENCE)
         self.connection.connect(path)
@@ -27,10 +28,8 @@ class Subscriber:
         self._chunks: list[bytes] = []
         self._tail = b""
         self.count = 0
-        channels = [messages_channel(vehicle_id).encode() for vehicle_id in vehicle_ids]
-        words = [b"SUBSCRIBE", *channels]
-        self.connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
-        self._await_confirmations(len(channels))
+        self.connection.sendall(b"*2\r\n$10\r\nPSUBSCRIBE\r\n$%d\r\n%b\r\n" % (len(_PATTERN), _PATTERN))
+        self._await_confirmation()
 
     def receive(self) -> None:
         """Count what has come; waits where nothing has.
@@ -51,24 +50,24 @@ class Subscriber:
         self._tail = text[-len(_MARK) + 1 :]
 
     def publications(self) -> Iterator[tuple[str, bytes]]:
-        """The channel and the message of each, in the order in which they came."""
+        """The vehicle and the message of each, in the order in which they came."""
         for publication in b"".join(self._chunks).split(_MARK)[1:]:
             channel, _, body = publication.partition(_END)[2].partition(_END)
-            yield channel.decode(), body.partition(_END)[2][: -len(_END)]
+            yield channel.partition(b"{")[2].partition(b"}")[0].decode(), body.partition(_END)[2][: -len(_END)]
 
     def heard(self) -> dict[str, list[bytes]]:
-        """All messages in their order, by channel."""
+        """All messages in their order, by the vehicle's id in upper case."""
         found: dict[str, list[bytes]] = defaultdict(list)
-        for channel, message in self.publications():
-            found[channel].append(message)
+        for vehicle_id, message in self.publications():
+            found[vehicle_id].append(message)
         return found
 
     def close(self) -> None:
         """Hear no more."""
         self.connection.close()
 
-    def _await_confirmations(self, count: int) -> None:
+    def _await_confirmation(self) -> None:
         received = b""
-        last = b":%d\r\n" % count
+        last = b":1\r\n"
         while not received.endswith(last):
             received += self.connection.recv(BUFFER)

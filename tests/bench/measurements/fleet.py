@@ -25,7 +25,7 @@ PATIENCE: Final = 10.0
 def measure_lateness(scene: Scene, size: Size) -> Readings:
     """From a car's sending to its publication on Redis."""
     stack = scene.stack
-    with closing(Subscriber(stack.valkey_socket, [account.vehicle_id for account in scene.accounts])) as subscriber:
+    with closing(Subscriber(stack.valkey_socket)) as subscriber:
         cars = log_in(stack.v2_ports, welcomes(scene.accounts), stay=True)
         before, began = cpu_seconds(stack.car_protocols[0]), time.perf_counter()
         took = _took(cars, subscriber, int(RATE * size.fleet_seconds))

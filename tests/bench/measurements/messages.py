@@ -25,7 +25,7 @@ from bench.load.subscriber import Subscriber
 from bench.measurement import Readings, Scene, Size
 from bench.process import cpu_seconds, metric, tree_cpu_seconds
 from bench.stack import Stack
-from ovms.bus.channels import messages_channel
+from ovms.identity import fold_vehicle_id
 
 BLOCKS: Final = 20
 LOOK_EVERY: Final = 0.002
@@ -57,7 +57,7 @@ def _measure(stack: Stack, accounts: Sequence[Account], rounds: int, *, watched:
         cars.sort(key=lambda car: car.account.vehicle_id)
         sent = {car.account.vehicle_id: rounds_of(number, rounds) for number, car in enumerate(cars)}
         blocks = [_Block(some, sent) for some in _cut(cars, BLOCKS)]
-        subscriber = ends.enter_context(closing(Subscriber(stack.valkey_socket, list(sent))))
+        subscriber = ends.enter_context(closing(Subscriber(stack.valkey_socket)))
         rows = ends.enter_context(closing(Rows(stack.database_url)))
         ears = ends.enter_context(closing(Ears([subscriber, *(apps.apps if apps else ())])))
         watch = Watch(rows, [block.last_car for block in blocks], chr(TEMPLATES[-1][0]))
@@ -117,7 +117,7 @@ def _await_count(subscriber: Subscriber, count: int, ears: Ears) -> None:
 
 
 def _compare(heard: Mapping[str, Sequence[bytes]], sent: Sent) -> None:
-    if heard != {messages_channel(name): list(chain(*rounds)) for name, rounds in sent.items()}:
+    if heard != {fold_vehicle_id(name): list(chain(*rounds)) for name, rounds in sent.items()}:
         raise BenchError("what was published is not what the cars sent")
 
 

@@ -10,9 +10,11 @@ import redis.asyncio
 
 from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
+from fixtures.names import DEMO, name_of
 from fixtures.waiting import until
 from ovms.bus.presence import Peers, Presence
 from ovms.db.engine import Pool
+from ovms.identity import VehicleName
 from ovms.local.valkey import Valkey
 
 
@@ -57,12 +59,12 @@ async def subscribed(client: redis.asyncio.Redis, channel: str) -> AsyncIterator
 async def counts_are(service: CarService, vehicle_id: str, expected: Peers) -> None:
     """Wait for the counts of a vehicle."""
     async with asyncio.timeout(DEADLINE):
-        while (await service.presence.counts([vehicle_id])) != [expected]:
+        while (await service.presence.counts([await name_of(service.pool, vehicle_id)])) != [expected]:
             pass
 
 
 async def test_status_messages_and_notifications_are_published_as_apps_get_them(car_service: CarService) -> None:
-    async with subscribed(car_service.redis, "ovms:{DEMO}:messages") as subscriber:
+    async with subscribed(car_service.redis, "ovms:{DEMO}:1:messages") as subscriber:
         car = await car_service.car()
         car.send(b"S75.5,K", b"L22.27,114.18", b"PAalert", b"x\x00\xff\r", b"A", b"H*-LOG-Grid,1,86400,data", b"Fend")
         assert await subscriber.take(5) == [b"S75.5,K", b"L22.27,114.18", b"PAalert", b"x\x00\xff\r", b"Fend"]
@@ -70,7 +72,7 @@ async def test_status_messages_and_notifications_are_published_as_apps_get_them(
 
 
 async def test_other_vehicles_have_other_channels(car_service: CarService) -> None:
-    async with subscribed(car_service.redis, "ovms:{OTHER-1}:messages") as subscriber:
+    async with subscribed(car_service.redis, "ovms:{OTHER-1}:2:messages") as subscriber:
         car, other = await car_service.car(), await car_service.car("Other-1")
         car.send(b"S1")
         await car.drain()
@@ -80,7 +82,7 @@ async def test_other_vehicles_have_other_channels(car_service: CarService) -> No
 
 
 async def test_peer_counts_are_published_at_every_change(car_service: CarService) -> None:
-    async with subscribed(car_service.redis, "ovms:{DEMO}:peers") as subscriber:
+    async with subscribed(car_service.redis, "ovms:{DEMO}:1:peers") as subscriber:
 
         async def told(car: int, apps: int, batch: int) -> None:
             expected = {"vehicle": "DEMO", "car": car, "apps": apps, "batch": batch, "http": 0, "http_until": 0}
@@ -123,32 +125,32 @@ async def test_an_http_session_counts_as_an_app_until_it_disconnects(car_service
     car = await car_service.car()
     await car.hears(b"Z0")
     await counts_are(car_service, "DEMO", Peers(1, 0, 0, 0))
-    connected = await car_service.presence.connect("demo", "session", 60)
+    connected = await car_service.presence.connect(DEMO, "session", 60)
     assert (connected.peers, connected.first) == (Peers(1, 1, 0, 1), True)
     await car.hears(b"Z1")
     app = await car_service.app()
     await car.hears(b"Z2")
-    assert not (await car_service.presence.connect("demo", "session", 60)).first
-    await car_service.presence.disconnect("demo", "session")
+    assert not (await car_service.presence.connect(DEMO, "session", 60)).first
+    await car_service.presence.disconnect(DEMO, "session")
     await car.hears(b"Z1")
     app.close()
     await car.hears(b"Z0")
 
 
 async def test_a_car_that_comes_later_is_told_of_http_sessions_at_once(car_service: CarService) -> None:
-    await car_service.presence.connect("demo", "one", 60)
-    await car_service.presence.connect("DEMO", "two", 60)
+    await car_service.presence.connect(DEMO, "one", 60)
+    await car_service.presence.connect(DEMO, "two", 60)
     car = await car_service.car()
     await car.hears(b"Z2")
-    await car_service.presence.disconnect("demo", "one")
+    await car_service.presence.disconnect(DEMO, "one")
     await car.hears(b"Z1")
 
 
 async def test_the_end_of_an_http_session_tells_the_car(car_service: CarService) -> None:
     car = await car_service.car()
     await car.hears(b"Z0")
-    await car_service.presence.connect("demo", "short", 1.0)
-    await car_service.presence.connect("demo", "long", 60)
+    await car_service.presence.connect(DEMO, "short", 1.0)
+    await car_service.presence.connect(DEMO, "long", 60)
     await car.until_hears(b"Z2")
     await car.hears(b"Z1")
 
@@ -165,7 +167,7 @@ async def test_a_service_that_stops_takes_its_peers_out_of_the_counts(
             await service.car()
             await service.app()
             await counts_are(service, "DEMO", Peers(1, 1, 0, 0))
-        assert await Presence(client).counts(["DEMO"]) == [Peers(0, 0, 0, 0)]
+        assert await Presence(client).counts([DEMO]) == [Peers(0, 0, 0, 0)]
         assert await client.zcard("ovms:replicas") == 0
 
 
@@ -193,11 +195,11 @@ async def test_without_redis_local_watchers_hear_and_logins_go_on_and_the_counts
     valkey.start()
     await counts_are(service, "DEMO", Peers(car=1, apps=2, batch=1, http=0))
     await counts_are(service, "OTHER-1", Peers(car=1, apps=0, batch=0, http=0))
-    await service.presence.connect("DEMO", "session", 60)
+    await service.presence.connect(DEMO, "session", 60)
     await car.hears(b"Z3")
-    await service.presence.connect("OTHER-1", "session", 60)
+    await service.presence.connect(VehicleName("OTHER-1", 2), "session", 60)
     await other.hears(b"Z1")
-    async with subscribed(service.redis, "ovms:{DEMO}:messages") as subscriber:
+    async with subscribed(service.redis, "ovms:{DEMO}:1:messages") as subscriber:
         # What is published while the connection is found to be dead is dropped: once a day, not for ever.
         async with asyncio.timeout(DEADLINE):
             while not subscriber.heard:

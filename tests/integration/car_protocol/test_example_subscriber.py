@@ -55,7 +55,7 @@ async def started(redis_url: str, *vehicle_ids: str) -> AsyncIterator[Subscriber
         await process.wait()
 
 
-HEARD = [f"ovms:{{{name}}}:{what} is heard" for name in ("DEMO", "OTHER-1") for what in ("messages", "peers")]
+HEARD = [f"ovms:{{{name}}}:*:{what} is heard" for name in ("DEMO", "OTHER-1") for what in ("messages", "peers")]
 
 
 async def test_it_prints_messages_and_counts_also_after_a_restart_of_redis(lonely_service: tuple[CarService, Valkey]) -> None:
@@ -66,21 +66,21 @@ async def test_it_prints_messages_and_counts_also_after_a_restart_of_redis(lonel
         car.send(b"S75.5,K", "PAgrüß dich".encode(), b"x\xff")
         await service.app("Other-1")
         await subscriber.until_prints(
-            "ovms:{DEMO}:peers car 1, apps 0, batch clients 0",
-            "ovms:{DEMO}:messages S 75.5,K",
-            "ovms:{DEMO}:messages P Agrüß dich",
-            "ovms:{DEMO}:messages x �",
-            "ovms:{OTHER-1}:peers car 0, apps 1, batch clients 0",
+            "ovms:{DEMO}:1:peers car 1, apps 0, batch clients 0",
+            "ovms:{DEMO}:1:messages S 75.5,K",
+            "ovms:{DEMO}:1:messages P Agrüß dich",
+            "ovms:{DEMO}:1:messages x �",
+            "ovms:{OTHER-1}:2:peers car 0, apps 1, batch clients 0",
         )
 
         valkey.kill()
         valkey.start()
         await subscriber.until_prints(*HEARD)
         app = await service.app()
-        await subscriber.until_prints("ovms:{DEMO}:peers car 1, apps 1, batch clients 0")
+        await subscriber.until_prints("ovms:{DEMO}:1:peers car 1, apps 1, batch clients 0")
         # What is published while the service finds its connection to be dead is dropped.
         say = asyncio.create_task(_say(car, app))
-        await subscriber.until_prints("ovms:{DEMO}:messages D 1")
+        await subscriber.until_prints("ovms:{DEMO}:1:messages D 1")
         say.cancel()
 
         subscriber.process.send_signal(signal.SIGINT)

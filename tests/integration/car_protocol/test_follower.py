@@ -19,6 +19,7 @@ from car_protocol.rooms.replicas import Replicas
 from fakes.peers import app, car
 from fakes.rooms import vehicle
 from fixtures.cars import DEADLINE
+from fixtures.names import DEMO, OTHER
 from fixtures.waiting import until
 from ovms.bus.channels import messages_channel, peers_channel, replica_channel
 from ovms.bus.client import open_redis
@@ -74,7 +75,7 @@ class Here:
 
     async def there(self, session: int, apps: int = 0) -> None:
         """The replica `there` announces what it has connected of the vehicle."""
-        await self.presence.announce("there", {"DEMO": Connected(session, apps, 0)})
+        await self.presence.announce("there", {DEMO: Connected(session, apps, 0)})
 
     async def subscribers(self, channel: str) -> int:
         [(_, count)] = await self.redis.pubsub_numsub(channel)
@@ -135,7 +136,7 @@ async def test_watchers_are_told_that_a_car_elsewhere_comes_and_goes(here: Here)
 
 async def test_what_was_so_before_somebody_came_is_known_and_told_to_nobody(here: Here) -> None:
     await here.there(5, 2)
-    await here.presence.connect("DEMO", "one", 60)
+    await here.presence.connect(DEMO, "one", 60)
     watching = app()
     here.hub.join_watcher(here.room, watching, NOW)
     room = await here.known()
@@ -144,8 +145,8 @@ async def test_what_was_so_before_somebody_came_is_known_and_told_to_nobody(here
 
 
 async def test_what_is_connected_here_or_at_a_dead_replica_is_not_elsewhere(here: Here) -> None:
-    await here.presence.announce("here", {"DEMO": Connected(7, 4, 0)})
-    await here.presence.announce("dead", {"DEMO": Connected(9, 4, 0)})
+    await here.presence.announce("here", {DEMO: Connected(7, 4, 0)})
+    await here.presence.announce("dead", {DEMO: Connected(9, 4, 0)})
     await here.there(5, 1)
     here.hub.join_watcher(here.room, app(), NOW)
     room = await here.known()
@@ -158,7 +159,7 @@ async def test_the_car_is_told_how_many_watch_it_elsewhere_and_that_a_lease_has_
     await here.known()
     await here.there(0, 2)
     await until(lambda: module.sent[-1] == b"Z2")
-    await here.presence.connect("DEMO", "short", 0.3)
+    await here.presence.connect(DEMO, "short", 0.3)
     await until(lambda: module.sent[-1] == b"Z3")
     await until(lambda: module.sent[-1] == b"Z2")
 
@@ -179,7 +180,7 @@ async def test_a_malformed_body_changes_nothing(here: Here) -> None:
     here.hub.join_watcher(here.room, app(), NOW)
     room = await here.known()
     with capture_logs() as logs:
-        await here.redis.publish(peers_channel("DEMO"), b"nonsense")
+        await here.redis.publish(peers_channel(DEMO), b"nonsense")
         await until(lambda: logs)
     await here.there(5)
     await until(lambda: room.elsewhere.session == 5)
@@ -192,8 +193,8 @@ async def test_what_a_car_elsewhere_says_is_passed_on(here: Here) -> None:
     here.hub.join_watcher(here.room, app(), NOW)
     await here.known()
     for message in (b"S1", b"", b"\x00\xff"):
-        await here.redis.publish(messages_channel("DEMO"), message)
-    await here.redis.publish(messages_channel("OTHER"), b"S2")
+        await here.redis.publish(messages_channel(DEMO), message)
+    await here.redis.publish(messages_channel(OTHER), b"S2")
     await until(lambda: len(here.forwarded) == 2)
     assert here.forwarded == [("DEMO", b"S1"), ("DEMO", b"\x00\xff")]
 
@@ -202,12 +203,12 @@ async def test_what_was_dropped_of_a_car_elsewhere_is_made_up_for_once_it_is_kno
     here.hub.join_watcher(here.room, app(), NOW)
     await here.known()
     for message in (b"", b"S1"):
-        await here.redis.publish(messages_channel("DEMO"), message)
+        await here.redis.publish(messages_channel(DEMO), message)
     await until(lambda: here.forwarded)
     assert here.missed == []
     await here.there(5)
     await until(lambda: here.missed)
-    await here.redis.publish(messages_channel("DEMO"), b"")
+    await here.redis.publish(messages_channel(DEMO), b"")
     await until(lambda: here.missed == ["DEMO", "DEMO"])
 
 
@@ -216,13 +217,13 @@ async def test_a_car_that_is_here_is_not_heard_over_redis_and_is_again_when_it_h
     here.hub.join_watcher(here.room, app(), NOW)
     room = await here.known()
     here.hub.join_car(room, module, NOW, epoch=9)
-    await here.redis.publish(messages_channel("DEMO"), b"S1")
-    while await here.subscribers(messages_channel("DEMO")):
+    await here.redis.publish(messages_channel(DEMO), b"S1")
+    while await here.subscribers(messages_channel(DEMO)):
         pass
-    assert (await here.subscribers(peers_channel("DEMO")), here.forwarded) == (1, [])
+    assert (await here.subscribers(peers_channel(DEMO)), here.forwarded) == (1, [])
     here.hub.leave(room, module, NOW)
     await here.known()
-    await here.redis.publish(messages_channel("DEMO"), b"S2")
+    await here.redis.publish(messages_channel(DEMO), b"S2")
     await until(lambda: here.forwarded == [("DEMO", b"S2")])
     assert here.missed == []
 
@@ -236,7 +237,7 @@ async def test_what_a_car_has_said_here_is_not_heard_again_when_it_has_gone(here
     here.hub.leave(room, module, NOW)
     here.publisher.publish(room, b"S2")
     await here.known()
-    await here.redis.publish(messages_channel("DEMO"), b"S3")
+    await here.redis.publish(messages_channel(DEMO), b"S3")
     await until(lambda: here.forwarded)
     assert here.forwarded == [("DEMO", b"S3")]
 
@@ -250,7 +251,7 @@ async def test_others_are_heard_also_where_nothing_of_ours_comes_back(here: Here
     here.subscriptions.leave(replica_channel("here").encode())
     here.hub.leave(room, module, NOW)
     await here.known()
-    await here.redis.publish(messages_channel("DEMO"), b"S3")
+    await here.redis.publish(messages_channel(DEMO), b"S3")
     await until(lambda: here.forwarded == [("DEMO", b"S3")])
 
 
@@ -305,7 +306,7 @@ async def test_of_a_car_that_is_nowhere_all_is_stored_until_now(here: Here) -> N
     learnt = await Pupil(here).lesson()
     assert learnt.written is None
     assert abs(learnt.session / 1000 - time.time()) < DEADLINE
-    [claim] = await here.presence.claim("there", [("DEMO", 0)])
+    [claim] = await here.presence.claim("there", [(DEMO, 0)])
     assert claim.epoch > learnt.session
 
 
@@ -322,20 +323,20 @@ async def test_the_replica_of_a_car_is_asked_what_it_has_not_written(here: Here)
 
 async def test_the_replica_that_had_the_car_last_is_asked_too(here: Here) -> None:
     asked = await here.answer_questions(1700000001.5)
-    [claim] = await here.presence.claim("there", [("DEMO", 0)])
+    [claim] = await here.presence.claim("there", [(DEMO, 0)])
     await here.there(0)
     learnt = await Pupil(here).lesson()
     assert (learnt.session >= claim.epoch - 1, learnt.written is not None, len(asked)) == (True, True, 1)
 
 
 async def test_a_replica_that_had_the_car_and_has_ended_is_not_asked(here: Here) -> None:
-    await here.presence.claim("there", [("DEMO", 0)])
+    await here.presence.claim("there", [(DEMO, 0)])
     await here.presence.clear_replica("there")
     assert (await Pupil(here).lesson()).written is None
 
 
 async def test_this_replica_is_not_asked(here: Here) -> None:
-    await here.presence.claim("here", [("DEMO", 0)])
+    await here.presence.claim("here", [(DEMO, 0)])
     assert (await Pupil(here).lesson()).written is None
 
 
@@ -398,9 +399,9 @@ async def test_what_a_replica_that_has_lost_its_lease_has_not_published_is_made_
     await until(lambda: here.missed == ["DEMO"])
     await here.presence.clear_replica("there")
     await here.presence.begin_replica("another")
-    await here.presence.announce("another", {"DEMO": Connected(5, 0, 0)})
+    await here.presence.announce("another", {DEMO: Connected(5, 0, 0)})
     await until(lambda: here.missed == ["DEMO", "DEMO"])
-    await here.presence.announce("another", {"DEMO": Connected(6, 0, 0)})
+    await here.presence.announce("another", {DEMO: Connected(6, 0, 0)})
     await until(lambda: here.room.elsewhere.session == 6)
     assert here.missed == ["DEMO", "DEMO"]
 

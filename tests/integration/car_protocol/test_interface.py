@@ -1,6 +1,7 @@
 """All that two replicas publish is declared, and all that is declared of this service is published."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from fixtures.waiting import until
 from ovms.bus.declaration import Service
 from ovms.bus.interface import CHANNELS, GROUP, MESSAGES, PEERS, REPLICA, TRACES
 from ovms.db.engine import Pool
+from ovms.identity import VehicleName
 from ovms.local.ports import free_port
 
 PUBLISHED = [channel for channel in CHANNELS if Service.CAR_PROTOCOL in channel.publishers and channel is not TRACES]
@@ -50,8 +52,8 @@ class Listener:
 
 
 def _belongs(name: str, address: str) -> bool:
-    start, _, end = address.replace("{{vehicle}}", "*").replace("{replica}", "*").replace("{group}", "*").partition("*")
-    return name.startswith(start) and name.endswith(end)
+    parts = re.split(r"\{\{vehicle\}\}:\{number\}|\{replica\}|\{group\}", address)
+    return re.fullmatch(".*".join(map(re.escape, parts)), name, re.DOTALL) is not None
 
 
 @asynccontextmanager
@@ -77,8 +79,8 @@ async def test_what_is_published_is_what_is_declared(replicas: tuple[CarService,
     here, there = replicas
     async with listening(
         here.redis,
-        MESSAGES.filled_in("DEMO"),
-        PEERS.filled_in("DEMO"),
+        MESSAGES.filled_in("DEMO", "1"),
+        PEERS.filled_in("DEMO", "1"),
         GROUP.filled_in("FRIENDS"),
         *(REPLICA.filled_in(service.running.server.replicas.name) for service in replicas),
     ) as listener:
@@ -92,7 +94,7 @@ async def test_what_is_published_is_what_is_declared(replicas: tuple[CarService,
         await car.until_hears(b"C7,SYSTEM")
         car.send(b"c7,0,done")
         await app.until_hears(b"c7,0,done")
-        await here.presence.connect("Demo", "session", 60)
+        await here.presence.connect(VehicleName("Demo", 1), "session", 60)
         others = [(channel.name, body.name) for channel in PUBLISHED for body in channel.bodies if channel is not MESSAGES]
         await listener.until_heard(*others)
 
@@ -123,7 +125,7 @@ async def test_where_something_is_dropped_that_is_published(car_settings: dict[s
     await add_vehicles(pool, secret_keys, "DEMO")
     async with (
         car_service_on(Settings(**car_settings, publish_bytes=0), pool) as service,
-        listening(service.redis, MESSAGES.filled_in("DEMO")) as listener,
+        listening(service.redis, MESSAGES.filled_in("DEMO", "1")) as listener,
     ):
         car = await service.car("demo")
         car.send(b"S1", b"S2")

@@ -36,7 +36,7 @@ from ovms.bus.presence import Claim, Present
 from ovms.db.logins import Vehicle
 from ovms.db.sealing import Sealer
 from ovms.db.writer import StateRow
-from ovms.identity import Role, fold_vehicle_id
+from ovms.identity import Role, VehicleName, fold_vehicle_id
 from ovms.protocol import ClientSession, Failed, Timeouts, Welcomed
 
 PASSWORD = b"NETPASS"
@@ -114,7 +114,7 @@ class FakePresence:
         self.epoch += 1
         return [Claim(self.epoch, Present())] * len(cars)
 
-    def greatest_session(self, vehicle_id: str) -> int:
+    def greatest_session(self, vehicle: VehicleName) -> int:
         return 0
 
     def elsewhere(self, present: Present) -> Elsewhere:

@@ -16,10 +16,12 @@ from car_protocol.rooms.publisher import publish_head
 from fakes.peers import app
 from fakes.rooms import vehicle
 from fixtures.lossy_redis import LateRedis
+from fixtures.names import DEMO
 from fixtures.waiting import until
 from ovms.bus import channels
 from ovms.bus.client import open_redis
 from ovms.bus.presence import Connected, Presence
+from ovms.identity import VehicleName
 
 DEADLINE = 20.0
 GIVE_UP = 0.3
@@ -100,14 +102,14 @@ async def test_an_app_that_comes_back_while_the_replica_takes_another_name_is_an
         replica.leave(former)
 
     async with replica.running():
-        await becomes(lambda: presence.announced("replica-0", ["DEMO"]), [Connected(0, 1, 0)])
+        await becomes(lambda: presence.announced("replica-0", [DEMO]), [Connected(0, 1, 0)])
         # It leaves before the replica has another name, and is back after that and before anything is announced.
         monkeypatch.setattr(module, "TICK", 0.3)
         replica.rename = leave
         replica.lease.tell = lambda: loop.call_soon(replica.join) if replica.name == "replica-1" else None
         await client.zadd(channels.REPLICAS, {"replica-0": 0})
         await until(lambda: replica.name == "replica-1", DEADLINE)
-        await becomes(lambda: presence.announced("replica-1", ["DEMO"]), [Connected(0, 1, 0)])
+        await becomes(lambda: presence.announced("replica-1", [DEMO]), [Connected(0, 1, 0)])
 
 
 @pytest.mark.parametrize("change", [["HSET", "0 7 1"], ["HDEL"]])
@@ -119,10 +121,10 @@ async def test_what_redis_holds_wrongly_is_announced_again_with_a_renewal_of_the
     replica = Replica(client)
     async with replica.running():
         replica.join()
-        await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 1, 0)])
+        await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 1, 0)])
         command, *value = change
-        await client.execute_command(command, channels.connections_key("DEMO"), replica.name, *value)
-        await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 1, 0)])
+        await client.execute_command(command, channels.connections_key(DEMO), replica.name, *value)
+        await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 1, 0)])
         assert replica.name == "replica-0"
 
 
@@ -133,11 +135,11 @@ async def test_what_redis_holds_of_apps_that_have_left_is_taken_back_with_a_rene
     replica = Replica(client)
     async with replica.running():
         peer = replica.join()
-        await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 1, 0)])
+        await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 1, 0)])
         replica.leave(peer)
-        await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 0, 0)])
-        await client.hset(channels.connections_key("DEMO"), replica.name, "0 1 0")
-        await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 0, 0)])
+        await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 0, 0)])
+        await client.hset(channels.connections_key(DEMO), replica.name, "0 1 0")
+        await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 0, 0)])
 
 
 async def test_all_that_is_announced_is_compared_within_a_round_of_renewals(
@@ -147,15 +149,15 @@ async def test_all_that_is_announced_is_compared_within_a_round_of_renewals(
     monkeypatch.setattr(module, "CHECKED_AT_ONCE", 1)
     presence = Presence(client)
     replica = Replica(client)
-    names = [f"CAR{number}" for number in range(2 * module.ROUND + 1)]
-    for key, name in enumerate(names, 1):
-        replica.hub.join_watcher(replica.hub.room(vehicle(key, name)), app(), 0)
-    compared: list[set[str]] = []
+    names = [VehicleName(f"CAR{number}", number) for number in range(1, 2 * module.ROUND + 2)]
+    for vehicle_id, number in names:
+        replica.hub.join_watcher(replica.hub.room(vehicle(number, vehicle_id)), app(), 0)
+    compared: list[set[VehicleName]] = []
     ask = replica.keeper._presence.announced
 
-    async def announced(name: str, vehicle_ids: Sequence[str]) -> list[Connected]:
-        compared[-1].update(vehicle_ids)
-        return await ask(name, vehicle_ids)
+    async def announced(name: str, vehicles: Sequence[VehicleName]) -> list[Connected]:
+        compared[-1].update(vehicles)
+        return await ask(name, vehicles)
 
     async with replica.running():
         await becomes(lambda: presence.announced(replica.name, names), [Connected(0, 1, 0)] * len(names))
@@ -176,15 +178,15 @@ async def test_an_announcement_that_arrives_after_a_later_one_changes_nothing(
         replica = Replica(through)
         async with replica.running():
             replica.join()
-            await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 1, 0)])
+            await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 1, 0)])
             monkeypatch.setattr(module, "RENEW_EVERY", NEVER)
             late.holds_next = True
             replica.join()
             await asyncio.wait_for(late.holds.wait(), DEADLINE)
             replica.join()
-            await becomes(lambda: presence.announced(replica.name, ["DEMO"]), [Connected(0, 3, 0)])
+            await becomes(lambda: presence.announced(replica.name, [DEMO]), [Connected(0, 3, 0)])
             await late.deliver()
-            assert await presence.announced(replica.name, ["DEMO"]) == [Connected(0, 3, 0)]
+            assert await presence.announced(replica.name, [DEMO]) == [Connected(0, 3, 0)]
 
 
 async def test_a_claim_that_arrives_after_its_car_came_in_without_it_changes_nothing(
@@ -199,9 +201,9 @@ async def test_a_claim_that_arrives_after_its_car_came_in_without_it_changes_not
             await presence.begin_replica("other")
             late.holds_next = True
             with pytest.raises(TimeoutError):
-                await replica.keeper.claim([("DEMO", 0)])
+                await replica.keeper.claim([(DEMO, 0)])
             # Meanwhile the car has logged in at another replica.
-            [claim] = await presence.claim("other", [("DEMO", 0)])
+            [claim] = await presence.claim("other", [(DEMO, 0)])
             await late.deliver()
-            [present] = await presence.present(["DEMO"])
+            [present] = await presence.present([DEMO])
             assert (present.owner, present.replicas) == ("other", {"other": Connected(claim.epoch, 0, 0)})

@@ -9,6 +9,7 @@ from fixtures.visitors import becomes
 from fixtures.waiting import until
 from ovms.bus.presence import Peers
 from ovms.db.engine import Pool
+from ovms.identity import VehicleName
 
 RECORD = b"h%d,0,*-LOG-Trip,%d,86400,data"
 
@@ -56,7 +57,7 @@ async def test_redis_is_full(car_service: CarService) -> None:
     assert (await car_service.states(), await car_service.states("Other-1")) == ({"S": b"1"}, {"S": b"2"})
 
     connected = Peers(car=1, apps=1, batch=0, http=0)
-    await becomes(lambda: car_service.presence.counts(["Other-1"]), [connected], DEADLINE)
+    await becomes(lambda: car_service.presence.counts([VehicleName("Other-1", 2)]), [connected], DEADLINE)
     assert not any(peer.is_closed for peer in (car, app, other, lonely))
 
 

@@ -62,7 +62,7 @@ def test_a_message_that_is_not_the_one_that_was_said_is_of_no_trace(traces: Kept
 
 def test_channels_are_joined_with_that_of_traces_first(traces: KeptTraces) -> None:
     channels = [channel for channel, _ in Scene(traces).feed._channels()]
-    assert channels[:2] == [b"ovms:{DEMO}:traces", b"ovms:{DEMO}:messages"]
+    assert channels[:2] == [b"ovms:{DEMO}:7:traces", b"ovms:{DEMO}:7:messages"]
 
 
 def test_what_waits_for_a_reader_who_reads_nothing_is_bounded(traces: KeptTraces) -> None:

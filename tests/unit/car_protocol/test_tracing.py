@@ -17,9 +17,9 @@ from fakes.rooms import vehicle
 from fakes.servers import make_server
 from fakes.traces import KeptTraces, ids, is_child
 from ovms.bus.traces import read_traced
-from ovms.identity import Role
+from ovms.identity import Role, VehicleName
 
-DEMO = Room(vehicle(7, "DEMO"), publish_head("DEMO"))
+DEMO = Room(vehicle(7, "DEMO"), publish_head(VehicleName("DEMO", 7)))
 
 
 class Traced:
@@ -60,8 +60,8 @@ def traced() -> Iterator[Traced]:
 async def test_of_which_trace_a_message_is_comes_right_before_it(traced: Traced) -> None:
     traced.says(b"S75")
     (channel, head), message = await traced.flush()
-    assert message == (b"ovms:{DEMO}:messages", b"S75")
-    assert channel == b"ovms:{DEMO}:traces"
+    assert message == (b"ovms:{DEMO}:7:messages", b"S75")
+    assert channel == b"ovms:{DEMO}:7:traces"
     ended = traced.traces.ended()
     code, parent = read_traced(head)
     assert code == ord("S")
@@ -87,7 +87,7 @@ def test_what_is_published_otherwise_or_not_at_all_is_not_traced(traced: Traced)
 async def test_what_is_not_drawn_is_published_as_ever() -> None:
     traced = Traced(ratio=0.0)
     traced.says(b"S75")
-    assert await traced.flush() == [(b"ovms:{DEMO}:messages", b"S75")]
+    assert await traced.flush() == [(b"ovms:{DEMO}:7:messages", b"S75")]
     assert traced.traces.ended() == {}
     traced.traces.close()
 

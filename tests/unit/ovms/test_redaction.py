@@ -49,7 +49,7 @@ def test_other_fields_are_not(name: str) -> None:
 def test_who_is_spoken_of_has_another_name_everywhere() -> None:
     told = shown(vehicle="Demo", vehicles=["demo", "EV2"], app=b"phone", user="anna")
     assert told == {"vehicle": "<DEMO>", "vehicles": ["<DEMO>", "<EV2>"], "app": "<PHONE>", "user": "<ANNA>"}
-    assert shown(channel="b'ovms:{DEMO}:messages'") == {"channel": "b'ovms:{<DEMO>}:messages'"}
+    assert shown(channel="b'ovms:{DEMO}:17:messages'") == {"channel": "b'ovms:{<DEMO>}:17:messages'"}
     assert shown(vehicles=3, vehicle=None) == {"vehicles": 3, "vehicle": None}
 
 

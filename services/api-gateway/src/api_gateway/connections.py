@@ -11,6 +11,7 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.errors import AuthenticationFailed
 from ovms.bus.presence import Presence, Watching
 from ovms.bus.sessions import Sessions
+from ovms.identity import VehicleName
 
 
 class Connections:
@@ -20,21 +21,21 @@ class Connections:
         self._sessions = sessions
         self._presence = presence
 
-    async def connect(self, caller: Caller, vehicle_id: str) -> Watching:
+    async def connect(self, caller: Caller, vehicle: VehicleName) -> Watching:
         """Connect a vehicle; renews the caller's session and his connections to all its vehicles.
 
         Raises:
             AuthenticationFailed: the session has ended meanwhile.
         """
         if caller.session is not None:
-            await self._renew(caller, caller.session, vehicle_id)
-        return await self._presence.connect(vehicle_id, caller.member, self._sessions.lifetime)
+            await self._renew(caller, caller.session, vehicle)
+        return await self._presence.connect(vehicle, caller.member, self._sessions.lifetime)
 
-    async def disconnect(self, caller: Caller, vehicle_id: str) -> None:
+    async def disconnect(self, caller: Caller, vehicle: VehicleName) -> None:
         """Disconnect a vehicle; one that is not connected stays so."""
         if caller.session is not None:
-            await self._sessions.leave(caller.session, vehicle_id)
-        await self._presence.disconnect(vehicle_id, caller.member)
+            await self._sessions.leave(caller.session, vehicle)
+        await self._presence.disconnect(vehicle, caller.member)
 
     async def end(self, caller: Caller) -> None:
         """End the caller's session, if he has one, and with it all its connections."""
@@ -42,10 +43,10 @@ class Connections:
             vehicles = await self._sessions.end(caller.session)
             await asyncio.gather(*(self._presence.disconnect(vehicle, caller.member) for vehicle in vehicles))
 
-    async def _renew(self, caller: Caller, session: str, vehicle_id: str) -> None:
-        vehicles = await self._sessions.renew(session, vehicle_id)
+    async def _renew(self, caller: Caller, session: str, vehicle: VehicleName) -> None:
+        vehicles = await self._sessions.renew(session, vehicle)
         if vehicles is None:
             raise AuthenticationFailed
-        others = [other for other in vehicles if other != vehicle_id.upper()]
+        others = [other for other in vehicles if other.number != vehicle.number]
         lifetime = self._sessions.lifetime
         await asyncio.gather(*(self._presence.connect(other, caller.member, lifetime) for other in others))

@@ -74,7 +74,7 @@ class TracedFeed(Feed):
         self._next: Traced | None = None
 
     def _channels(self) -> list[tuple[bytes, Callable[[bytes], None]]]:
-        return [(traces_channel(self.vehicle_id).encode(), self.heard_trace), *super()._channels()]
+        return [(traces_channel(self.name).encode(), self.heard_trace), *super()._channels()]
 
     def heard_trace(self, body: bytes) -> None:
         """Something on the traces channel.

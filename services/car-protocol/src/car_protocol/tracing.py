@@ -44,7 +44,7 @@ class TracedPublisher(Publisher):
             return
         span = self._traces.begin("publish", "PRODUCER", {"messaging.system": "redis", "ovms.code": chr(code)}, parent)
         self._spans.append(span)
-        self.publish_on(traces_channel(room.vehicle_id).encode(), traced(code, self._traces.parent_text(span)))
+        self.publish_on(traces_channel(room.name).encode(), traced(code, self._traces.parent_text(span)))
 
     def _take(self) -> list[bytes]:
         self._leaving, self._spans = self._spans, []

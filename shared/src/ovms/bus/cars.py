@@ -17,6 +17,7 @@ from ovms.bus.channels import replica_channel
 from ovms.bus.presence import Presence
 from ovms.bus.replicas import Address, ToPeer, Written, read_word, to_car, unwritten
 from ovms.bus.subscriptions import Listener, Subscriptions
+from ovms.identity import VehicleName
 
 MOST_QUESTIONS: Final = 10_000
 MOST_ANSWERS: Final = 4096
@@ -60,12 +61,10 @@ class Cars:
         """How many wait for an answer."""
         return len(self._questions)
 
-    async def ask(self, vehicle: int, vehicle_id: str, message: bytes, *, is_last: IsLast, within: float) -> list[bytes]:
+    async def ask(self, vehicle: VehicleName, message: bytes, *, is_last: IsLast, within: float) -> list[bytes]:
         """Send a car a message and wait for its answers.
 
         Args:
-            vehicle: the vehicle's key.
-            vehicle_id: its id.
             message: code and data.
             is_last: whether no other answer follows this one.
             within: seconds for all of them.
@@ -81,7 +80,7 @@ class Cars:
         self._questions[number] = answers
         try:
             await self._check_hearing()
-            await self._send(vehicle, vehicle_id, number, message)
+            await self._send(vehicle, number, message)
             return await _collect(answers, is_last, within)
         finally:
             del self._questions[number]
@@ -118,12 +117,12 @@ class Cars:
         if not listeners:
             raise LostConnection("nothing is heard of Redis any more")
 
-    async def _send(self, vehicle: int, vehicle_id: str, number: int, message: bytes) -> None:
-        [present] = await self._presence.present([vehicle_id])
+    async def _send(self, vehicle: VehicleName, number: int, message: bytes) -> None:
+        [present] = await self._presence.present([vehicle])
         session, replica = max(((connected.session, name) for name, connected in present.replicas.items()), default=(0, ""))
         if not session:
             raise NotConnected
-        body = to_car(session, vehicle, Address(self._name, number), message)
+        body = to_car(session, vehicle.number, Address(self._name, number), message)
         # Nobody hears the channel of a replica that has just died.
         if not await self._publish_once(replica_channel(replica), body):
             raise NotConnected

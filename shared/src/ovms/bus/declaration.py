@@ -132,22 +132,25 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel: its name for every value of its parameter, who publishes and hears what."""
+    """A channel: its name for all values of its parameters, who publishes and hears what."""
 
     name: str
     address: str
     """`{parameter}` stands for its value; other braces are part of the name."""
     title: str
-    parameter: Parameter | None
+    parameters: tuple[Parameter, ...]
     bodies: tuple[Body, ...]
     publishers: tuple[Service, ...]
     subscribers: tuple[Service, ...]
     is_public: bool = False
     """Whether other programs may rely on it; otherwise it may change with any version."""
 
-    def filled_in(self, value: str) -> str:
-        """The name of the channel for a value of its parameter."""
-        return self.address if self.parameter is None else self.address.replace(f"{{{self.parameter.name}}}", value)
+    def filled_in(self, *values: str) -> str:
+        """Return the name of the channel for values of its parameters, in order."""
+        name = self.address
+        for parameter, value in zip(self.parameters, values, strict=True):
+            name = name.replace(f"{{{parameter.name}}}", value)
+        return name
 
 
 def json_object(*fields: Field) -> Schema:

@@ -22,9 +22,14 @@ say what is not known yet; a change that a subscriber has to follow has a new fi
 others, and what is marked `x-internal`, are between replicas and may change with any version. Only the server
 publishes on any of them.
 
-**Names are exact.** Subscribe to the channel of each vehicle, never to a pattern (PSUBSCRIBE): Redis would compare
-it with every publication. In the name of a vehicle's channel the id, in upper case, stands in braces:
-`ovms:{DEMO}:messages`. They are part of the name, a hash tag.
+**Names are of a vehicle, not of its id.** In the name of a vehicle's channel the id, in upper case, stands in braces,
+followed by the vehicle's number: `ovms:{DEMO}:17:messages`. The braces are part of the name, a hash tag. The number
+is `vehicles.id` in PostgreSQL. When a vehicle is removed and its id is given to another one, that one has another
+number, so a subscriber to exact names receives nothing of it.
+
+A program that knows only the id can subscribe to a pattern: `PSUBSCRIBE ovms:{DEMO}:*:messages`. It then receives
+what every vehicle publishes that has or had this id, and Redis compares the pattern with every publication. Use
+exact names for more than a few vehicles.
 
 **At most once.** Nothing is kept for who was not subscribed, or was too slow; Redis closes the connection of a
 subscriber that does not read. What a car said last, its history, and who is connected at the moment are in the HTTP
@@ -71,8 +76,7 @@ def document() -> str:
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
-    parameter = channel.parameter
-    named = {} if parameter is None else {parameter.name: {"description": parameter.title, "examples": [parameter.example]}}
+    named = {one.name: {"description": one.title, "examples": [one.example]} for one in channel.parameters}
     return {
         "address": channel.address,
         "description": channel.title,

@@ -17,7 +17,7 @@ from ovms.bus.declaration import (
     json_object,
 )
 
-VERSION: Final = "1.2.0"
+VERSION: Final = "2.0.0"
 """Of the public channels: the first number changes where a subscriber has to."""
 
 _CAR, _GATEWAY = Service.CAR_PROTOCOL, Service.API_GATEWAY
@@ -64,11 +64,14 @@ _TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 # ---- channels
 
-_VEHICLE: Final = Parameter("vehicle", "The vehicle's id in upper case.", "DEMO")
+_VEHICLE: Final = (
+    Parameter("vehicle", "The vehicle's id in upper case.", "DEMO"),
+    Parameter("number", "The vehicle's number in PostgreSQL, which no other vehicle ever has.", "17"),
+)
 
 MESSAGES: Final = Channel(
     "messages",
-    "ovms:{{vehicle}}:messages",
+    "ovms:{{vehicle}}:{number}:messages",
     "What a car says to all who watch it, as apps get it.",
     _VEHICLE,
     (
@@ -106,7 +109,7 @@ MESSAGES: Final = Channel(
 
 PEERS: Final = Channel(
     "peers",
-    "ovms:{{vehicle}}:peers",
+    "ovms:{{vehicle}}:{number}:peers",
     "Who is connected to a vehicle, at every change.",
     _VEHICLE,
     (
@@ -154,7 +157,7 @@ COMMAND_STATES: Final = ("queued", "sent", "succeeded", "failed", "unsupported",
 
 COMMANDS: Final = Channel(
     "commands",
-    "ovms:{{vehicle}}:commands",
+    "ovms:{{vehicle}}:{number}:commands",
     "What becomes of the commands that the HTTP API has taken for a vehicle, at every change.",
     _VEHICLE,
     (
@@ -205,7 +208,7 @@ REPLICA: Final = Channel(
     "replica",
     "ovms:replica:{replica}",
     "For one replica, from the others.",
-    Parameter("replica", "The replica's name, new at every start.", "5f2c8e0a91b3d764"),
+    (Parameter("replica", "The replica's name, new at every start.", "5f2c8e0a91b3d764"),),
     (
         Words(
             "car",
@@ -239,7 +242,7 @@ GROUP: Final = Channel(
     "group",
     "ovms:group:{group}",
     "Cars of a group, and those who ask for them.",
-    Parameter("group", "The group's name in upper case; it may be any bytes.", "FRIENDS"),
+    (Parameter("group", "The group's name in upper case; it may be any bytes.", "FRIENDS"),),
     (
         Words(
             "update",
@@ -259,7 +262,7 @@ GROUP: Final = Channel(
 
 TRACES: Final = Channel(
     "traces",
-    "ovms:{{vehicle}}:traces",
+    "ovms:{{vehicle}}:{number}:traces",
     "Of which trace a message is, right before it; published only where traces are wanted.",
     _VEHICLE,
     (
@@ -280,7 +283,7 @@ REMOVALS: Final = Channel(
     "removals",
     "ovms:removals",
     "Vehicles that were removed: their sessions and streams end at once.",
-    None,
+    (),
     (Words("removed", "This vehicle was removed.", (_KEY,)),),
     publishers=(_GATEWAY,),
     subscribers=(_CAR, _GATEWAY),
@@ -290,7 +293,7 @@ REVOCATIONS: Final = Channel(
     "revocations",
     "ovms:{owner:{owner}}:revocations",
     "A credential or a share of an owner was revoked: open connections that rest on one are re-checked at once.",
-    Parameter("owner", "The owner's key in PostgreSQL.", "7"),
+    (Parameter("owner", "The owner's key in PostgreSQL.", "7"),),
     (Message("revoked", "Nothing: PostgreSQL has what still stands.", r"^$", ""),),
     publishers=(_GATEWAY,),
     subscribers=(_CAR, _GATEWAY),

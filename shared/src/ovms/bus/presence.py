@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as TooLate
 from ovms.bus import channels
 from ovms.bus.client import Client
 from ovms.bus.presence_scripts import ANNOUNCED, CHANGE, CLAIM, RENEW
+from ovms.identity import VehicleName
 
 REPLICA_LEASE: Final = 10.0
 PATIENCE: Final = 5.0
@@ -123,55 +124,59 @@ class Presence:
 
     # ---- HTTP sessions
 
-    async def connect(self, vehicle_id: str, member: str, lifetime: float) -> Watching:
+    async def connect(self, vehicle: VehicleName, member: str, lifetime: float) -> Watching:
         """Count an HTTP session as an app of the vehicle for `lifetime` seconds, or renew it."""
-        [answer] = await self._run("connect", {vehicle_id: (member, str(lifetime))})
+        [answer] = await self._run("connect", {vehicle: (member, str(lifetime))})
         peers = _present(answer).peers()
         return Watching(peers, first=int(answer[5]) + peers.apps - peers.http == 0)
 
-    async def disconnect(self, vehicle_id: str, member: str) -> Peers:
+    async def disconnect(self, vehicle: VehicleName, member: str) -> Peers:
         """End an HTTP session's watch of a vehicle; one that is not there changes nothing."""
-        [answer] = await self._run("disconnect", {vehicle_id: (member, "")})
+        [answer] = await self._run("disconnect", {vehicle: (member, "")})
         return _present(answer).peers()
 
     # ---- asked
 
-    async def counts(self, vehicle_ids: Sequence[str]) -> list[Peers]:
+    async def counts(self, vehicles: Sequence[VehicleName]) -> list[Peers]:
         """The counts of some vehicles, in their order."""
-        return [present.peers() for present in await self.present(vehicle_ids)]
+        return [present.peers() for present in await self.present(vehicles)]
 
-    async def present(self, vehicle_ids: Iterable[str]) -> list[Present]:
+    async def present(self, vehicles: Iterable[VehicleName]) -> list[Present]:
         """Who is connected to some vehicles, in their order. Ends the leases of HTTP sessions that have run out."""
-        return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicle_ids, ("", "")))]
+        return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicles, ("", "")))]
 
-    async def claim(self, replica: str, cars: Sequence[tuple[str, int]], *, give_up_at: float | None = None) -> list[Claim]:
+    async def claim(
+        self, replica: str, cars: Sequence[tuple[VehicleName, int]], *, give_up_at: float | None = None
+    ) -> list[Claim]:
         """Make a replica the owner of some cars' newest sessions, in order, and announce them; or tell it to wait first.
 
         Args:
             replica: empty where it has no lease yet; then it announces them later.
-            cars: vehicle ids, and since when each has waited, in milliseconds of Redis' clock; 0: it has not. Waiting is in
+            cars: vehicles, and since when each has waited, in milliseconds of Redis' clock; 0: it has not. Waiting is in
                 vain where another session has begun since.
             give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
         """
         if replica:
-            await self._note(replica, [vehicle_id for vehicle_id, _ in cars])
-        changes = [(vehicle_id, (replica, str(waits_since))) for vehicle_id, waits_since in cars]
+            await self._note(replica, [vehicle for vehicle, _ in cars])
+        changes = [(vehicle, (replica, str(waits_since))) for vehicle, waits_since in cars]
         answers = await self._evaluate(self._claim, changes, give_up_at)
         return [Claim(int(answer[5]), _present(answer), float(answer[6])) for answer in answers]
 
-    async def raise_sessions(self, sessions: Mapping[str, int], *, give_up_at: float | None = None) -> None:
-        """Let the next claim of each vehicle id give a greater number than this one; a number that is lower changes nothing.
+    async def raise_sessions(self, sessions: Mapping[VehicleName, int], *, give_up_at: float | None = None) -> None:
+        """Let the next claim of each vehicle give a greater number than this one; a number that is lower changes nothing.
 
         Args:
-            sessions: session numbers, by vehicle id.
+            sessions: session numbers, by vehicle.
             give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
         """
-        await self._run("raise", {vehicle_id: ("", str(session)) for vehicle_id, session in sessions.items()}, give_up_at)
+        await self._run("raise", {vehicle: ("", str(session)) for vehicle, session in sessions.items()}, give_up_at)
 
     # ---- replicas
 
-    async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float | None = None) -> None:
-        """Write what a replica has connected, by vehicle id, and publish the new sums.
+    async def announce(
+        self, replica: str, connected: Mapping[VehicleName, Connected], *, give_up_at: float | None = None
+    ) -> None:
+        """Write what a replica has connected, by vehicle, and publish the new sums.
 
         A session with a greater number than the stored one becomes the newest: it was numbered without Redis. The
         replica must have a lease: what one without it has connected does not count.
@@ -179,7 +184,7 @@ class Presence:
         Args:
             give_up_at: a time of the loop, from which on Redis changes nothing; None: in `PATIENCE`.
         """
-        here = [vehicle_id for vehicle_id, counts in connected.items() if any(counts)]
+        here = [vehicle for vehicle, counts in connected.items() if any(counts)]
         if here:
             await self._note(replica, here)
         changes = {name: (replica, "{} {} {}".format(*counts)) for name, counts in connected.items()}
@@ -187,10 +192,9 @@ class Presence:
         if len(here) < len(connected):
             await self._forget(replica, list(connected.keys() - set(here)))
 
-    async def announced(self, replica: str, vehicle_ids: Sequence[str]) -> list[Connected]:
+    async def announced(self, replica: str, vehicles: Sequence[VehicleName]) -> list[Connected]:
         """What Redis holds that a replica has connected of some vehicles, in their order."""
-        keys = [channels.connections_key(vehicle_id) for vehicle_id in vehicle_ids]
-
+        keys = [channels.connections_key(vehicle) for vehicle in vehicles]
         held = await self._announced(keys=keys, args=[replica])
         return [NOBODY if counts is None else Connected(*map(int, counts.split())) for counts in held]
 
@@ -208,10 +212,10 @@ class Presence:
         _, live, leases = await self._leases()
         return [replica.decode() for replica in leases if replica not in live]
 
-    async def vehicles_of(self, replica: str) -> list[str]:
+    async def vehicles_of(self, replica: str) -> list[VehicleName]:
         """The vehicles that a replica has announced, and not taken back."""
         names: Any = await self._client.smembers(channels.replica_vehicles_key(replica))
-        return [name.decode() for name in names]
+        return [_read_member(name) for name in names]
 
     async def clear_replica(self, replica: str) -> int:
         """End a replica: its lease, and all that it had connected, which is published; returns how many vehicles that were.
@@ -230,26 +234,28 @@ class Presence:
 
     # ---- the vehicles of a replica
 
-    async def _note(self, replica: str, vehicle_ids: Sequence[str]) -> None:
-        await self._client.sadd(channels.replica_vehicles_key(replica), *vehicle_ids)
+    async def _note(self, replica: str, vehicles: Sequence[VehicleName]) -> None:
+        await self._client.sadd(channels.replica_vehicles_key(replica), *map(_member, vehicles))
 
-    async def _forget(self, replica: str, vehicle_ids: Sequence[str]) -> None:
-        await self._client.srem(channels.replica_vehicles_key(replica), *vehicle_ids)
+    async def _forget(self, replica: str, vehicles: Sequence[VehicleName]) -> None:
+        await self._client.srem(channels.replica_vehicles_key(replica), *map(_member, vehicles))
 
-    async def _some_of(self, replica: str) -> list[str]:
+    async def _some_of(self, replica: str) -> list[VehicleName]:
         names: Any = await self._client.srandmember(channels.replica_vehicles_key(replica), CLEAR_AT_ONCE)
-        return [name.decode() for name in names]
+        return [_read_member(name) for name in names]
 
     # ---- scripts
 
-    async def _run(self, verb: str, changes: Mapping[str, tuple[str, str]], give_up_at: float | None = None) -> list[Any]:
-        """Make one change a vehicle, (member, value) by vehicle id; returns what the script does, in order."""
+    async def _run(
+        self, verb: str, changes: Mapping[VehicleName, tuple[str, str]], give_up_at: float | None = None
+    ) -> list[Any]:
+        """Make one change a vehicle, (member, value) by vehicle; returns what the script does, in order."""
         return await self._evaluate(self._change, [(name, (verb, *change)) for name, change in changes.items()], give_up_at)
 
     async def _evaluate(
-        self, script: Any, changes: Sequence[tuple[str, Sequence[str]]], give_up_at: float | None = None
+        self, script: Any, changes: Sequence[tuple[VehicleName, Sequence[str]]], give_up_at: float | None = None
     ) -> list[Any]:
-        """Run a script for each vehicle id with the arguments beside it; an owner that is dead is left out of the answers."""
+        """Run a script for each vehicle with the arguments beside it; an owner that is dead is left out of the answers."""
         loop = asyncio.get_running_loop()
         if give_up_at is None:
             give_up_at = loop.time() + PATIENCE
@@ -271,12 +277,12 @@ class Presence:
         return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
 
     async def _evaluate_calls(
-        self, sha: str, shared: tuple[bytes, str], calls: Sequence[Sequence[tuple[str, Sequence[str]]]]
+        self, sha: str, shared: tuple[bytes, str], calls: Sequence[Sequence[tuple[VehicleName, Sequence[str]]]]
     ) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for changes in calls:
-                keys = [make(vehicle_id) for vehicle_id, _ in changes for make in _KEYS]
-                arguments = [argument for vehicle_id, change in changes for argument in (vehicle_id, *change)]
+                keys = [make(vehicle) for vehicle, _ in changes for make in _KEYS]
+                arguments = [argument for vehicle, change in changes for argument in (vehicle.vehicle_id, *change)]
                 pipe.evalsha(sha, len(keys), *keys, *shared, *arguments)
             return [answer for answers in await pipe.execute() for answer in answers]
 
@@ -288,6 +294,16 @@ class Presence:
             (seconds, micros), leases = await pipe.execute()
         now = seconds + micros / 1e6
         return now, [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
+
+
+def _member(vehicle: VehicleName) -> str:
+    """Return a vehicle as the set of its replica has it."""
+    return f"{vehicle.number} {vehicle.vehicle_id}"
+
+
+def _read_member(member: bytes) -> VehicleName:
+    number, _, vehicle_id = member.decode().partition(" ")
+    return VehicleName(vehicle_id, int(number))
 
 
 def present_of(body: bytes) -> Present:

@@ -1,9 +1,9 @@
 """HTTP sessions: who is signed in under which session id, and which vehicles the session is connected to.
 
 A session is one hash, `ovms:{owner:<owner>}:session:<SHA-256 of its id>`, so that it ends as one: field `login` is the login, a
-field `vehicle:<folded id>` stands for every vehicle it connected to. The id itself is known to its client only. It starts with
-the number of the owner, so that all sessions of an owner, and the sorted set that bounds them, are in one slot of a Redis
-Cluster.
+field `vehicle:<number> <folded id>` stands for every vehicle it connected to. The id itself is known to its client only. It
+starts with the number of the owner, so that all sessions of an owner, and the sorted set that bounds them, are in one slot of a
+Redis Cluster.
 
 A session is never the proof of a login: its reader checks in PostgreSQL that the credential behind it still stands.
 """
@@ -23,7 +23,7 @@ import orjson
 from ovms.bus.channels import owner_session_key, owner_sessions_key
 from ovms.bus.client import Client
 from ovms.gathered import Gathered
-from ovms.identity import fold_vehicle_id
+from ovms.identity import VehicleName, fold_vehicle_id
 
 MOST_SESSIONS: Final = 50
 """Of one owner; the one that was not renewed for the longest time ends for a new one."""
@@ -169,23 +169,22 @@ class Sessions:
             return [cast("bytes | None", await self._client.hget(keys[0], _LOGIN))]
         return cast("list[bytes | None]", await self._read(keys=keys))
 
-    async def renew(self, session_id: str, *vehicle_ids: str) -> list[str] | None:
+    async def renew(self, session_id: str, *vehicles: VehicleName) -> list[VehicleName] | None:
         """Connect vehicles and restart the session's time; return all its vehicles, None if it has ended."""
         keys = _keys(session_id)
-        connected = (_VEHICLE + fold_vehicle_id(vehicle_id) for vehicle_id in vehicle_ids)
-        arguments: list[str | int] = [self._milliseconds, *connected]
+        arguments: list[str | int] = [self._milliseconds, *map(_field, vehicles)]
         fields = await self._renew(keys=keys, args=arguments)
         return None if fields is None else _vehicles(fields)
 
-    async def leave(self, session_id: str, vehicle_id: str) -> None:
+    async def leave(self, session_id: str, vehicle: VehicleName) -> None:
         """Forget that the session is connected to a vehicle."""
-        await self._client.hdel(session_key(session_id), _VEHICLE + fold_vehicle_id(vehicle_id))
+        await self._client.hdel(session_key(session_id), _field(vehicle))
 
     async def prove(self, session_id: str, login: Login) -> None:
         """Let a session go on with another proof of who has begun it."""
         await self._prove(keys=[session_key(session_id)], args=[_stored(login)])
 
-    async def end(self, session_id: str) -> list[str]:
+    async def end(self, session_id: str) -> list[VehicleName]:
         """End a session; return the vehicles that it was connected to."""
         return _vehicles(await self._end(keys=_keys(session_id)))
 
@@ -202,6 +201,14 @@ def _login(*, vehicles: list[str] | None = None, **others: Any) -> Login:
     return Login(**others, vehicles=None if vehicles is None else frozenset(vehicles))
 
 
-def _vehicles(fields: list[bytes]) -> list[str]:
-    prefix = _VEHICLE.encode()
-    return sorted(name[len(prefix) :].decode() for name in fields if name.startswith(prefix))
+def _field(vehicle: VehicleName) -> str:
+    return f"{_VEHICLE}{vehicle.number} {fold_vehicle_id(vehicle.vehicle_id)}"
+
+
+def _vehicles(fields: list[bytes]) -> list[VehicleName]:
+    return sorted(_read_field(name.decode()) for name in fields if name.startswith(_VEHICLE.encode()))
+
+
+def _read_field(name: str) -> VehicleName:
+    number, _, vehicle_id = name.removeprefix(_VEHICLE).partition(" ")
+    return VehicleName(vehicle_id, int(number))

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from ovms.db.engine import Connection, Pool
 from ovms.db.statement import Query, Statement, param, same_id, same_name
 from ovms.db.tables import owners, vehicles
+from ovms.identity import VehicleName
 
 STANDS: Final = """(
   EXISTS (
@@ -46,6 +47,11 @@ class OwnedVehicle:
     """`vehicles.id`"""
     vehicle_id: str
     """As its owner spells it."""
+
+    @property
+    def name(self) -> VehicleName:
+        """Return its name on Redis."""
+        return VehicleName(self.vehicle_id, self.key)
 
 
 _ACCOUNT: Final = Query(

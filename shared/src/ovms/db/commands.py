@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from ovms.db.engine import Pool
+from ovms.identity import VehicleName
 
 MOST_OPEN: Final = 32
 """Commands of one vehicle that are not finished."""
@@ -143,6 +144,11 @@ class Command:
     result: int | None
     words: str | None
 
+    @property
+    def name(self) -> VehicleName:
+        """Return its name on Redis."""
+        return VehicleName(self.vehicle_id, self.vehicle)
+
 
 @dataclass(frozen=True, slots=True)
 class New:
@@ -206,6 +212,11 @@ class Waiting:
     vehicle_id: str
     is_hasty: bool
     """Whether something of it does not wait for an absent vehicle."""
+
+    @property
+    def name(self) -> VehicleName:
+        """Return its name on Redis."""
+        return VehicleName(self.vehicle_id, self.vehicle)
 
 
 @dataclass(frozen=True, slots=True)

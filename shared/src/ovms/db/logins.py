@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ovms.db.engine import Pool
-from ovms.identity import VEHICLE_ID
+from ovms.identity import VEHICLE_ID, VehicleName
 
 _VEHICLES: Final = """
 SELECT id, vehicle_id, password, password_key_id, paranoid_token FROM vehicles WHERE upper(vehicle_id) = ANY($1::text[])
@@ -36,6 +36,11 @@ class Vehicle:
     password_key_id: str
     paranoid_token: str
     """The name of the key that car and apps seal with, empty outside paranoid mode."""
+
+    @property
+    def name(self) -> VehicleName:
+        """Return its name on Redis."""
+        return VehicleName(self.vehicle_id, self.key)
 
 
 @dataclass(frozen=True, slots=True)

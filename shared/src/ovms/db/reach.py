@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ovms.db.engine import Database
 from ovms.db.statement import Query, param, same_id, unexpired
 from ovms.db.tables import owners, shares, vehicles
+from ovms.identity import VehicleName
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Reached:
     owner: str
     permit: str
     """What its owner lets him do; `*`: it is his own."""
+
+    @property
+    def name(self) -> VehicleName:
+        """Return its name on Redis."""
+        return VehicleName(self.vehicle_id, self.key)
 
 
 _IS_OWN: Final = vehicles.c.owner_id == param("caller")

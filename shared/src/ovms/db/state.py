@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from ovms.db.accounts import STANDS
 from ovms.db.engine import Pool
 from ovms.gathered import Gathered
+from ovms.identity import VehicleName
 
 ALL: Final = ""
 """In place of codes: the messages of all."""
@@ -19,7 +20,7 @@ WITH asked AS MATERIALIZED (
   SELECT asked.*, {stands} AS stands
   FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS asked(owner_id, proof, vehicle_id, codes, place))
-SELECT asked.place, asked.stands, v.id IS NOT NULL,
+SELECT asked.place, asked.stands, v.id,
   m.code, m.data, floor(extract(epoch FROM m.received_at))::bigint, m.paranoid, m.paranoid_token
 FROM asked
 LEFT JOIN vehicles v ON asked.stands AND v.owner_id = asked.owner_id AND upper(v.vehicle_id) = upper(asked.vehicle_id)
@@ -28,7 +29,8 @@ LEFT JOIN messages m ON m.vehicle = v.id AND m.valid AND (asked.codes = '' OR st
 
 _VEHICLES: Final = """
 SELECT {stands},
-  ARRAY(SELECT v.vehicle_id FROM vehicles v WHERE v.owner_id = asked.owner_id ORDER BY upper(v.vehicle_id) COLLATE "C")
+  ARRAY(SELECT ROW(v.vehicle_id, v.id) FROM vehicles v WHERE v.owner_id = asked.owner_id
+    ORDER BY upper(v.vehicle_id) COLLATE "C")
 FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS asked(owner_id, proof, place) ORDER BY place
 """
 
@@ -65,11 +67,13 @@ class OwnedState(NamedTuple):
 
     stands: bool
     """Whether the caller's credential still stands; if not, nothing else is known."""
+    number: int | None
+    """The vehicle's; None: the owner has no such vehicle."""
     newest: Newest | None
     """None: the owner has no such vehicle."""
 
 
-NOT_STANDING: Final = OwnedState(False, None)
+NOT_STANDING: Final = OwnedState(False, None, None)
 
 
 class OwnedStates:
@@ -78,30 +82,30 @@ class OwnedStates:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._asked: Gathered[_Question, OwnedState] = Gathered(self._read)
-        self._listed: Gathered[_Credential, list[str] | None] = Gathered(self._list)
+        self._listed: Gathered[_Credential, list[VehicleName] | None] = Gathered(self._list)
 
     async def read(self, owner_id: int, proof: str, vehicle_id: str, codes: str) -> OwnedState:
         """Return the newest messages of these codes, or `ALL`, if the credential of this proof still stands."""
         return await self._asked.ask((owner_id, proof, vehicle_id, codes))
 
-    async def list_vehicles(self, owner_id: int, proof: str) -> list[str] | None:
-        """Return an owner's vehicle ids as they are spelled, in order; None if the credential no longer stands."""
+    async def list_vehicles(self, owner_id: int, proof: str) -> list[VehicleName] | None:
+        """Return an owner's vehicles, in order of their ids; None if the credential no longer stands."""
         return await self._listed.ask((owner_id, proof))
 
     async def _read(self, asked: Sequence[_Question]) -> list[OwnedState]:
         found = [NOT_STANDING] * len(asked)
-        for place, stands, is_there, code, *rest in await self._pool.fetch(_STATES_QUERY, *zip(*asked, strict=True)):
+        for place, stands, number, code, *rest in await self._pool.fetch(_STATES_QUERY, *zip(*asked, strict=True)):
             state = found[place - 1]
             if state is NOT_STANDING:
-                state = found[place - 1] = OwnedState(stands, {} if is_there else None)
+                state = found[place - 1] = OwnedState(stands, number, None if number is None else {})
             if code is not None:
                 assert state.newest is not None
                 state.newest[code] = Message(code, *rest)
         return found
 
-    async def _list(self, asked: Sequence[_Credential]) -> list[list[str] | None]:
+    async def _list(self, asked: Sequence[_Credential]) -> list[list[VehicleName] | None]:
         rows = await self._pool.fetch(_VEHICLES_QUERY, *zip(*asked, strict=True))
-        return [vehicle_ids if stands else None for stands, vehicle_ids in rows]
+        return [[VehicleName(*vehicle) for vehicle in vehicles] if stands else None for stands, vehicles in rows]
 
 
 def in_order(messages: Newest) -> list[Message]:

@@ -7,6 +7,7 @@ import pytest
 
 from api_gateway.settings import Settings
 from fixtures.gateway import Gateway, send_message
+from fixtures.names import DEMO, name_of
 from ovms.bus import channels
 from ovms.bus.presence import Connected, Presence
 
@@ -16,7 +17,7 @@ LOGIN = {"username": "demo", "password": "secret"}
 async def test_the_list(gateway: Gateway) -> None:
     presence = Presence(gateway.redis)
     await presence.begin_replica("r")
-    await presence.announce("r", {"OTHER1": Connected(1, 1, 1)})
+    await presence.announce("r", {await name_of(gateway.pool, "OTHER1"): Connected(1, 1, 1)})
     async with await gateway.signed_in("other") as client:
         answer = await client.get("/api/vehicles")
     assert answer.text == (
@@ -59,7 +60,7 @@ async def test_a_vehicle_that_never_reported_has_no_age(gateway: Gateway) -> Non
 
 async def test_cars_are_told(gateway: Gateway) -> None:
     async with gateway.redis.pubsub() as heard, await gateway.signed_in() as client:
-        await heard.subscribe(channels.peers_channel("DEMO"))
+        await heard.subscribe(channels.peers_channel(DEMO))
         await client.get("/api/vehicle/DEMO")
         await client.delete("/api/cookie")
         counts = []
@@ -78,21 +79,21 @@ async def test_a_login_in_the_query_is_one_app_with_a_lease(gateway: Gateway) ->
         for _ in range(3):
             answer = (await client.get("/api/vehicle/DEMO", params=LOGIN)).json()
             assert answer["v_apps_connected"] == 1
-        (member, until), = await gateway.redis.zrange(channels.http_key("DEMO"), 0, -1, withscores=True)  # fmt: skip
+        (member, until), = await gateway.redis.zrange(channels.http_key(DEMO), 0, -1, withscores=True)  # fmt: skip
         assert b"secret" not in member
         assert time.time() + 350 < until < time.time() + 361
         await client.delete("/api/vehicle/DEMO", params=LOGIN)
-        assert await gateway.redis.zcard(channels.http_key("DEMO")) == 0
+        assert await gateway.redis.zcard(channels.http_key(DEMO)) == 0
 
 
 async def test_connecting_renews_the_session_and_all_its_vehicles_and_reading_does_not(gateway: Gateway) -> None:
     async with await gateway.signed_in() as client:
         await client.get("/api/vehicle/DEMO")
         (key,) = [key async for key in gateway.redis.scan_iter("ovms:*:session:*")]
-        (member,) = await gateway.redis.zrange(channels.http_key("DEMO"), 0, -1)
+        (member,) = await gateway.redis.zrange(channels.http_key(DEMO), 0, -1)
         soon = time.time() + 5
         await gateway.redis.expire(key, 5)
-        await gateway.redis.zadd(channels.http_key("DEMO"), {member: soon})
+        await gateway.redis.zadd(channels.http_key(DEMO), {member: soon})
 
         await client.get("/api/status/DEMO")
         await client.get("/api/vehicles")
@@ -100,7 +101,7 @@ async def test_connecting_renews_the_session_and_all_its_vehicles_and_reading_do
 
         await client.get("/api/vehicle/Second")
         assert await gateway.redis.ttl(key) > 300
-        assert await gateway.redis.zscore(channels.http_key("DEMO"), member) > soon + 300
+        assert await gateway.redis.zscore(channels.http_key(DEMO), member) > soon + 300
 
 
 @pytest.mark.parametrize(
@@ -128,5 +129,5 @@ class TestShortSessions:
                 while (await client.get("/api/status/DEMO")).status_code == 200:
                     pass
             assert (await client.get("/api/vehicle/DEMO")).status_code == 401
-        (peers,) = await Presence(gateway.redis).counts(["DEMO"])
+        (peers,) = await Presence(gateway.redis).counts([DEMO])
         assert peers.apps == 0

@@ -17,6 +17,7 @@ from fixtures.bodies import kind_of
 from fixtures.cars import CarService, Peer
 from fixtures.gateway import Gateway, running, send_message, token_header
 from fixtures.lossy_redis import LossyRedis
+from fixtures.names import name_of
 from fixtures.processes import MakeGateway
 from fixtures.waiting import until_told
 from ovms.bus.channels import peers_channel
@@ -62,7 +63,7 @@ def is_problem(answer: httpx.Response, status: int, name: str) -> bool:
 async def published(client: redis.asyncio.Redis) -> AsyncIterator[Callable[[], Any]]:
     """Reads the next body on the vehicle's channel, which must be one that is declared."""
     async with client.pubsub() as pubsub:
-        await pubsub.subscribe(COMMANDS.filled_in("CAR"))
+        await pubsub.subscribe(COMMANDS.filled_in("CAR", "5"))
         assert await pubsub.get_message(timeout=10)
 
         async def read() -> Any:
@@ -234,7 +235,7 @@ async def test_a_command_for_an_absent_car(
     assert (await owner.put("/api/lock/CAR")).status_code == 503
 
     async with second_gateway(gateway, gateway_settings):
-        await until_heard_by(gateway.redis, peers_channel("CAR"), 2)
+        await until_heard_by(gateway.redis, peers_channel(await name_of(gateway.pool, "CAR")), 2)
         car = await service.car("CAR")
         await car.until_hears(f"C20,{PIN}".encode())
         assert not any(heard.startswith(b"C") for heard in await car.drain())

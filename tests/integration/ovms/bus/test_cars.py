@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnection
 
 from fixtures.lossy_redis import LossyRedis
+from fixtures.names import DEMO
 from fixtures.waiting import until
 from ovms.bus.cars import Cars
 from ovms.bus.channels import replica_channel
@@ -44,12 +45,12 @@ async def test_a_question_that_may_have_been_heard_is_not_asked_again(redis_url:
     listening = asyncio.create_task(subscriptions.run())
     await subscribed.wait()
     await presence.begin_replica(REPLICA)
-    await presence.claim(REPLICA, [("DEMO", 0)])
+    await presence.claim(REPLICA, [(DEMO, 0)])
     socket_path = redis_url.removeprefix("unix://").partition("?")[0]
 
     async with LossyRedis(socket_path, passes_on=True).serving() as url, asking(url) as cars:
         with pytest.raises(LostConnection):
-            await cars.ask(1, "DEMO", b"C20,", is_last=lambda _: True, within=5)
+            await cars.ask(DEMO, b"C20,", is_last=lambda _: True, within=5)
         assert cars.open_questions == 0
 
     await client.publish(replica_channel(REPLICA), b"the last one")

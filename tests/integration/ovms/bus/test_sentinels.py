@@ -8,6 +8,7 @@ import redis.asyncio
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
+from fixtures.names import DEMO
 from fixtures.sentinel import HOST, PASSWORD, PRIMARY, Watched, running_sentinels
 from fixtures.waiting import until
 from ovms.bus.client import followed, open_redis
@@ -42,7 +43,7 @@ async def test_a_server_that_takes_no_writes_is_lost(watched: Watched, index: in
         for write in (
             lambda: client.set("key", "value"),
             lambda: presence.begin_replica("r1"),
-            lambda: presence.connect("DEMO", "session", 60),
+            lambda: presence.connect(DEMO, "session", 60),
             lambda: sessions.create(LOGIN),
         ):
             with pytest.raises(LostConnection):
@@ -71,7 +72,7 @@ async def test_a_primary_that_hangs_is_left_for_who_takes_its_place(watched: Wat
     subscriptions.hear(b"channel", Listener(heard.append, lambda: confirmed.append(True)))
     task = asyncio.create_task(subscriptions.run())
     await presence.begin_replica("r1")
-    await presence.announce("r1", {"DEMO": Connected(1, 2, 0)})
+    await presence.announce("r1", {DEMO: Connected(1, 2, 0)})
     session = await sessions.create(LOGIN)
     await until(lambda: len(confirmed) == 1)
     assert await client.wait(2, 5000) == 2, "both replicas have it"
@@ -84,9 +85,9 @@ async def test_a_primary_that_hangs_is_left_for_who_takes_its_place(watched: Wat
         await until(lambda: len(confirmed) == 2)
         assert await client.publish("channel", b"again") == 1
         await until(lambda: heard == [b"again"])
-    assert await presence.counts(["DEMO"]) == [Peers(1, 2, 0, 0)]
+    assert await presence.counts([DEMO]) == [Peers(1, 2, 0, 0)]
     assert await sessions.read(session) == LOGIN
-    await presence.connect("DEMO", "session", 60)
+    await presence.connect(DEMO, "session", 60)
     assert followed(client) != (HOST, watched.ports[0])
     watched.resume(0)
     task.cancel()
@@ -96,6 +97,6 @@ async def test_a_primary_that_hangs_is_left_for_who_takes_its_place(watched: Wat
 async def _answer(presence: Presence) -> list[Peers] | None:
     try:
         async with asyncio.timeout(0.5):
-            return await presence.counts(["DEMO"])
+            return await presence.counts([DEMO])
     except (RedisError, OSError):
         return None

@@ -6,7 +6,9 @@ import hashlib
 import pytest
 import redis.asyncio
 
+from fixtures.names import DEMO, OTHER
 from ovms.bus.sessions import MOST_SESSIONS, Login, Sessions, session_key
+from ovms.identity import VehicleName
 
 LOGIN = Login(7, "demo", "*", "proof")
 SESSIONS = "ovms:{owner:7}:sessions"
@@ -58,28 +60,28 @@ async def test_reading_does_not_renew_and_connecting_does(sessions: Sessions, cl
     await client.expire(session_key(session), 5)
     await sessions.read(session)
     assert await client.ttl(session_key(session)) <= 5
-    assert await sessions.renew(session, "Demo") == ["DEMO"]
+    assert await sessions.renew(session, VehicleName("Demo", 1)) == [DEMO]
     assert await client.ttl(session_key(session)) > 50
-    assert await sessions.renew(session, "B") == ["B", "DEMO"]
-    await sessions.leave(session, "b")
-    assert await sessions.renew(session, "DEMO") == ["DEMO"]
+    assert await sessions.renew(session, OTHER) == [DEMO, OTHER]
+    await sessions.leave(session, VehicleName("other", 2))
+    assert await sessions.renew(session, DEMO) == [DEMO]
 
 
 async def test_an_ended_session_does_not_come_back(sessions: Sessions, client: redis.asyncio.Redis) -> None:
     session = await sessions.create(LOGIN)
-    await sessions.renew(session, "DEMO")
-    assert await sessions.end(session) == ["DEMO"]
+    await sessions.renew(session, DEMO)
+    assert await sessions.end(session) == [DEMO]
     assert await sessions.end(session) == []
     assert await sessions.read(session) is None
-    assert await sessions.renew(session, "DEMO") is None
-    await sessions.leave(session, "DEMO")
+    assert await sessions.renew(session, DEMO) is None
+    await sessions.leave(session, DEMO)
     assert await client.keys("*") == []
 
 
 async def test_past_50_the_one_that_was_not_renewed_for_longest_ends(sessions: Sessions, client: redis.asyncio.Redis) -> None:
     other = await sessions.create(Login(8, "other", "*", "proof"))
     ids = [await sessions.create(LOGIN) for _ in range(MOST_SESSIONS)]
-    assert await sessions.renew(ids[0], "DEMO") == ["DEMO"]
+    assert await sessions.renew(ids[0], DEMO) == [DEMO]
     ids += await asyncio.gather(*(sessions.create(LOGIN) for _ in range(3)))
     there = [session for session in ids if await sessions.read(session) is not None]
     assert there == [ids[0], *ids[4:]]

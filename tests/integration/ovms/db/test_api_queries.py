@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fixtures.gateway import hashed, provision, send_message, send_record
+from fixtures.names import name_of
 from ovms.db import accounts, legacy_history, state, tokens
 from ovms.db.engine import Pool
 from ovms.db.history import RecordTypeSummary
@@ -125,8 +126,9 @@ async def test_messages(db: Pool) -> None:
     states = state.OwnedStates(db)
     asked = [(PROOF, "OTHER1", "S"), (PROOF, "Second", "S"), (PROOF, "demo", "SDL"), (PROOF, "nobody", "S"), ("", "DEMO", "S")]
     others, none, read, unknown, revoked = await asyncio.gather(*(states.read(demo, *each) for each in asked))
-    assert others == unknown == state.OwnedState(True, None)
-    assert none == state.OwnedState(True, {})
+    assert others == unknown == state.OwnedState(True, None, None)
+    second = await db.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'Second'")
+    assert none == state.OwnedState(True, second, {})
     assert revoked == state.NOT_STANDING
     found = read.newest
     assert found is not None
@@ -151,7 +153,8 @@ async def test_vehicles_are_listed_while_the_credential_stands(db: Pool) -> None
     demo, other = await owner_id(db), await owner_id(db, "other")
     states = state.OwnedStates(db)
     asked = [(demo, PROOF), (demo, ""), (other, PROOF), (0, PROOF)]
-    assert await asyncio.gather(*(states.list_vehicles(*each) for each in asked)) == [["DEMO", "Second"], None, None, None]
+    vehicles = [await name_of(db, "DEMO"), await name_of(db, "Second")]
+    assert await asyncio.gather(*(states.list_vehicles(*each) for each in asked)) == [vehicles, None, None, None]
 
 
 async def test_a_credential_that_is_gone_is_not_one_without_an_end(db: Pool) -> None:

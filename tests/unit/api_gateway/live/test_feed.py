@@ -16,7 +16,7 @@ from ovms.bus.subscriptions import Listener
 from ovms.db.logins import StoredMessage
 
 ALL = frozenset({"read", "location", "history", "control", "admin"})
-CHANNELS = [b"ovms:{DEMO}:messages", b"ovms:{DEMO}:peers", b"ovms:{DEMO}:commands"]
+CHANNELS = [b"ovms:{DEMO}:7:messages", b"ovms:{DEMO}:7:peers", b"ovms:{DEMO}:7:commands"]
 
 
 class Channels:

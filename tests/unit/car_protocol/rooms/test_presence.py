@@ -14,6 +14,7 @@ from fakes.peers import car
 from fakes.rooms import publish_head, vehicle
 from fixtures.waiting import until
 from ovms.bus.presence import NOBODY, REPLICA_LEASE, Connected
+from ovms.identity import VehicleName
 
 
 class FakeRedis:
@@ -33,9 +34,9 @@ class QuickPresence:
     """Notes what is announced."""
 
     def __init__(self) -> None:
-        self.announcements: list[Mapping[str, Connected]] = []
-        self.noted: list[str] = []
-        self.held: dict[str, Connected] = {}
+        self.announcements: list[Mapping[VehicleName, Connected]] = []
+        self.noted: list[VehicleName] = []
+        self.held: dict[VehicleName, Connected] = {}
 
     async def begin_replica(self, replica: str) -> None:
         """It has a lease."""
@@ -46,22 +47,22 @@ class QuickPresence:
     async def ended_replicas(self) -> list[str]:
         return []
 
-    async def vehicles_of(self, replica: str) -> list[str]:
+    async def vehicles_of(self, replica: str) -> list[VehicleName]:
         return self.noted
 
-    async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float) -> None:
+    async def announce(self, replica: str, connected: Mapping[VehicleName, Connected], *, give_up_at: float) -> None:
         self.announcements.append(connected)
         self.held |= connected
 
-    async def announced(self, replica: str, vehicle_ids: Sequence[str]) -> list[Connected]:
-        return [self.held.get(vehicle_id, NOBODY) for vehicle_id in vehicle_ids]
+    async def announced(self, replica: str, vehicles: Sequence[VehicleName]) -> list[Connected]:
+        return [self.held.get(vehicle, NOBODY) for vehicle in vehicles]
 
 
 class FakePresence:
     """Is in the middle of an announcement for as long as a test wants."""
 
     def __init__(self) -> None:
-        self.announcements: list[Mapping[str, Connected]] = []
+        self.announcements: list[Mapping[VehicleName, Connected]] = []
         self.is_announcing = False
 
     async def begin_replica(self, replica: str) -> None:
@@ -70,13 +71,13 @@ class FakePresence:
     async def ended_replicas(self) -> list[str]:
         return []
 
-    async def vehicles_of(self, replica: str) -> list[str]:
+    async def vehicles_of(self, replica: str) -> list[VehicleName]:
         return []
 
-    async def announced(self, replica: str, vehicle_ids: Sequence[str]) -> list[Connected]:
-        return [NOBODY for _ in vehicle_ids]
+    async def announced(self, replica: str, vehicles: Sequence[VehicleName]) -> list[Connected]:
+        return [NOBODY for _ in vehicles]
 
-    async def announce(self, replica: str, connected: Mapping[str, Connected], *, give_up_at: float) -> None:
+    async def announce(self, replica: str, connected: Mapping[VehicleName, Connected], *, give_up_at: float) -> None:
         self.is_announcing = True
         try:
             await asyncio.Event().wait()
@@ -143,12 +144,12 @@ async def test_everything_is_announced_again_to_another_primary(monkeypatch: pyt
     room = hub.room(vehicle(1, "CAR1"))
     hub.join_car(room, car(), 0, epoch=1)
     task = asyncio.create_task(keeper.run())
-    here = {"CAR1": Connected(1, 0, 0)}
+    here = {VehicleName("CAR1", 1): Connected(1, 0, 0)}
     await until(lambda: presence.announcements == [here])
-    presence.noted = ["CAR1", "GONE"]
+    presence.noted = [VehicleName("CAR1", 1), VehicleName("GONE", 2)]
     for number in (1, 2):
         presence.announcements.clear()
         primary = ("host", number)
-        await until(lambda: presence.announcements == [{**here, "GONE": NOBODY}])
+        await until(lambda: presence.announcements == [{**here, VehicleName("GONE", 2): NOBODY}])
     task.cancel()
     await asyncio.wait([task])

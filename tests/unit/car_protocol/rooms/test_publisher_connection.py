@@ -14,6 +14,7 @@ from car_protocol.rooms.publisher import Publisher, publish_head
 from fixtures.waiting import until
 from ovms.bus.presence import REPLICA_LEASE
 from ovms.db.logins import Vehicle
+from ovms.identity import VehicleName
 
 
 class MuteRedis:
@@ -117,11 +118,11 @@ async def test_nothing_is_sent_where_redis_py_would_connect_again(redis: MuteRed
 
 # ---- who watches is told that something was dropped
 
-GAP = publish_head("Demo") + b"0\r\n\r\n"
+GAP = publish_head(VehicleName("Demo", 7)) + b"0\r\n\r\n"
 
 
 def room() -> Room:
-    return Room(Vehicle(7, "Demo", b"", "k1", ""), publish_head("Demo"))
+    return Room(Vehicle(7, "Demo", b"", "k1", ""), publish_head(VehicleName("Demo", 7)))
 
 
 async def test_who_watches_is_told_once_of_what_a_redis_that_is_away_did_not_take(
@@ -152,7 +153,7 @@ async def test_who_watches_is_told_that_there_was_too_much(redis: MuteRedis, lea
     await until(lambda: publisher.published)
     task.cancel()
     await asyncio.wait([task])
-    assert redis.sent[0] == GAP + publish_head("Demo") + b"2\r\nS1\r\n"
+    assert redis.sent[0] == GAP + publish_head(VehicleName("Demo", 7)) + b"2\r\nS1\r\n"
     assert (publisher.published, publisher.dropped) == (1, 1)
 
 

@@ -24,19 +24,12 @@ from ovms.db.commands import Command, Keyed, New, TooManyOpen, message_context
 from ovms.db.engine import Pool
 from ovms.db.sealing import Sealer, SealingError
 from ovms.db.state import read_newest
+from ovms.identity import VehicleName
 
 LOOK_AGAIN: Final = 1.0
 """Seconds after which a waiting call looks for itself: Redis may be away."""
 # A module in paranoid mode seals all that it says of itself; whichever of these it sent last tells.
 PARANOID_BY: Final = frozenset("SDFV")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The vehicle of a command."""
-
-    key: int
-    vehicle_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,7 @@ class CommandDesk:
         self._wakers = wakers
         self._answer_within = answer_within
 
-    async def take(self, caller: Caller, vehicle: Target, order: Order, key: str | None) -> Command:
+    async def take(self, caller: Caller, vehicle: VehicleName, order: Order, key: str | None) -> Command:
         """Queue a command, or find what its idempotency key stands for.
 
         Raises:
@@ -78,7 +71,7 @@ class CommandDesk:
             CommandQueueFull: too much is to be done before.
             IdempotencyKeyReused: the key stands for another request.
         """
-        if key is not None and (found := await rows.find_keyed(self._pool, caller.owner_id, vehicle.key, key)) is not None:
+        if key is not None and (found := await rows.find_keyed(self._pool, caller.owner_id, vehicle.number, key)) is not None:
             return self._same(found, vehicle, order)
         new = self._new(caller, vehicle, order)
         await self._check_readable(vehicle)
@@ -91,7 +84,7 @@ class CommandDesk:
         if isinstance(added, Keyed):
             return self._same(added, vehicle, order)
         await self._dispatcher.announce(added)
-        self._dispatcher.wake(vehicle.key, vehicle.vehicle_id)
+        self._dispatcher.wake(vehicle)
         return added
 
     async def wait(self, command: Command, seconds: float) -> Command:
@@ -99,7 +92,7 @@ class CommandDesk:
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        with self._wakers.waking(commands_channel(command.vehicle_id), changed.set):
+        with self._wakers.waking(commands_channel(command.name), changed.set):
             while command.state in OPEN and (left := deadline - loop.time()) > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, LOOK_AGAIN)):
@@ -118,10 +111,10 @@ class CommandDesk:
         if (ended := await rows.end(self._pool, command.id, how)) is None:
             raise CommandNotQueued
         await self._dispatcher.announce(ended)
-        self._dispatcher.wake(command.vehicle, command.vehicle_id)
+        self._dispatcher.wake(command.name)
         return ended
 
-    async def tell(self, caller: Caller, vehicle: Target, kind: Kind, fields: Fields) -> list[bytes]:
+    async def tell(self, caller: Caller, vehicle: VehicleName, kind: Kind, fields: Fields) -> list[bytes]:
         """Tell a car something when it is its turn, and return all that it says to that.
 
         Raises:
@@ -153,9 +146,9 @@ class CommandDesk:
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._answer_within
-        with self._wakers.waking(commands_channel(command.vehicle_id), changed.set):
+        with self._wakers.waking(commands_channel(command.name), changed.set):
             while True:
-                self._dispatcher.wake(command.vehicle, command.vehicle_id)
+                self._dispatcher.wake(command.name)
                 await _first_of(asker, changed, min(deadline - loop.time(), LOOK_AGAIN))
                 if asker.done():
                     return asker.result()
@@ -166,12 +159,12 @@ class CommandDesk:
                 if command.state not in OPEN and not asker.done():
                     raise _unheard(command)
 
-    def _new(self, caller: Caller, vehicle: Target, order: Order) -> New:
+    def _new(self, caller: Caller, vehicle: VehicleName, order: Order) -> New:
         command_id = uuid.uuid4()
         key_id, message = self._sealer.seal(order.kind.write(order.fields), context=message_context(command_id))
         return New(
             command_id,
-            vehicle.key,
+            vehicle.number,
             caller.owner_id,
             caller.login.owner,
             caller.means,
@@ -190,26 +183,26 @@ class CommandDesk:
         except TooManyOpen:
             raise CommandQueueFull from None
 
-    def _same(self, found: Keyed, vehicle: Target, order: Order) -> Command:
+    def _same(self, found: Keyed, vehicle: VehicleName, order: Order) -> Command:
         with suppress(SealingError):
             _, mark = self._sealer.mark(order.body(), context=_mark_context(vehicle), key_id=found.request_key_id)
             if mark == found.request_mark:
                 return found.command
         raise IdempotencyKeyReused
 
-    async def _check_readable(self, vehicle: Target) -> None:
-        messages = await read_newest(self._pool, vehicle.key)
+    async def _check_readable(self, vehicle: VehicleName) -> None:
+        messages = await read_newest(self._pool, vehicle.number)
         if any(message.paranoid for message in messages if message.code in PARANOID_BY):
             raise ParanoidVehicle
 
-    async def _check_connected(self, vehicle: Target) -> None:
-        [peers] = await self._presence.counts([vehicle.vehicle_id])
+    async def _check_connected(self, vehicle: VehicleName) -> None:
+        [peers] = await self._presence.counts([vehicle])
         if not peers.car:
             raise VehicleNotConnected
 
 
-def _mark_context(vehicle: Target) -> str:
-    return f"request to {vehicle.key}"
+def _mark_context(vehicle: VehicleName) -> str:
+    return f"request to {vehicle.number}"
 
 
 async def _first_of(asker: Asker, changed: asyncio.Event, seconds: float) -> None:

@@ -30,6 +30,7 @@ from ovms.db import commands as rows
 from ovms.db.commands import Command, End, Taken, message_context
 from ovms.db.engine import UNAVAILABLE, Pool
 from ovms.db.sealing import Sealer, SealingError
+from ovms.identity import VehicleName
 from ovms.outages import STORE_AVAILABLE, report_outage, store_of
 from ovms.stopping import end_tasks, sleep_unless_cancelled
 
@@ -98,7 +99,7 @@ class Dispatcher:
         self._log = log
         self._at_work: dict[int, asyncio.Task[None]] = {}
         self._again: set[int] = set()
-        self._absent: dict[int, tuple[str, Callable[[], None]]] = {}
+        self._absent: dict[int, tuple[VehicleName, Callable[[], None]]] = {}
         self._askers: dict[UUID, Asker] = {}
         self._is_stopping = False
         self.commands: Counter[str] = Counter()
@@ -133,59 +134,59 @@ class Dispatcher:
         ):
             for command in ended:
                 await self.announce(command)
-        absent: dict[int, str] = {}
+        absent: dict[int, VehicleName] = {}
         after = seen = 0
         while waiting := await rows.list_waiting(self._pool, after):
-            peers = await self._presence.counts([one.vehicle_id for one in waiting])
+            peers = await self._presence.counts([one.name for one in waiting])
             for one, found in zip(waiting, peers, strict=True):
                 if found.car or one.is_hasty:
-                    self.wake(one.vehicle, one.vehicle_id)
+                    self.wake(one.name)
                 else:
-                    absent[one.vehicle] = one.vehicle_id
+                    absent[one.vehicle] = one.name
             after = waiting[-1].vehicle
             seen += len(waiting)
         self.vehicles_waiting = seen
-        for vehicle in self._absent.keys() - absent.keys():
-            self._await_no_more(vehicle)
-        for vehicle, vehicle_id in absent.items():
-            self._await(vehicle, vehicle_id)
+        for number in self._absent.keys() - absent.keys():
+            self._await_no_more(number)
+        for vehicle in absent.values():
+            self._await(vehicle)
 
-    def wake(self, vehicle: int, vehicle_id: str) -> None:
+    def wake(self, vehicle: VehicleName) -> None:
         """Something may be to be sent to a vehicle."""
         if self._is_stopping:
             return
-        if vehicle in self._at_work:
-            self._again.add(vehicle)
+        if vehicle.number in self._at_work:
+            self._again.add(vehicle.number)
             return
-        task = asyncio.create_task(self._work(vehicle, vehicle_id))
-        self._at_work[vehicle] = task
-        task.add_done_callback(partial(self._worked, vehicle, vehicle_id))
+        task = asyncio.create_task(self._work(vehicle))
+        self._at_work[vehicle.number] = task
+        task.add_done_callback(partial(self._worked, vehicle))
 
-    def _worked(self, vehicle: int, vehicle_id: str, task: asyncio.Task[None]) -> None:
-        del self._at_work[vehicle]
+    def _worked(self, vehicle: VehicleName, task: asyncio.Task[None]) -> None:
+        del self._at_work[vehicle.number]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("a command cannot be sent", exc_info=error)
-        if vehicle in self._again:
-            self._again.discard(vehicle)
-            self.wake(vehicle, vehicle_id)
+        if vehicle.number in self._again:
+            self._again.discard(vehicle.number)
+            self.wake(vehicle)
 
-    async def _work(self, vehicle: int, vehicle_id: str) -> None:
+    async def _work(self, vehicle: VehicleName) -> None:
         try:
-            while await self._send_next(vehicle, vehicle_id):
+            while await self._send_next(vehicle):
                 pass
         except REASONS as error:
             report_outage(self._log, store_of(error), "queued commands wait", error)
 
-    def _await(self, vehicle: int, vehicle_id: str) -> None:
-        if vehicle not in self._absent:
-            wake = partial(self.wake, vehicle, vehicle_id)
-            self._absent[vehicle] = (vehicle_id, wake)
-            self._wakers.add(peers_channel(vehicle_id), wake)
+    def _await(self, vehicle: VehicleName) -> None:
+        if vehicle.number not in self._absent:
+            wake = partial(self.wake, vehicle)
+            self._absent[vehicle.number] = (vehicle, wake)
+            self._wakers.add(peers_channel(vehicle), wake)
 
-    def _await_no_more(self, vehicle: int) -> None:
-        if (found := self._absent.pop(vehicle, None)) is not None:
-            vehicle_id, wake = found
-            self._wakers.remove(peers_channel(vehicle_id), wake)
+    def _await_no_more(self, number: int) -> None:
+        if (found := self._absent.pop(number, None)) is not None:
+            vehicle, wake = found
+            self._wakers.remove(peers_channel(vehicle), wake)
 
     async def stop(self) -> None:
         """Send nothing any more; what is sent and not answered soon is unknown."""
@@ -193,8 +194,8 @@ class Dispatcher:
         if self._at_work:
             _, late = await asyncio.wait(list(self._at_work.values()), timeout=STOP_WITHIN)
             await end_tasks(late)
-        for vehicle in list(self._absent):
-            self._await_no_more(vehicle)
+        for number in list(self._absent):
+            self._await_no_more(number)
 
     # ---- the work
 
@@ -214,19 +215,19 @@ class Dispatcher:
         """Count what has become of a command, and tell whoever hears the vehicle's channel."""
         self.commands[command.state] += 1
         with suppress(*FAILURES):
-            await self._redis.publish(commands_channel(command.vehicle_id), orjson.dumps(announcement(command)))
+            await self._redis.publish(commands_channel(command.name), orjson.dumps(announcement(command)))
 
-    async def _send_next(self, vehicle: int, vehicle_id: str) -> bool:
+    async def _send_next(self, vehicle: VehicleName) -> bool:
         """Send what is next; whether there may be more."""
-        head = await rows.head(self._pool, vehicle, origins(Input.SEND))
+        head = await rows.head(self._pool, vehicle.number, origins(Input.SEND))
         if head is None or head.only_by not in (None, self.name):
-            self._await_no_more(vehicle)
+            self._await_no_more(vehicle.number)
             return False
-        [peers] = await self._presence.counts([vehicle_id])
+        [peers] = await self._presence.counts([vehicle])
         if not peers.car:
-            await self._miss(vehicle)
+            await self._miss(vehicle.number)
             if head.waits:
-                self._await(vehicle, vehicle_id)
+                self._await(vehicle)
             return not head.waits
         within = START_WITHIN + self._answer_within + SETTLE_WITHIN
         taken = await rows.take(self._pool, head.id, origins(Input.SEND), target(Input.SEND), within)
@@ -270,8 +271,7 @@ class Dispatcher:
             message = self._sealer.open(taken.message_key_id, taken.message, context=message_context(command.id))
             async with asyncio.timeout(START_WITHIN + self._answer_within):
                 return await self._cars.ask(
-                    command.vehicle,
-                    command.vehicle_id,
+                    command.name,
                     message,
                     is_last=partial(is_last, of_list=self._kinds[command.kind].is_list),
                     within=self._answer_within,
@@ -298,7 +298,7 @@ class Dispatcher:
     async def _was_not_sent(self, command: Command, *, waits: bool) -> bool:
         if waits:
             await self._settle_back(command)
-            self._await(command.vehicle, command.vehicle_id)
+            self._await(command.name)
             return False
         await self._settle(command, ending(Input.MISS, None, NOT_CONNECTED))
         return True

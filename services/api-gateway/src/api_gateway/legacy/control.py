@@ -13,7 +13,6 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.commands import kinds
 from api_gateway.commands.arguments import Argument, Fields
-from api_gateway.commands.desk import Target
 from api_gateway.commands.errors import CommandQueueFull, VehicleBusy
 from api_gateway.commands.kinds import Kind
 from api_gateway.commands.replies import NOT_CONNECTED, Result, is_sealed, list_items, read_reply
@@ -119,7 +118,7 @@ def _route(call: ControlCall) -> Callable[..., Coroutine[Any, Any, Response]]:
         vehicle = await _find(resources, caller, vehicle_id)
         kind = call.choose(fields)
         allow_longer(request.scope, resources.answer_within)
-        said = await resources.commands.tell(caller, Target(vehicle.key, vehicle.vehicle_id), kind, fields)
+        said = await resources.commands.tell(caller, vehicle.name, kind, fields)
         return _render(vehicle.vehicle_id, kind, said)
 
     return control

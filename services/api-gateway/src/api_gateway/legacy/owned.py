@@ -10,8 +10,8 @@ from api_gateway.resources import Resources
 from ovms.db.state import Newest
 
 
-async def read_owned(request: Request, vehicle_id: str, codes: str, *scopes: str) -> tuple[Caller, Newest]:
-    """Return the caller and the newest messages of these codes of a vehicle of the caller's own.
+async def read_owned(request: Request, vehicle_id: str, codes: str, *scopes: str) -> tuple[Caller, int, Newest]:
+    """Return the caller, the number of a vehicle of the caller's own, and the newest messages of these codes of it.
 
     Raises:
         AuthenticationFailed: there is no credential, or it no longer stands.
@@ -21,20 +21,22 @@ async def read_owned(request: Request, vehicle_id: str, codes: str, *scopes: str
     resources = resources_of(request)
     caller = await claimant_of(request)
     try:
-        return caller, await _read(resources, caller, vehicle_id, codes, scopes)
+        return caller, *await _read(resources, caller, vehicle_id, codes, scopes)
     except ApiError:
         # Nothing else is said to a credential that no longer stands; one that was remembered may be right under a new proof.
         caller = await caller_of(request)
-        return caller, await _read(resources, caller, vehicle_id, codes, scopes)
+        return caller, *await _read(resources, caller, vehicle_id, codes, scopes)
 
 
-async def _read(resources: Resources, caller: Caller, vehicle_id: str, codes: str, scopes: tuple[str, ...]) -> Newest:
+async def _read(
+    resources: Resources, caller: Caller, vehicle_id: str, codes: str, scopes: tuple[str, ...]
+) -> tuple[int, Newest]:
     if not all(caller.may(scope) for scope in scopes):
         raise InsufficientRights
     check_possible(caller, vehicle_id)
     state = await resources.states.read(caller.owner_id, caller.login.proof, vehicle_id, codes)
     if not state.stands:
         raise AuthenticationFailed
-    if state.newest is None:
+    if state.number is None or state.newest is None:
         raise Forbidden
-    return state.newest
+    return state.number, state.newest

@@ -145,7 +145,7 @@ def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
     codes = "".join(call.view.codes)
 
     async def read(request: Request, vehicle_id: VehicleId) -> Response:
-        _, messages = await read_owned(request, vehicle_id, codes, call.scope)
+        _, _, messages = await read_owned(request, vehicle_id, codes, call.scope)
         return json_answer(render(call, messages, int(resources_of(request).clock())))
 
     return read
@@ -207,7 +207,7 @@ _PROTOCOL_SCHEMA: Final = record(
 async def read_protocol(request: Request, vehicle_id: VehicleId) -> Response:
     """Return the newest message of each code as the vehicle sent it: the firmware, the status, then by code."""
     # It has everything in it, also what another program has put into a message of a code of its own.
-    _, messages = await read_owned(request, vehicle_id, ALL, READ, rights.LOCATION)
+    _, _, messages = await read_owned(request, vehicle_id, ALL, READ, rights.LOCATION)
     return json_answer(
         [
             {

@@ -15,6 +15,7 @@ from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from ovms.auth.rights import READ
 from ovms.bus.presence import Peers
 from ovms.db.accounts import find_vehicle
+from ovms.identity import VehicleName
 from ovms.times import write_seconds
 
 router = APIRouter(prefix="/api", tags=["vehicles"])
@@ -48,9 +49,9 @@ async def list_all(request: Request, resources: ResourcesDep) -> Response:
         raise AuthenticationFailed
     if not caller.may(READ):
         raise InsufficientRights
-    vehicle_ids = list(filter(caller.login.reaches, listed))
-    counts = await resources.presence.counts(vehicle_ids)
-    return json_answer([{"id": vehicle_id, **_legacy(peers)} for vehicle_id, peers in zip(vehicle_ids, counts, strict=True)])
+    reached = [vehicle for vehicle in listed if caller.login.reaches(vehicle.vehicle_id)]
+    counts = await resources.presence.counts(reached)
+    return json_answer([{"id": vehicle_id, **_legacy(peers)} for (vehicle_id, _), peers in zip(reached, counts, strict=True)])
 
 
 _CONNECTED_SCHEMA: Final = record({name: TIME if name == "m_msgtime_s" else INTEGER for name in _CONNECTED}, required=False)
@@ -69,9 +70,9 @@ async def connect(request: Request, vehicle_id: VehicleId, resources: ResourcesD
     The caller counts as an app from now on, and the car reports more often. The connection and the session last for six minutes
     (a setting) from the last of these calls; nothing else renews them.
     """
-    caller, messages = await read_owned(request, vehicle_id, "S", READ)
+    caller, number, messages = await read_owned(request, vehicle_id, "S", READ)
     check_site(request.scope, resources, caller)
-    connected = await resources.connections.connect(caller, vehicle_id)
+    connected = await resources.connections.connect(caller, VehicleName(vehicle_id, number))
     result: dict[str, str | int] = {**_legacy(connected.peers), "v_first_peer": int(connected.first)}
     if (status := messages.get("S")) is not None:
         result["m_msgtime_s"] = write_seconds(status.received_at)
@@ -92,7 +93,7 @@ async def disconnect(vehicle_id: VehicleId, caller: Reader, resources: Resources
     vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
     if vehicle is None:
         raise Forbidden
-    await resources.connections.disconnect(caller, vehicle.vehicle_id)
+    await resources.connections.disconnect(caller, vehicle.name)
     return json_typed_text("Disconnect OK")
 
 

@@ -21,6 +21,7 @@ from ovms.bus.revocations import Revocations
 from ovms.bus.sessions import Sessions
 from ovms.db.engine import UNAVAILABLE
 from ovms.db.reach import Reached
+from ovms.identity import VehicleName
 
 LEASES: Final = 4
 """Checks that a lease of a watcher lasts, so that one which fails does no harm."""
@@ -95,7 +96,7 @@ class _Attendance:
         self._caller = caller
         self._inbox = inbox
         self._find = find
-        self._vehicles: dict[int, str] = {}
+        self._vehicles: dict[int, VehicleName] = {}
         self._known_until = inbox.known_until
         self._watches = watches
         # Of its own: what else the caller has connected must not end with this stream.
@@ -146,7 +147,7 @@ class _Attendance:
         known_until, self._known_until = self._known_until, None
         for vehicle, rights in audience.items():
             self._parts.hub.join(vehicle, self._inbox, rights, known_until)
-        now = {vehicle.key: vehicle.vehicle_id for vehicle in audience}
+        now = {vehicle.key: vehicle.name for vehicle in audience}
         former, self._vehicles = self._vehicles, now
         for gone in former.keys() - now.keys():
             self._parts.hub.leave(gone, self._inbox)
@@ -156,8 +157,8 @@ class _Attendance:
             return
         if self._caller.session is not None:
             await self._parts.sessions.renew(self._caller.session)
-        for vehicle_id in self._vehicles.values():
-            await self._parts.presence.connect(vehicle_id, self._member, LEASES * self._parts.every)
+        for name in self._vehicles.values():
+            await self._parts.presence.connect(name, self._member, LEASES * self._parts.every)
 
     async def end(self) -> None:
         """Leave all."""
@@ -166,5 +167,5 @@ class _Attendance:
             self._parts.hub.leave(vehicle, self._inbox)
         if self._watches:
             with suppress(*AWAY):  # else the leases end by themselves
-                for vehicle_id in vehicles.values():
-                    await self._parts.presence.disconnect(vehicle_id, self._member)
+                for name in vehicles.values():
+                    await self._parts.presence.disconnect(name, self._member)

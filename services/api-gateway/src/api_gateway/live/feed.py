@@ -21,6 +21,7 @@ from ovms.bus.channels import commands_channel, messages_channel, peers_channel
 from ovms.bus.presence import Peers, Present, present_of
 from ovms.bus.subscriptions import Listener
 from ovms.db.logins import StoredMessage
+from ovms.identity import VehicleName
 from ovms.records import RECORDS, DistanceUnit
 from ovms.records import State as StateRecord
 from ovms.records.logs import without_positions
@@ -64,6 +65,7 @@ class Feed:
     def __init__(self, vehicle: int, vehicle_id: str, load: Callable[["Feed"], None], clock: Callable[[], float]) -> None:
         self.vehicle = vehicle
         self.vehicle_id = vehicle_id
+        self.name = VehicleName(vehicle_id, vehicle)
         self._load = load
         self._clock = clock
         self._readers: dict[Inbox, _Reader] = {}
@@ -140,7 +142,7 @@ class Feed:
             (peers_channel, self.heard_peers),
             (commands_channel, self.heard_command),
         )
-        return [(channel_of(self.vehicle_id).encode(), heard) for channel_of, heard in makers]
+        return [(channel_of(self.name).encode(), heard) for channel_of, heard in makers]
 
     def _subscribed(self, channel: bytes) -> None:
         if channel in self._hears:  # Redis was away

@@ -117,7 +117,7 @@ class Loader:
             return
         for feed in feeds:
             feed.load_begins()
-        presents = await self._presence.present([feed.vehicle_id for feed in feeds])
+        presents = await self._presence.present([feed.name for feed in feeds])
         for feed, present in zip(feeds, presents, strict=True):
             feed.is_present(present)
         told = await asyncio.gather(*map(self._unwritten, feeds, presents))

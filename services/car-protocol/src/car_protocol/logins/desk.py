@@ -185,7 +185,7 @@ class LoginDesk:
         if not cars:
             return {}
         try:
-            claims = await self._presence.claim([(car.vehicle.vehicle_id, car.waits_since) for car in cars])
+            claims = await self._presence.claim([(car.vehicle.name, car.waits_since) for car in cars])
         except FAILURES as error:
             report_outage(self._log, REDIS, "cars log in without it", error)
             return {}
@@ -210,7 +210,7 @@ class LoginDesk:
 
     def _join_car(self, room: Room, car: Caller, claim: Claim | None) -> None:
         now = self._loop.time()
-        greatest = max(room.epoch, self._presence.greatest_session(room.vehicle_id))
+        greatest = max(room.epoch, self._presence.greatest_session(room.name))
         if claim is None:
             # A number of the same kind as Redis would have given; this session is newer than all that are known here.
             epoch, elsewhere = int(self._recorder.wall(now) * 1000), None

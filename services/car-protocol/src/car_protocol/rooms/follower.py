@@ -16,6 +16,7 @@ from ovms.bus.errors import FAILURES
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Subscriptions
+from ovms.identity import VehicleName
 from ovms.outages import REDIS, report_outage
 from ovms.stopping import raise_if_cancelled
 
@@ -84,7 +85,7 @@ class Follower:
         self._told_by: dict[int, tuple[int, str]] = {}
         """Of those of them whose car is or was elsewhere, its newest session there and its replica."""
         self._learning: dict[int, list[Answer]] = {}
-        self._to_ask: dict[str, Room] = {}
+        self._to_ask: dict[VehicleName, Room] = {}
         self._work = asyncio.Event()
         self._log = structlog.get_logger("follower")
 
@@ -96,18 +97,18 @@ class Follower:
         if room.is_empty():
             if self._rooms.get(vehicle) is room:
                 del self._rooms[vehicle]
-                self._subscriptions.leave(peers_channel(room.vehicle_id).encode())
+                self._subscriptions.leave(peers_channel(room.name).encode())
                 self._hear_no_messages(room)
             return
         if self._rooms.get(vehicle) is not room:
             self._rooms[vehicle] = room
-            self._subscriptions.hear(peers_channel(room.vehicle_id).encode(), _Peers(self, room))
+            self._subscriptions.hear(peers_channel(room.name).encode(), _Peers(self, room))
             self._hear_no_messages(room)
         if room.car is not None:
             self._hear_no_messages(room)
         elif vehicle not in self._heard:
             self._heard.add(vehicle)
-            self._subscriptions.hear(messages_channel(room.vehicle_id).encode(), _Messages(self, room))
+            self._subscriptions.hear(messages_channel(room.name).encode(), _Messages(self, room))
 
     def _hear_no_messages(self, room: Room) -> None:
         if room.vehicle in self._heard:
@@ -116,7 +117,7 @@ class Follower:
             self._echoes.pop(room.vehicle, None)
             self._may_have_missed.discard(room.vehicle)
             self._told_by.pop(room.vehicle, None)
-            self._subscriptions.leave(messages_channel(room.vehicle_id).encode())
+            self._subscriptions.leave(messages_channel(room.name).encode())
         for answer in self._learning.pop(room.vehicle, ()):
             # The car is here now, or nobody is any more.
             answer(Learnt(room.epoch - 1))
@@ -192,7 +193,7 @@ class Follower:
 
     def ask_about(self, room: Room) -> None:
         """Ask who is connected: what changed before we heard of it was not heard."""
-        self._to_ask[room.vehicle_id] = room
+        self._to_ask[room.name] = room
         self._work.set()
 
     # ---- what Redis is asked
@@ -213,10 +214,10 @@ class Follower:
                 self._to_ask |= self._with_ended_leases()
             await self._ask()
 
-    def _with_ended_leases(self) -> dict[str, Room]:
+    def _with_ended_leases(self) -> dict[VehicleName, Room]:
         now = self._wall()
         return {
-            room.vehicle_id: room
+            room.name: room
             for room in self._rooms.values()
             if room.car is not None and room.elsewhere.http.count and room.elsewhere.http.until <= now
         }
@@ -225,8 +226,8 @@ class Follower:
         asked = dict(islice(self._to_ask.items(), ASKED_AT_ONCE))
         if not asked:
             return
-        for vehicle_id in asked:
-            del self._to_ask[vehicle_id]
+        for name in asked:
+            del self._to_ask[name]
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 answers = await self._presence.present(asked)

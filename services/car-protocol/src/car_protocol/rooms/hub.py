@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from ovms.bus.presence import NO_SESSIONS, Connected, HttpWatchers
 from ovms.db.logins import StoredMessage, Vehicle
-from ovms.identity import Role
+from ovms.identity import Role, VehicleName
 
 AGE_ZERO: Final = b"T0"
 """Follows every state that is sent on: how many seconds ago the car was heard."""
@@ -172,6 +172,7 @@ class Room:
         "heard",
         "is_known",
         "learning",
+        "name",
         "paranoid_token",
         "publish_head",
         "vehicle",
@@ -182,6 +183,7 @@ class Room:
     def __init__(self, vehicle: Vehicle, publish_head: bytes) -> None:
         self.vehicle = vehicle.key
         self.vehicle_id = vehicle.vehicle_id
+        self.name = vehicle.name
         self.publish_head = publish_head
         """The beginning of every publication, made once (see `publisher`)."""
         self.paranoid_token = vehicle.paranoid_token
@@ -240,7 +242,7 @@ class Hub:
         changed: called with a room whose counts have changed.
     """
 
-    def __init__(self, publish_head: Callable[[str], bytes], changed: Callable[[Room], None]) -> None:
+    def __init__(self, publish_head: Callable[[VehicleName], bytes], changed: Callable[[Room], None]) -> None:
         self._rooms: dict[int, Room] = {}
         self._publish_head = publish_head
         self._changed = changed
@@ -261,7 +263,7 @@ class Hub:
         """The room of a vehicle."""
         room = self._rooms.get(vehicle.key)
         if room is None:
-            room = self._rooms[vehicle.key] = Room(vehicle, self._publish_head(vehicle.vehicle_id))
+            room = self._rooms[vehicle.key] = Room(vehicle, self._publish_head(vehicle.name))
         return room
 
     def renounce(self, vehicle: Vehicle) -> None:

@@ -13,6 +13,7 @@ from ovms.bus.address import Node
 from ovms.bus.client import Client, followed
 from ovms.bus.errors import FAILURES
 from ovms.bus.presence import NOBODY, REPLICA_LEASE, Claim, Connected, Presence
+from ovms.identity import VehicleName
 from ovms.outages import REDIS, report_outage
 from ovms.stopping import raise_if_cancelled, sleep_unless_cancelled
 
@@ -51,14 +52,13 @@ class PresenceKeeper:
         self._new_name = new_name
         self._renamed = renamed
         self._replica: str | None = None
-        self._changed: dict[str, Room | None] = {}
-        """Rooms to announce, by vehicle id; None where nobody is connected."""
-        self._announced: dict[str, Connected | None] = {}
+        self._changed: dict[VehicleName, Room | None] = {}
+        """Rooms to announce; None where nobody is connected."""
+        self._announced: dict[VehicleName, Connected | None] = {}
         """What Redis holds of this replica under its present name; None: unknown. Of other vehicles it holds nothing."""
-        self._to_check: list[str] = []
-        self._to_raise: dict[str, tuple[int, int]] = {}
-        """Vehicles whose next session needs a number that Redis does not know of, by vehicle id: the vehicle's key and the
-        greatest number so far."""
+        self._to_check: list[VehicleName] = []
+        self._to_raise: dict[VehicleName, int] = {}
+        """Vehicles whose next session needs a number that Redis does not know of, and the greatest number so far."""
         self._work = asyncio.Event()
         self._naming = asyncio.Lock()
         self._is_in_step = False
@@ -68,7 +68,7 @@ class PresenceKeeper:
 
     def changed(self, room: Room) -> None:
         """Note that a room's counts have changed; called by the hub."""
-        self._changed[room.vehicle_id] = room
+        self._changed[room.name] = room
         self._work.set()
 
     async def run(self) -> None:
@@ -130,11 +130,11 @@ class PresenceKeeper:
             raise
         self._announced |= news
 
-    async def claim(self, cars: Sequence[tuple[str, int]]) -> list[Claim]:
+    async def claim(self, cars: Sequence[tuple[VehicleName, int]]) -> list[Claim]:
         """Make this replica the owner of some cars' newest sessions, in order; or be told to wait first.
 
         Args:
-            cars: vehicle ids, and since when each has waited (`ovms.bus.presence`).
+            cars: vehicles, and since when each has waited (`ovms.bus.presence`).
 
         Raises:
             One of `FAILURES`: Redis is unavailable.
@@ -161,13 +161,12 @@ class PresenceKeeper:
         for vehicle, session in sessions.items():
             room = self._hub.get(vehicle)
             if room is not None and room.car is not None and room.epoch < session:
-                self._to_raise[room.vehicle_id] = vehicle, session
+                self._to_raise[room.name] = session
                 self._work.set()
 
-    def greatest_session(self, vehicle_id: str) -> int:
+    def greatest_session(self, vehicle: VehicleName) -> int:
         """Return the greatest session number of a vehicle that Redis may not know of, 0 where there is none."""
-        _, session = self._to_raise.get(vehicle_id, (0, 0))
-        return session
+        return self._to_raise.get(vehicle, 0)
 
     async def _raise_sessions(self) -> None:
         numbers = dict(islice(self._to_raise.items(), ANNOUNCED_AT_ONCE))
@@ -175,18 +174,21 @@ class PresenceKeeper:
             return
         try:
             async with asyncio.timeout(REDIS_TIMEOUT) as limit:
-                sessions = {vehicle_id: session for vehicle_id, (_, session) in numbers.items()}
-                await self._presence.raise_sessions(sessions, give_up_at=limit.when())
+                await self._presence.raise_sessions(numbers, give_up_at=limit.when())
         except FAILURES:
             self._work.set()
-            self._hub.followed(dict(numbers.values()), asyncio.get_running_loop().time())
+            self._close_lower(numbers)
             raise
-        for vehicle_id, number in numbers.items():
-            if self._to_raise[vehicle_id] == number:
-                del self._to_raise[vehicle_id]
+        for name, number in numbers.items():
+            if self._to_raise[name] == number:
+                del self._to_raise[name]
         if self._to_raise:
             self._work.set()
-        self._hub.followed(dict(numbers.values()), asyncio.get_running_loop().time())
+        self._close_lower(numbers)
+
+    def _close_lower(self, numbers: Mapping[VehicleName, int]) -> None:
+        sessions = {name.number: session for name, session in numbers.items()}
+        self._hub.followed(sessions, asyncio.get_running_loop().time())
 
     # ---- leases
 
@@ -200,7 +202,7 @@ class PresenceKeeper:
             if not self._is_in_step:
                 self._is_in_step = True
                 # Redis may have lost what it had confirmed, and may hold what nobody knows here.
-                self._announce_anew([*self._announced, *(room.vehicle_id for room in self._hub)])
+                self._announce_anew([*self._announced, *(room.name for room in self._hub)])
                 self._announce_anew(await self._presence.vehicles_of(replica))
             await self._check(replica)
             for ended in await self._presence.ended_replicas():
@@ -214,13 +216,13 @@ class PresenceKeeper:
         if primary != self._primary:
             self._primary, self._is_in_step = primary, False
 
-    def _announce_anew(self, vehicle_ids: Sequence[str]) -> None:
+    def _announce_anew(self, vehicles: Sequence[VehicleName]) -> None:
         """Announce vehicles whatever Redis holds of them."""
-        if not vehicle_ids:
+        if not vehicles:
             return
-        rooms = {room.vehicle_id: room for room in self._hub}
-        self._announced |= dict.fromkeys(vehicle_ids)
-        self._changed |= {name: rooms.get(name) for name in vehicle_ids}
+        rooms = {room.name: room for room in self._hub}
+        self._announced |= dict.fromkeys(vehicles)
+        self._changed |= {name: rooms.get(name) for name in vehicles}
         self._work.set()
 
     async def _check(self, replica: str) -> None:

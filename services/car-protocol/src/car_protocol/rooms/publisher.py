@@ -24,6 +24,7 @@ from car_protocol.rooms.hub import Room
 from car_protocol.rooms.lease import Lease
 from ovms.bus.channels import GAP, messages_channel
 from ovms.bus.errors import FAILURES
+from ovms.identity import VehicleName
 from ovms.metrics import Histogram
 from ovms.outages import REDIS, report_outage
 from ovms.stopping import sleep_unless_cancelled
@@ -36,15 +37,15 @@ CHECK_EVERY: Final = 5.0
 """Seconds."""
 
 # The head of what is published of a vehicle, out of the whole; the body is behind it.
-_OF_A_VEHICLE: Final = re.compile(rb"\*3\r\n\$7\r\nPUBLISH\r\n\$\d+\r\novms:\{[^}\r\n]*\}:messages\r\n\$")
+_OF_A_VEHICLE: Final = re.compile(rb"\*3\r\n\$7\r\nPUBLISH\r\n\$\d+\r\novms:\{[^}\r\n]*\}:\d+:messages\r\n\$")
 
 _CLIENT_REPLY: Final = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n"
 _REPLY_ONCE: Final = _CLIENT_REPLY + b"$2\r\nON\r\n" + _CLIENT_REPLY + b"$3\r\nOFF\r\n"
 
 
-def publish_head(vehicle_id: str) -> bytes:
+def publish_head(vehicle: VehicleName) -> bytes:
     """The beginning of a PUBLISH of a vehicle's message."""
-    return _head(messages_channel(vehicle_id).encode())
+    return _head(messages_channel(vehicle).encode())
 
 
 def _head(channel: bytes) -> bytes:

@@ -132,7 +132,7 @@ async def test_of_a_removal_and_an_addition_at_once_no_other_owner_gets_the_id(g
 
 async def test_a_stream_delivers_nothing_of_a_removed_vehicle(gateway: Gateway) -> None:
     async def subscribers() -> int:
-        [(_, count)] = await gateway.redis.pubsub_numsub("ovms:{DEMO}:messages")
+        [(_, count)] = await gateway.redis.pubsub_numsub("ovms:{DEMO}:1:messages")
         return int(count)
 
     async with gateway.client(auth=DEMO) as owner, reading(owner, f"{VEHICLES}/DEMO/events") as stream:

@@ -47,7 +47,7 @@ async def test_it_tells_what_a_stream_tells(gateway: Gateway, path: str) -> None
     await send_message(gateway.pool, "DEMO", "S75,K")
     async with dial(gateway, path, BASIC) as socket:
         assert (await hears(socket, "state", vehicle="DEMO"))["values"]["soc"] == 75.0
-        await gateway.redis.publish("ovms:{DEMO}:messages", "PAlow")
+        await gateway.redis.publish("ovms:{DEMO}:1:messages", "PAlow")
         assert (await hears(socket, "notification"))["text"] == "low"
 
 
@@ -189,7 +189,7 @@ async def test_what_a_client_says_later_is_passed_over(gateway: Gateway) -> None
         await hears(socket, "presence")
         for _ in range(100):
             await socket.send("hello")
-        await gateway.redis.publish("ovms:{DEMO}:messages", "PAlow")
+        await gateway.redis.publish("ovms:{DEMO}:1:messages", "PAlow")
         await hears(socket, "notification")
 
 
@@ -210,7 +210,7 @@ async def test_one_that_has_gone_leaves_nothing(gateway: Gateway) -> None:
 
 
 async def _subscribers(gateway: Gateway) -> int:
-    [(_, count)] = await gateway.redis.pubsub_numsub("ovms:{DEMO}:messages")
+    [(_, count)] = await gateway.redis.pubsub_numsub("ovms:{DEMO}:1:messages")
     return int(count)
 
 

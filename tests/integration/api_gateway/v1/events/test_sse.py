@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api_gateway.settings import Settings
+from fixtures import names
 from fixtures.gateway import OWNERS, Gateway, send_message, token_header
 from fixtures.streams import Heard, reading
 from fixtures.visitors import becomes
@@ -18,6 +19,7 @@ from ovms.bus.presence import Presence
 DEMO = "/api/v1/vehicles/demo/events"
 ALL = "/api/v1/events"
 BEAT = 0.1
+NUMBERS = {"DEMO": 1, "SECOND": 2, "OTHER1": 3}
 
 
 @pytest.fixture
@@ -32,8 +34,9 @@ async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def publish(gateway: Gateway, vehicle_id: str, *messages: str, channel: str = "messages") -> None:
+    number = NUMBERS[vehicle_id]
     for message in messages:
-        await gateway.redis.publish(f"ovms:{{{vehicle_id}}}:{channel}", message)
+        await gateway.redis.publish(f"ovms:{{{vehicle_id}}}:{number}:{channel}", message)
 
 
 async def test_first_comes_what_is_newest_then_what_changes(gateway: Gateway, client: httpx.AsyncClient) -> None:
@@ -52,7 +55,7 @@ async def test_first_comes_what_is_newest_then_what_changes(gateway: Gateway, cl
         command = {"id": "1", "vehicle": "DEMO", "scope": "control", "state": "sent"}
         await publish(gateway, "DEMO", json.dumps(command), channel="commands")
         assert await stream.until("command") == command
-        await Presence(gateway.redis).connect("DEMO", "somebody", 60)
+        await Presence(gateway.redis).connect(names.DEMO, "somebody", 60)
         assert (await stream.until("presence"))["apps"] == 1
 
 
@@ -85,7 +88,7 @@ async def test_a_vehicle_that_is_added_is_told_of_and_one_that_is_lost_no_more(
         await gateway.pool.execute(move, "OTHER1", "demo")
         await stream.until("state", vehicle="OTHER1")
         await gateway.pool.execute(move, "OTHER1", "other")
-        await becomes(lambda: _subscribers(gateway, "ovms:{OTHER1}:messages"), 0, 10)
+        await becomes(lambda: _subscribers(gateway, "ovms:{OTHER1}:3:messages"), 0, 10)
         await publish(gateway, "OTHER1", "S2,K")
         await publish(gateway, "DEMO", "S3,K")
         assert (await stream.until("state"))["vehicle"] == "DEMO"
@@ -99,13 +102,13 @@ async def _subscribers(gateway: Gateway, channel: str) -> int:
 async def test_a_stream_that_was_left_leaves_nothing(gateway: Gateway, client: httpx.AsyncClient) -> None:
     async with reading(client, DEMO, params={"watch": "1"}) as stream:
         await stream.until("presence", apps=1)
-        assert await _subscribers(gateway, "ovms:{DEMO}:messages") == 1
-    await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:messages"), 0, 10)
+        assert await _subscribers(gateway, "ovms:{DEMO}:1:messages") == 1
+    await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:1:messages"), 0, 10)
     await becomes(lambda: _apps(gateway), 0, 10)
 
 
 async def _apps(gateway: Gateway) -> int:
-    [peers] = await Presence(gateway.redis).counts(["DEMO"])
+    [peers] = await Presence(gateway.redis).counts([names.DEMO])
     return peers.apps
 
 
@@ -211,7 +214,7 @@ async def test_a_caller_and_a_process_have_so_many_streams(gateway: Gateway, cli
         third = await streams.enter_async_context(gateway.client(headers=await token_header(gateway, "read")))
         refused = await third.get(DEMO)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-    await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:messages"), 0, 10)
+    await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:1:messages"), 0, 10)
     async with reading(client, DEMO) as stream:
         await stream.until("presence")
 
@@ -271,7 +274,7 @@ async def test_a_slow_reader_is_told_the_newest(gateway: Gateway, client: httpx.
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1024)
     headers = await token_header(gateway, "auth")
     writer.write(f"GET {DEMO} HTTP/1.1\r\nHost: x\r\nAuthorization: {headers['Authorization']}\r\n\r\n".encode())
-    await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:messages"), 1, 10)
+    await becomes(lambda: _subscribers(gateway, "ovms:{DEMO}:1:messages"), 1, 10)
     async with reading(client, DEMO) as other:
         sent = 0
         # Until much more has been told to one who reads than may lie between the server and one who does not.

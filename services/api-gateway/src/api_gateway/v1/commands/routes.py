@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from api_gateway.answers import Plain
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.commands.desk import Target
 from api_gateway.commands.errors import CommandNotQueued, CommandQueueFull, CommandUnknown, IdempotencyKeyReused, NotJson
 from api_gateway.commands.kinds import OF_ADMINS
 from api_gateway.commands.resource import render
@@ -114,7 +113,7 @@ async def give(request: Request, reach: Controllable, resources: ResourcesDep) -
         order.kind.write(order.fields)
     if not reach.may(order.kind.scope):
         raise InsufficientRights
-    command = await resources.commands.take(reach.caller, Target(reach.vehicle.key, reach.vehicle.vehicle_id), order, key)
+    command = await resources.commands.take(reach.caller, reach.vehicle.name, order, key)
     headers = [(b"location", f"{ROOT}/vehicles/{reach.vehicle.vehicle_id}/commands/{command.id}".encode())]
     if wait is not None:
         allow_longer(request.scope, wait)

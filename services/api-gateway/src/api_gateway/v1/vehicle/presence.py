@@ -54,7 +54,7 @@ async def list_all(caller: Reader, resources: ResourcesDep) -> Response:
     """
     found = await list_reached(resources.pool, caller.owner_id, caller.login.vehicles)
     readable = [vehicle for vehicle in found if allows(vehicle.permit, READ)]
-    counts = await resources.presence.counts([vehicle.vehicle_id for vehicle in readable])
+    counts = await resources.presence.counts([vehicle.name for vehicle in readable])
     return json_answer({"items": [_render(*vehicle) for vehicle in zip(readable, counts, strict=True)]})
 
 
@@ -72,7 +72,7 @@ async def read_one(reach: Readable, resources: ResourcesDep) -> Response:
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO`
     """
-    (peers,) = await resources.presence.counts([reach.vehicle.vehicle_id])
+    (peers,) = await resources.presence.counts([reach.vehicle.name])
     return json_answer(_render(reach.vehicle, peers))
 
 
