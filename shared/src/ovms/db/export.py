@@ -1,12 +1,37 @@
 """All that is kept of an owner, row by row, but passwords and what tokens are checked against: nobody needs to read those."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sqlalchemy import ColumnElement, Select, Table, Text, cast, func, select, tuple_
+
 from ovms.db.engine import Pool
-from ovms.db.history import PAGE_BYTES
+from ovms.db.history import PAGE_BYTES, within_bytes
+from ovms.db.statement import Statement, param
+from ovms.db.tables import (
+    api_tokens,
+    audit,
+    autoprovision,
+    commands,
+    enciphered_configurations,
+    history,
+    mail_addresses,
+    messages,
+    owners,
+    push_outbox,
+    push_subscriptions,
+    reference_owners,
+    reference_positions,
+    reserved_vehicle_ids,
+    samples,
+    share_offers,
+    shares,
+    silence_notices,
+    state_history,
+    vehicles,
+)
 
 Row = Mapping[str, Any]
 
@@ -19,165 +44,260 @@ _LOWEST: Final = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one kind.
-
-    Args:
-        kind: what each is called.
-        table: where they are from.
-        statement: takes the owner or vehicle, then `place`, then how many to read.
-        first: the lowest place; without one all rows are read at once, since there are few.
-        place: the columns of a row's place.
-    """
+    """Rows of one kind."""
 
     kind: str
+    """What each is called."""
     table: str
-    statement: str
-    first: tuple[Any, ...] = ()
-    place: tuple[str, ...] = ()
+    """Where they are from."""
+    statement: Statement
+    """Takes the key of the owner or vehicle; of rows that are read in pages, also the place of the last one and a limit."""
+    first: Mapping[str, object]
+    """The columns of a row's place, and the lowest place; empty: all rows are read at once, since there are few."""
 
 
-_COMMAND: Final = (
-    "SELECT place, commands.id::text AS id, vehicle_id AS vehicle, kind AS command, arguments::text AS arguments, actor, "
-    "means, state, commands.created_at, expires_at, sent_at, finished_at, result, words "
-    "FROM commands JOIN vehicles ON vehicles.id = vehicle "
-)
+_KEY: Final = param("key")
 
-# A record may have 2 MiB: as many as are not too long together, and at least one.
-_RECORDS: Final = f"""
-SELECT record_type, recorded_at, record_number, data, expires_at FROM (
-  SELECT *, sum(octet_length(data)) OVER (ORDER BY record_type, recorded_at, record_number) - octet_length(data) AS size_before
-  FROM (
-    SELECT record_type, recorded_at, record_number, data, expires_at FROM history
-    WHERE vehicle = $1 AND (record_type, recorded_at, record_number) > ($2, $3, $4)
-    ORDER BY record_type, recorded_at, record_number LIMIT $5) AS next) AS sized
-WHERE size_before < {PAGE_BYTES} ORDER BY record_type, recorded_at, record_number
-"""  # noqa: S608
+
+def _page(rows: Select[Any], table: Table, place: Iterable[str]) -> Select[Any]:
+    columns = [table.c[name] for name in place]
+    return rows.where(tuple_(*columns) > tuple_(*map(param, place))).order_by(*columns).limit(param("limit"))
+
+
+def _part(kind: str, table: Table, rows: Select[Any], **first: object) -> Part:
+    return Part(kind, table.name, Statement(_page(rows, table, first) if first else rows), first)
+
+
+def _commands(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(
+            commands.c.place,
+            cast(commands.c.id, Text).label("id"),
+            vehicles.c.vehicle_id.label("vehicle"),
+            commands.c.kind.label("command"),
+            *(
+                commands.c[name]
+                for name in (
+                    "arguments",
+                    "actor",
+                    "means",
+                    "state",
+                    "created_at",
+                    "expires_at",
+                    "sent_at",
+                    "finished_at",
+                    "result",
+                    "words",
+                )
+            ),
+        )
+        .join_from(commands, vehicles, vehicles.c.id == commands.c.vehicle)
+        .where(*conditions)
+    )
+
+
+def _columns(table: Table, *names: str) -> Select[Any]:
+    return select(*(table.c[name] for name in names))
+
+
+_RECORD_PLACE: Final = {"record_type": "", "recorded_at": _BEGINNING, "record_number": _LOWEST}
 
 OF_OWNER: Final = (
-    Part("account", "owners", "SELECT name, email, created_at FROM owners WHERE id = $1"),
-    Part(
+    _part("account", owners, _columns(owners, "name", "email", "created_at").where(owners.c.id == _KEY)),
+    _part(
         "token",
-        "api_tokens",
-        "SELECT encode(substr(sha256, 1, 8), 'hex') AS identifier, application, purpose, permit, vehicles, created_at, "
-        "refreshed_at, last_used_at, expires_at FROM api_tokens WHERE owner_id = $1 ORDER BY id",
+        api_tokens,
+        select(
+            func.encode(func.substr(api_tokens.c.sha256, 1, 8), "hex").label("identifier"),
+            *(
+                api_tokens.c[name]
+                for name in (
+                    "application",
+                    "purpose",
+                    "permit",
+                    "vehicles",
+                    "created_at",
+                    "refreshed_at",
+                    "last_used_at",
+                    "expires_at",
+                )
+            ),
+        )
+        .where(api_tokens.c.owner_id == _KEY)
+        .order_by(api_tokens.c.id),
     ),
-    Part(
+    _part(
         "mail_address",
-        "mail_addresses",
-        "SELECT address, confirmed_at, code_sent_at, mails FROM mail_addresses WHERE owner_id = $1 ORDER BY address",
+        mail_addresses,
+        _columns(mail_addresses, "address", "confirmed_at", "code_sent_at", "mails")
+        .where(mail_addresses.c.owner_id == _KEY)
+        .order_by(mail_addresses.c.address),
     ),
-    Part(
+    _part(
         "shared_with_you",
-        "shares",
-        "SELECT vehicle_id AS vehicle, permit, shares.created_at, expires_at FROM shares "
-        "JOIN vehicles ON vehicles.id = vehicle WHERE shares.owner_id = $1 ORDER BY vehicle_id",
+        shares,
+        select(vehicles.c.vehicle_id.label("vehicle"), shares.c.permit, shares.c.created_at, shares.c.expires_at)
+        .join_from(shares, vehicles, vehicles.c.id == shares.c.vehicle)
+        .where(shares.c.owner_id == _KEY)
+        .order_by(vehicles.c.vehicle_id),
     ),
-    Part(
+    _part(
         "offered_to_you",
-        "share_offers",
-        "SELECT vehicle_id AS vehicle, permit, share_offers.created_at, expires_at FROM share_offers "
-        "JOIN vehicles ON vehicles.id = vehicle WHERE folded = (SELECT lower(name) FROM owners WHERE id = $1) "
-        "ORDER BY vehicle_id",
+        share_offers,
+        select(
+            vehicles.c.vehicle_id.label("vehicle"),
+            share_offers.c.permit,
+            share_offers.c.created_at,
+            share_offers.c.expires_at,
+        )
+        .join_from(share_offers, vehicles, vehicles.c.id == share_offers.c.vehicle)
+        .where(share_offers.c.folded == select(func.lower(owners.c.name)).where(owners.c.id == _KEY).scalar_subquery())
+        .order_by(vehicles.c.vehicle_id),
     ),
-    Part(
+    _part(
         "enciphered_configuration",
-        "enciphered_configurations",
-        "SELECT key, created_at FROM enciphered_configurations WHERE owner_id = $1 ORDER BY key",
+        enciphered_configurations,
+        _columns(enciphered_configurations, "key", "created_at")
+        .where(enciphered_configurations.c.owner_id == _KEY)
+        .order_by(enciphered_configurations.c.key),
     ),
-    Part("brought_from", "reference_owners", "SELECT number FROM reference_owners WHERE owner_id = $1"),
-    Part(
+    _part(
+        "brought_from",
+        reference_owners,
+        _columns(reference_owners, "number").where(reference_owners.c.owner_id == _KEY),
+    ),
+    _part(
         "reserved_id",
-        "reserved_vehicle_ids",
-        "SELECT encode(digest, 'hex') AS sha256, until FROM reserved_vehicle_ids WHERE owner_id = $1 ORDER BY until",
+        reserved_vehicle_ids,
+        select(func.encode(reserved_vehicle_ids.c.digest, "hex").label("sha256"), reserved_vehicle_ids.c.until)
+        .where(reserved_vehicle_ids.c.owner_id == _KEY)
+        .order_by(reserved_vehicle_ids.c.until),
     ),
-    Part("autoprovision", "autoprovision", "SELECT key, created_at FROM autoprovision WHERE owner_id = $1 ORDER BY key"),
-    Part(
+    _part(
+        "autoprovision",
+        autoprovision,
+        _columns(autoprovision, "key", "created_at").where(autoprovision.c.owner_id == _KEY).order_by(autoprovision.c.key),
+    ),
+    _part(
         "command_to_others",
-        "commands",
-        f"{_COMMAND} WHERE actor_id = $1 AND owner_id <> $1 AND place > $2 ORDER BY place LIMIT $3",
-        (0,),
-        ("place",),
+        commands,
+        _commands(commands.c.actor_id == _KEY, vehicles.c.owner_id != _KEY),
+        place=0,
     ),
-    Part(
+    _part(
         "audit",
-        "audit",
-        "SELECT id, at, actor, means, action, vehicle_id AS vehicle, detail::text AS detail FROM audit "
-        "WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-        (0,),
-        ("id",),
+        audit,
+        select(
+            audit.c.id,
+            audit.c.at,
+            audit.c.actor,
+            audit.c.means,
+            audit.c.action,
+            audit.c.vehicle_id.label("vehicle"),
+            audit.c.detail,
+        ).where(audit.c.owner_id == _KEY),
+        id=0,
     ),
 )
 
 OF_VEHICLE: Final = (
-    Part("vehicle", "vehicles", "SELECT created_at, paranoid_token <> '' AS paranoid FROM vehicles WHERE id = $1"),
-    Part(
+    _part(
+        "vehicle",
+        vehicles,
+        select(vehicles.c.created_at, (vehicles.c.paranoid_token != "").label("paranoid")).where(vehicles.c.id == _KEY),
+    ),
+    _part(
         "message",
-        "messages",
-        'SELECT code, data, received_at, paranoid, valid FROM messages WHERE vehicle = $1 ORDER BY code COLLATE "C"',
+        messages,
+        _columns(messages, "code", "data", "received_at", "paranoid", "valid")
+        .where(messages.c.vehicle == _KEY)
+        .order_by(messages.c.code.collate("C")),
     ),
-    Part(
+    _part(
         "share",
-        "shares",
-        "SELECT name AS owner, permit, shares.created_at, expires_at FROM shares JOIN owners ON owners.id = shares.owner_id "
-        "WHERE vehicle = $1 ORDER BY name",
+        shares,
+        select(owners.c.name.label("owner"), shares.c.permit, shares.c.created_at, shares.c.expires_at)
+        .join_from(shares, owners, owners.c.id == shares.c.owner_id)
+        .where(shares.c.vehicle == _KEY)
+        .order_by(owners.c.name),
     ),
-    Part(
+    _part(
         "share_offer",
-        "share_offers",
-        "SELECT name AS owner, permit, created_at, expires_at FROM share_offers WHERE vehicle = $1 ORDER BY folded",
+        share_offers,
+        select(
+            share_offers.c.name.label("owner"),
+            share_offers.c.permit,
+            share_offers.c.created_at,
+            share_offers.c.expires_at,
+        )
+        .where(share_offers.c.vehicle == _KEY)
+        .order_by(share_offers.c.folded),
     ),
-    Part("silence_notice", "silence_notices", "SELECT hours, heard_at, is_silent FROM silence_notices WHERE vehicle = $1"),
-    Part(
+    _part(
+        "silence_notice",
+        silence_notices,
+        _columns(silence_notices, "hours", "heard_at", "is_silent").where(silence_notices.c.vehicle == _KEY),
+    ),
+    _part(
         "subscription",
-        "push_subscriptions",
-        "SELECT app_id, push_type, key_type, key, updated_at FROM push_subscriptions WHERE vehicle = $1 ORDER BY app_id",
+        push_subscriptions,
+        _columns(push_subscriptions, "app_id", "push_type", "key_type", "key", "updated_at")
+        .where(push_subscriptions.c.vehicle == _KEY)
+        .order_by(push_subscriptions.c.app_id),
     ),
-    Part(
-        "command",
-        "commands",
-        f"{_COMMAND} WHERE vehicle = $1 AND place > $2 ORDER BY place LIMIT $3",
-        (0,),
-        ("place",),
-    ),
-    Part(
+    _part("command", commands, _commands(commands.c.vehicle == _KEY), place=0),
+    _part(
         "push",
-        "push_outbox",
-        "SELECT id, app_id, message, created_at, count, done_at FROM push_outbox "
-        "WHERE vehicle = $1 AND id > $2 ORDER BY id LIMIT $3",
-        (0,),
-        ("id",),
+        push_outbox,
+        _columns(push_outbox, "id", "app_id", "message", "created_at", "count", "done_at").where(push_outbox.c.vehicle == _KEY),
+        id=0,
     ),
     Part(
         "record",
-        "history",
-        _RECORDS,
-        ("", _BEGINNING, _LOWEST),
-        ("record_type", "recorded_at", "record_number"),
+        history.name,
+        Statement(
+            within_bytes(
+                _page(
+                    _columns(history, "record_type", "recorded_at", "record_number", "data", "expires_at").where(
+                        history.c.vehicle == _KEY
+                    ),
+                    history,
+                    _RECORD_PLACE,
+                ),
+                tuple(_RECORD_PLACE),
+                PAGE_BYTES,
+            )
+        ),
+        _RECORD_PLACE,
     ),
-    Part(
+    _part(
         "brought_until",
-        "reference_positions",
-        "SELECT record_type, record_number, recorded_at, finished FROM reference_positions WHERE vehicle = $1",
+        reference_positions,
+        _columns(reference_positions, "record_type", "record_number", "recorded_at", "finished").where(
+            reference_positions.c.vehicle == _KEY
+        ),
     ),
-    Part(
+    _part(
         "sample",
-        "samples",
-        "SELECT code, recorded_at, data, units, expires_at FROM samples WHERE vehicle = $1 AND (code, recorded_at) > ($2, $3) "
-        "ORDER BY code, recorded_at LIMIT $4",
-        ("", _BEGINNING),
-        ("code", "recorded_at"),
+        samples,
+        _columns(samples, "code", "recorded_at", "data", "units", "expires_at").where(samples.c.vehicle == _KEY),
+        code="",
+        recorded_at=_BEGINNING,
     ),
-    Part(
+    _part(
         "state",
-        "state_history",
-        "SELECT code, recorded_at, data FROM state_history WHERE vehicle = $1 AND (code, recorded_at) > ($2, $3) "
-        "ORDER BY code, recorded_at LIMIT $4",
-        ("", _BEGINNING),
-        ("code", "recorded_at"),
+        state_history,
+        _columns(state_history, "code", "recorded_at", "data").where(state_history.c.vehicle == _KEY),
+        code="",
+        recorded_at=_BEGINNING,
     ),
 )
 
-_VEHICLES: Final = 'SELECT id, vehicle_id FROM vehicles WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"'
+_VEHICLES: Final = Statement(
+    select(vehicles.c.id, vehicles.c.vehicle_id)
+    .where(vehicles.c.owner_id == _KEY)
+    .order_by(func.upper(vehicles.c.vehicle_id).collate("C"))
+)
 
 
 async def export(db: Pool, owner_id: int) -> AsyncIterator[tuple[str, Row]]:
@@ -185,19 +305,19 @@ async def export(db: Pool, owner_id: int) -> AsyncIterator[tuple[str, Row]]:
     for part in OF_OWNER:
         async for row in _read(db, part, owner_id):
             yield part.kind, row
-    for vehicle, vehicle_id in await db.fetch(_VEHICLES, owner_id):
+    for vehicle, vehicle_id in await _VEHICLES.fetch(db, key=owner_id):
         for part in OF_VEHICLE:
             async for row in _read(db, part, vehicle):
                 yield part.kind, {"vehicle": vehicle_id, **row}
 
 
 async def _read(db: Pool, part: Part, key: int) -> AsyncIterator[Row]:
-    if not part.place:
-        for row in await db.fetch(part.statement, key):
+    if not part.first:
+        for row in await part.statement.fetch(db, key=key):
             yield dict(row)
         return
     place = part.first
-    while rows := await db.fetch(part.statement, key, *place, PAGE):
+    while rows := await part.statement.fetch(db, key=key, limit=PAGE, **place):
         for row in rows:
             yield dict(row)
-        place = tuple(rows[-1][column] for column in part.place)
+        place = {column: rows[-1][column] for column in part.first}

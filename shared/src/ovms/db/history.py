@@ -52,8 +52,8 @@ class Part:
     newest_first: bool = False
 
 
-def within_bytes(page: Select[Any], size: str, order: Sequence[str], *, descending: bool = False) -> Select[Any]:
-    """Return the first rows of a page: as many as are not too long together, and at least one.
+def within_bytes(page: Select[Any], order: Sequence[str], most: Any, *, descending: bool = False) -> Select[Any]:
+    """Return the first rows of a page: as many as have at most so many bytes of data together, and at least one.
 
     What is long is stored apart from its row, and read for these alone.
     """
@@ -62,11 +62,9 @@ def within_bytes(page: Select[Any], size: str, order: Sequence[str], *, descendi
         return [rows.c[name].desc() if descending else rows.c[name] for name in order]
 
     rows = page.subquery("next")
-    length = func.octet_length(rows.c[size])
+    length = func.octet_length(rows.c.data)
     sized = select(rows, (func.sum(length).over(order_by=ordered(rows)) - length).label("size_before")).subquery("sized")
-    return (
-        select(*(sized.c[column.name] for column in rows.c)).where(sized.c.size_before < PAGE_BYTES).order_by(*ordered(sized))
-    )
+    return select(*(sized.c[column.name] for column in rows.c)).where(sized.c.size_before < most).order_by(*ordered(sized))
 
 
 def _part(*, newest_first: bool) -> Query[HistoryRecord]:
@@ -87,8 +85,8 @@ def _part(*, newest_first: bool) -> Query[HistoryRecord]:
             )
             .order_by(*(column.desc() if newest_first else column for column in order))
             .limit(param("limit")),
-            "data",
             ("recorded_at", "number"),
+            PAGE_BYTES,
             descending=newest_first,
         ),
     )

@@ -7,74 +7,32 @@ whole seconds to them: a record is later than `since` when its second is.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    DateTime,
+    Select,
+    Table,
+    Text,
+    and_,
+    any_,
+    cast,
+    exists,
+    func,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ovms.db.engine import Pool
-from ovms.db.history import PAGE_BYTES, RecordTypeSummary
+from ovms.db.history import PAGE_BYTES, RecordTypeSummary, within_bytes
+from ovms.db.statement import SECOND, Query, Statement, param
+from ovms.db.tables import history, state_history
 from ovms.times import EVERYTHING
-
-
-def _folded(record_type: str) -> str:
-    """SQL: equal for record types that compare equal, and in the order of MySQL's `utf8_general_ci`, for ASCII."""
-    return f'upper(rtrim({record_type}) COLLATE "C")'
-
-
-_LATER: Final = "recorded_at >= date_trunc('second', $3::timestamptz) + interval '1 second'"
-
-# Sizes are the reference's: record type, data and vehicle id, and 20 bytes for the rest of a row.
-_SUMMARY: Final = f"""
-SELECT min(record_type COLLATE "C"), count(DISTINCT record_number), count(*),
-  sum(octet_length(record_type) + size + $2 + 20), min(recorded_at), max(recorded_at)
-FROM (
-  SELECT record_type, record_number, recorded_at, octet_length(data) AS size FROM history WHERE vehicle = $1 AND {_LATER}
-  UNION ALL
-  SELECT code, 0::bigint, recorded_at, octet_length(data) FROM state_history WHERE vehicle = $1 AND {_LATER}) AS kept
-GROUP BY {_folded("record_type")} ORDER BY {_folded("record_type")}
-"""  # noqa: S608
-
-# The primary key has the types of a vehicle in order: each step finds the next one, however many records a type has.
-_SPELLINGS: Final = f"""
-WITH RECURSIVE kept AS (
-  (SELECT record_type FROM history WHERE vehicle = $1 ORDER BY record_type LIMIT 1)
-  UNION ALL
-  SELECT (SELECT record_type FROM history WHERE vehicle = $1 AND record_type > kept.record_type ORDER BY record_type LIMIT 1)
-  FROM kept WHERE kept.record_type IS NOT NULL)
-SELECT record_type FROM kept WHERE {_folded("record_type")} = {_folded("$2::text")}
-UNION
-SELECT asked FROM unnest($3::text[]) AS asked WHERE EXISTS (SELECT FROM state_history WHERE vehicle = $1 AND code = asked)
-"""  # noqa: S608
-
-_ORDER: Final = "recorded_at, record_number, record_type"
-
-
-def _records(types: str) -> str:
-    """SQL: the records of these types. With a single type each table has them in their order."""
-    return f"""
-SELECT record_type, recorded_at, record_number, data FROM history
-WHERE vehicle = $1 AND record_type = {types} AND {_LATER} AND (recorded_at, record_number, record_type) > ($4, $5, $6)
-UNION ALL
-SELECT code, recorded_at, 0::bigint, data FROM state_history
-WHERE vehicle = $1 AND code = {types} AND {_LATER} AND (recorded_at, 0, code) > ($4, $5, $6)
-"""  # noqa: S608
-
-
-def _page(types: str) -> str:
-    # As many as are not too long together, and at least one: what is long is stored apart from its row.
-    return f"""
-SELECT record_type, recorded_at, record_number, data FROM (
-  SELECT *, sum(octet_length(data)) OVER (ORDER BY {_ORDER}) - octet_length(data) AS size_before
-  FROM (SELECT * FROM ({_records(types)}) AS kept ORDER BY {_ORDER} LIMIT $7) AS next) AS sized
-WHERE size_before < $8 ORDER BY {_ORDER}
-"""  # noqa: S608
-
-
-_ONE, _ANY = "$2::text", "ANY($2::text[])"
-_PAGE_OF_ONE, _PAGE_OF_ANY = _page(_ONE), _page(_ANY)
-
-_COUNT: Final = f"""
-SELECT (SELECT count(*) FROM history WHERE vehicle = $1 AND record_type = {_ANY} AND {_LATER})
-  + (SELECT count(*) FROM state_history WHERE vehicle = $1 AND code = {_ANY} AND {_LATER})
-"""  # noqa: S608
 
 PAGE_RECORDS: Final = 2000
 
@@ -92,9 +50,108 @@ class LegacyRecord:
     data: bytes
 
 
+_NUMBER: Final = cast(0, BigInteger)
+"""Of a state message."""
+
+
+def _fold(record_type: ColumnElement[str]) -> ColumnElement[str]:
+    """Return what is equal for record types that compare equal, and in the order of MySQL's `utf8_general_ci`, for ASCII."""
+    return func.upper(func.rtrim(record_type).collate("C"))
+
+
+def _is_of_vehicle(table: Table) -> ColumnElement[bool]:
+    return table.c.vehicle == param("vehicle")
+
+
+def _is_later(table: Table) -> ColumnElement[bool]:
+    since = cast(param("since"), DateTime(timezone=True))
+    return and_(_is_of_vehicle(table), table.c.recorded_at >= func.date_trunc("second", since) + SECOND)
+
+
+_kept: Final = union_all(
+    select(
+        history.c.record_type,
+        history.c.record_number,
+        history.c.recorded_at,
+        func.octet_length(history.c.data).label("size"),
+    ).where(_is_later(history)),
+    select(state_history.c.code, _NUMBER, state_history.c.recorded_at, func.octet_length(state_history.c.data)).where(
+        _is_later(state_history)
+    ),
+).subquery("kept")
+
+# Sizes are the reference's: record type, data and vehicle id, and 20 bytes for the rest of a row.
+_SUMMARY: Final = Query(
+    RecordTypeSummary,
+    select(
+        func.min(_kept.c.record_type.collate("C")).label("record_type"),
+        func.count(_kept.c.record_number.distinct()).label("distinct_numbers"),
+        func.count().label("records"),
+        func.sum(func.octet_length(_kept.c.record_type) + _kept.c.size + param("id_length") + 20).label("size"),
+        func.min(_kept.c.recorded_at).label("first"),
+        func.max(_kept.c.recorded_at).label("last"),
+    )
+    .group_by(_fold(_kept.c.record_type))
+    .order_by(_fold(_kept.c.record_type)),
+)
+
+
+def _first_type(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(history.c.record_type).where(_is_of_vehicle(history), *conditions).order_by(history.c.record_type).limit(1)
+
+
+# The primary key has the types of a vehicle in order: each step finds the next one, however many records a type has.
+_spelled: Final = _first_type().cte("spelled", recursive=True)
+_spellings: Final = _spelled.union_all(
+    select(_first_type(history.c.record_type > _spelled.c.record_type).scalar_subquery()).where(
+        _spelled.c.record_type.is_not(None)
+    )
+)
+_code: Final = func.unnest(cast(param("codes"), ARRAY(Text))).column_valued("code_asked")
+_SPELLINGS: Final = Statement(
+    select(_spellings.c.record_type)
+    .where(_fold(_spellings.c.record_type) == _fold(cast(param("record_type"), Text)))
+    .union(select(_code).where(exists().where(_is_of_vehicle(state_history), state_history.c.code == _code)))
+)
+
+_ORDER: Final = ("recorded_at", "number", "record_type")
+
+
+def _page(types: Any) -> Query[LegacyRecord]:
+    """Return records of these types. With a single type each table has them in their order."""
+
+    def records(table: Table, record_type: Column[str], number: ColumnElement[int]) -> Select[Any]:
+        place = tuple_(table.c.recorded_at, number, record_type)
+        return select(record_type.label("record_type"), table.c.recorded_at, number.label("number"), table.c.data).where(
+            record_type == types,
+            _is_later(table),
+            place > tuple_(*(param(f"after_{name}") for name in _ORDER)),
+        )
+
+    kept = union_all(
+        records(history, history.c.record_type, history.c.record_number),
+        records(state_history, state_history.c.code, _NUMBER),
+    ).subquery("kept")
+    page = select(kept).order_by(*(kept.c[name] for name in _ORDER)).limit(param("limit"))
+    return Query(LegacyRecord, within_bytes(page, _ORDER, param("bytes")))
+
+
+_ONE: Final = cast(param("types"), Text)
+_ANY: Final = any_(cast(param("types"), ARRAY(Text)))
+_PAGE_OF_ONE: Final = _page(_ONE)
+_PAGE_OF_ANY: Final = _page(_ANY)
+
+_COUNT: Final = Statement(
+    select(
+        select(func.count()).where(history.c.record_type == _ANY, _is_later(history)).scalar_subquery()
+        + select(func.count()).where(state_history.c.code == _ANY, _is_later(state_history)).scalar_subquery()
+    )
+)
+
+
 async def summarise(db: Pool, vehicle: int, vehicle_id: str, since: datetime) -> list[RecordTypeSummary]:
     """Return what is stored of each record type later than `since`."""
-    return [RecordTypeSummary(*row) for row in await db.fetch(_SUMMARY, vehicle, len(vehicle_id), since)]
+    return await _SUMMARY.find_all(db, vehicle=vehicle, id_length=len(vehicle_id), since=since)
 
 
 async def find_spellings(db: Pool, vehicle: int, record_type: str) -> list[str]:
@@ -103,12 +160,13 @@ async def find_spellings(db: Pool, vehicle: int, record_type: str) -> list[str]:
         return []
     code = record_type.rstrip(" ")
     codes = {code.upper(), code.lower()} if len(code) == 1 and code.isascii() else {code}
-    return [row[0] for row in await db.fetch(_SPELLINGS, vehicle, record_type, codes)]
+    found = await _SPELLINGS.fetch(db, vehicle=vehicle, record_type=record_type, codes=codes)
+    return [row[0] for row in found]
 
 
 async def count_records(db: Pool, vehicle: int, spellings: Sequence[str], since: datetime) -> int:
     """Return how many records of these types are later than `since`."""
-    return int(await db.fetchval(_COUNT, vehicle, spellings, since)) if spellings else 0
+    return int(await _COUNT.fetchval(db, vehicle=vehicle, types=spellings, since=since)) if spellings else 0
 
 
 async def read_page(
@@ -118,9 +176,18 @@ async def read_page(
     if not spellings:
         return []
     after = (EVERYTHING, _FIRST_NUMBER, "") if last is None else (last.recorded_at, last.number, last.record_type)
-    statement, types = (_PAGE_OF_ANY, spellings) if len(spellings) > 1 else (_PAGE_OF_ONE, spellings[0])
-    rows = await db.fetch(statement, vehicle, types, since, *after, PAGE_RECORDS, PAGE_BYTES)
-    return [LegacyRecord(*row) for row in rows]
+    query, types = (_PAGE_OF_ANY, spellings) if len(spellings) > 1 else (_PAGE_OF_ONE, spellings[0])
+    return await query.find_all(
+        db,
+        vehicle=vehicle,
+        types=types,
+        since=since,
+        after_recorded_at=after[0],
+        after_number=after[1],
+        after_record_type=after[2],
+        limit=PAGE_RECORDS,
+        bytes=PAGE_BYTES,
+    )
 
 
 def is_full(page: Sequence[LegacyRecord]) -> bool:

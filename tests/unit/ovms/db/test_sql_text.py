@@ -29,8 +29,6 @@ AS_TEXT: Final = {
     **dict.fromkeys(
         (
             "commands",
-            "export",
-            "legacy_history",
             "push",
         ),
         "not built yet",
