@@ -42,6 +42,7 @@ class FakePublisher:
         self.age = Histogram()
 
     def publish(self, room: Room, message: bytes) -> None:
+        room.message_number += 1
         self.messages.append((room.vehicle_id, message))
 
     def publish_on(self, channel: bytes, body: bytes) -> None:

@@ -59,7 +59,7 @@ class FakeStore:
         assert len({row[:2] for row in rows}) == len(rows), "PostgreSQL takes a key once a statement"
         for row in map(StateRow._make, rows):
             kept = self.states.get(row[:2])
-            if kept is None or (kept.epoch, kept.received_at) <= (row.epoch, row.received_at):
+            if kept is None or (kept.epoch, kept.number) <= (row.epoch, row.number):
                 self.states[row[:2]] = row
 
     async def write_history(self, rows: Sequence[HistoryValues]) -> None:

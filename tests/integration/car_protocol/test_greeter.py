@@ -134,7 +134,7 @@ class Scene:
     async def stored(self, *messages: bytes, epoch: int = 5, ago: float = 100, sealed_with: str | None = None) -> None:
         """PostgreSQL has these."""
         at = time.time() - ago
-        rows = [StateRow(self.room.vehicle, chr(message[0]), message[1:], at, epoch, sealed_with) for message in messages]
+        rows = [StateRow(self.room.vehicle, chr(message[0]), message[1:], at, epoch, 0, sealed_with) for message in messages]
         await write_states(self._real_pool, rows)
 
     def written(self, *messages: bytes, epoch: int = 5, token: str | None = "", ago: float = 10) -> Learnt:

@@ -102,7 +102,7 @@ class FakePool:
     def _messages(self, keys: Sequence[int]) -> Iterable[Row]:
         for (key, code), kept in self._store.states.items():
             if key in keys:
-                yield Row((key, code, kept.data, kept.received_at, kept.paranoid_token, kept.epoch))
+                yield Row((key, code, kept.data, kept.received_at, kept.paranoid_token, kept.epoch, kept.number))
 
 
 class FakePresence:
@@ -343,7 +343,7 @@ class StateMachine(RuleBasedStateMachine):
             said_at = self.loop.time()
             message = b"%celsewhere%d" % (code, self.presence.epoch)
             row = StateRow(
-                VEHICLES[vehicle_id], chr(code), message[1:], said_at + WALL_OFFSET, self.presence.epoch, paranoid_token=None
+                VEHICLES[vehicle_id], chr(code), message[1:], said_at + WALL_OFFSET, self.presence.epoch, 1, paranoid_token=None
             )
             self.store.keep_states([row])
             model.stored[code] = message, "", said_at

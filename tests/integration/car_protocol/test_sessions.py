@@ -208,7 +208,7 @@ async def write_as_another_session(service: CarService, later: int) -> None:
     vehicle = await service.pool.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'DEMO'")
     room = service.running.server.hub.get(vehicle)
     assert room is not None
-    await write_states(service.pool, [StateRow(vehicle, "S", b"other", time.time(), room.epoch + later, None)])
+    await write_states(service.pool, [StateRow(vehicle, "S", b"other", time.time(), room.epoch + later, 1, None)])
 
 
 async def test_a_car_that_another_session_has_followed_unheard_is_closed_and_comes_again(car_service: CarService) -> None:

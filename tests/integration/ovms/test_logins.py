@@ -31,15 +31,18 @@ async def test_messages_are_found_by_vehicle_and_code(pool: Pool, secret_keys: s
     await write_states(
         pool,
         [
-            StateRow(demo, "S", b"1", now, 1, None),
-            StateRow(demo, "\xe4", b"\x00\xff", now - 5, 2, None),
-            StateRow(other, "S", b"", now, 3, None),
+            StateRow(demo, "S", b"1", now, 1, 7, None),
+            StateRow(demo, "\xe4", b"\x00\xff", now - 5, 2, 1, None),
+            StateRow(other, "S", b"", now, 3, 9, None),
         ],
     )
     found = await find_messages(pool, [demo, other, silent])
     assert found == {
-        demo: {0x53: StoredMessage(b"S1", now, epoch=1), 0xE4: StoredMessage(b"\xe4\x00\xff", now - 5, epoch=2)},
-        other: {0x53: StoredMessage(b"S", now, epoch=3)},
+        demo: {
+            0x53: StoredMessage(b"S1", now, epoch=1, number=7),
+            0xE4: StoredMessage(b"\xe4\x00\xff", now - 5, epoch=2, number=1),
+        },
+        other: {0x53: StoredMessage(b"S", now, epoch=3, number=9)},
         silent: {},
     }
 
@@ -47,7 +50,7 @@ async def test_messages_are_found_by_vehicle_and_code(pool: Pool, secret_keys: s
 async def test_sealed_messages_are_told_and_those_of_an_old_key_left_out(pool: Pool, secret_keys: str) -> None:
     [demo] = await add_vehicles(pool, secret_keys, "DEMO")
     now = round(time.time(), 3)
-    await write_states(pool, [StateRow(demo, "S", b"old", now, 1, "old"), StateRow(demo, "D", b"new", now, 1, "new")])
+    await write_states(pool, [StateRow(demo, "S", b"old", now, 1, 1, "old"), StateRow(demo, "D", b"new", now, 1, 2, "new")])
     await write_tokens(pool, [TokenRow(demo, "new", 1)])
-    assert await find_messages(pool, [demo]) == {demo: {0x44: StoredMessage(b"Dnew", now, "new", 1)}}
+    assert await find_messages(pool, [demo]) == {demo: {0x44: StoredMessage(b"Dnew", now, "new", 1, 2)}}
     assert (await find_vehicles(pool, ["DEMO"]))["DEMO"].paranoid_token == "new"

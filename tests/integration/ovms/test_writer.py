@@ -34,9 +34,15 @@ async def keys(pool: Pool, secret_keys: str) -> Sequence[int]:
 
 
 def state(
-    vehicle: int, code: str = "S", data: bytes = b"1", at: float = NOW, epoch: int = 1, token: str | None = None
+    vehicle: int,
+    code: str = "S",
+    data: bytes = b"1",
+    at: float = NOW,
+    epoch: int = 1,
+    number: int = 1,
+    token: str | None = None,
 ) -> StateRow:
-    return StateRow(vehicle, code, data, at, epoch, token)
+    return StateRow(vehicle, code, data, at, epoch, number, token)
 
 
 def record(vehicle: int, number: int = 1, data: bytes = b"x", at: int = NOW, ack: str | None = None) -> HistoryRow:
@@ -67,13 +73,14 @@ async def test_many_states_are_written_at_once_and_replaced(pool: Pool, keys: Se
 
 
 @pytest.mark.parametrize(
-    ("epoch", "later", "wins"), [(1, 1, True), (1, 0, True), (1, -1, False), (0, 100, False), (2, -100, True)]
+    ("epoch", "number", "wins"), [(5, 8, True), (5, 7, True), (5, 6, False), (4, 100, False), (6, 1, True)]
 )
-async def test_the_newest_session_wins_then_the_newest_message(
-    pool: Pool, keys: Sequence[int], epoch: int, later: float, wins: bool
+@pytest.mark.parametrize("later", [-3600, 0, 3600])
+async def test_the_newest_session_wins_then_the_greatest_number_whatever_the_clock_says(
+    pool: Pool, keys: Sequence[int], epoch: int, number: int, later: float, wins: bool
 ) -> None:
-    assert await write_states(pool, [state(keys[0], data=b"kept")])
-    rows = [state(keys[0], data=b"new", at=NOW + later, epoch=epoch), state(keys[1])]
+    assert await write_states(pool, [state(keys[0], data=b"kept", epoch=5, number=7)])
+    rows = [state(keys[0], data=b"new", at=NOW + later, epoch=epoch, number=number), state(keys[1])]
     assert await write_states(pool, rows) == wins
     assert await states(pool) == {(keys[0], "S"): b"new" if wins else b"kept", (keys[1], "S"): b"1"}
 

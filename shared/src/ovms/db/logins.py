@@ -18,7 +18,7 @@ WHERE owner_id = $1 ORDER BY upper(vehicle_id) COLLATE "C"
 
 _MESSAGES: Final = """
 SELECT vehicle, code, data, extract(epoch FROM received_at)::float8 AS received_at,
-  CASE WHEN paranoid THEN paranoid_token END AS sealed_with, epoch
+  CASE WHEN paranoid THEN paranoid_token END AS sealed_with, epoch, number
 FROM messages WHERE vehicle = ANY($1::bigint[]) AND valid
 """
 
@@ -55,6 +55,8 @@ class StoredMessage:
     """The name of the key that all but its code is sealed with, in paranoid mode."""
     epoch: int = 0
     """The session in which it came."""
+    number: int = 0
+    """That of the message in its session, 0 where it has none."""
 
 
 async def find_vehicles(pool: Pool, folded_ids: Sequence[str]) -> dict[str, Vehicle]:

@@ -90,6 +90,13 @@ messages: Final = Table(
     Column("data", LargeBinary, nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("epoch", BigInteger, nullable=False, comment="the car session that sent it; an older one never wins"),
+    Column(
+        "number",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="that of the message in its session; a smaller one never wins",
+    ),
     Column("paranoid", Boolean, nullable=False, server_default=text("false")),
     Column("paranoid_token", Text, nullable=False, server_default=""),
     Column("valid", Boolean, nullable=False, server_default=text("true"), comment="false: sealed under an old token"),

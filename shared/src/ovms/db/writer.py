@@ -15,7 +15,7 @@ from ovms.db.engine import Connection, Database, Pool
 
 _INCOMING_STATES: Final = (
     "incoming_states",
-    "vehicle bigint, code text, data bytea, received_at float8, epoch bigint, paranoid_token text",
+    "vehicle bigint, code text, data bytea, received_at float8, epoch bigint, number bigint, paranoid_token text",
 )
 _INCOMING_STATE_HISTORY: Final = ("incoming_state_history", "vehicle bigint, code text, data bytea")
 _INCOMING_HISTORY: Final = (
@@ -26,13 +26,14 @@ _INCOMING_HISTORY: Final = (
 # The newest session wins, within one session the newest message. The second half matters where a statement was given up
 # here (a time-out) but not there: what it still writes must not replace what was written since.
 _STATES: Final = """
-INSERT INTO messages AS kept (vehicle, code, data, received_at, epoch, paranoid, paranoid_token)
-SELECT vehicle, code, data, to_timestamp(received_at), epoch, paranoid_token IS NOT NULL, coalesce(paranoid_token, '')
+INSERT INTO messages AS kept (vehicle, code, data, received_at, epoch, number, paranoid, paranoid_token)
+SELECT vehicle, code, data, to_timestamp(received_at), epoch, number,
+  paranoid_token IS NOT NULL, coalesce(paranoid_token, '')
 FROM pg_temp.incoming_states AS new
 ON CONFLICT (vehicle, code) DO UPDATE
-SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.epoch,
+SET data = excluded.data, received_at = excluded.received_at, epoch = excluded.epoch, number = excluded.number,
     paranoid = excluded.paranoid, paranoid_token = excluded.paranoid_token, valid = true
-WHERE (kept.epoch, kept.received_at) <= (excluded.epoch, excluded.received_at)
+WHERE (kept.epoch, kept.number) <= (excluded.epoch, excluded.number)
 """
 
 _NOT_ALL: Final = "not all were written"
@@ -199,11 +200,14 @@ class StateRow(NamedTuple):
     data: bytes
     received_at: float
     epoch: int
+    """The car's session."""
+    number: int
+    """That of the message in its session; with the session it is the version of the state."""
     paranoid_token: str | None
     """The name of the key that the data is sealed with; None: it is not sealed."""
 
 
-StateValues: TypeAlias = tuple[int, str, bytes, float, int, str | None]
+StateValues: TypeAlias = tuple[int, str, bytes, float, int, int, str | None]
 """The values of a `StateRow`. One is made of every message, and to make it a named one costs five times as much."""
 
 

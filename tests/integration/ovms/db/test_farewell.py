@@ -50,7 +50,7 @@ async def test_a_copy_on_a_connection_that_is_ending_is_put_off_quietly(
     [vehicle] = await add_vehicles(pool, secret_keys, "DEMO")
     told: list[Mapping[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    row = StateRow(vehicle, "S", b"1", 0.0, 1, None)
+    row = StateRow(vehicle, "S", b"1", 0.0, 1, 1, None)
     leaves = asyncio.Event()
     async with saying_farewell(database_url, leaves) as url, await open_pool(url, size=1) as leaving:
         await write_states(leaving, [row])

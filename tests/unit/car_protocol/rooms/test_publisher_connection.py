@@ -184,3 +184,11 @@ async def test_he_is_told_what_was_not_published_past_the_lease_once_there_is_on
     assert GAP not in redis.sent
     lease.renewed(time.monotonic())
     await until(lambda: GAP in redis.sent)
+
+
+async def test_a_message_that_is_dropped_takes_a_number(lease: Lease) -> None:
+    publisher = Publisher(cast("Any", MuteRedis()), lease, tick=0.0, limit=0, monotonic=time.monotonic)
+    vehicle = room()
+    for _ in range(3):
+        publisher.publish(vehicle, b"S75")
+    assert (publisher.dropped, vehicle.message_number) == (2, 3)

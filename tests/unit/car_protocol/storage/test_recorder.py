@@ -52,13 +52,13 @@ async def test_the_newest_of_each_vehicle_and_code_is_written_in_one_statement(s
     assert len(store.statements) == 1
 
 
-async def test_a_row_has_the_wire_s_bytes_the_unix_time_and_the_session(store: FakeStore) -> None:
+async def test_a_row_has_the_wire_s_bytes_the_unix_time_and_the_version(store: FakeStore) -> None:
     writes, demo = recorder(store), room(7, "Seven")
-    demo.epoch = 42
+    demo.epoch, demo.message_number = 42, 7
     writes.put_state(demo, b"\xe9\x00\xff\xfe", NOW)
     await writes.flush()
     [kept] = store.states.values()
-    assert kept[:5] == (7, "\xe9", b"\x00\xff\xfe", WALL_OFFSET + NOW, 42)
+    assert kept[:6] == (7, "\xe9", b"\x00\xff\xfe", WALL_OFFSET + NOW, 42, 7)
 
 
 async def test_rows_are_written_in_the_order_of_their_keys(store: FakeStore) -> None:
@@ -162,7 +162,7 @@ async def test_pending_is_what_waits_and_what_is_being_written(store: FakeStore)
 
 async def test_a_row_is_of_the_session_that_it_came_in_however_late_it_is_written(store: FakeStore) -> None:
     writes, demo = recorder(store), room()
-    store.keep_states([StateRow(1, "S", b"elsewhere", WALL_OFFSET, 6, None)])
+    store.keep_states([StateRow(1, "S", b"elsewhere", WALL_OFFSET, 6, 1, None)])
     demo.epoch = 5
     writes.put_state(demo, b"Sbefore", NOW)
     writes.put_state(demo, b"Dbefore", NOW)

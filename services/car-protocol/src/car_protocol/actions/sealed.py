@@ -55,8 +55,8 @@ def _to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
 
 def _set_token(server: Server, room: Room, message: bytes, now: float) -> None:
     room.paranoid_token = token_of(message)
-    server.recorder.put_token(room, room.paranoid_token)
     server.publisher.publish(room, message)
+    server.recorder.put_token(room, room.paranoid_token)
     room.tell_watchers(message, now)
 
 
@@ -66,7 +66,7 @@ def token_of(message: bytes) -> str:
 
 
 def _store_and_forward(server: Server, room: Room, message: bytes, now: float) -> None:
+    server.publisher.publish(room, message)  # first: it gives the message its number
     server.recorder.put_state(room, message[2:], now, room.paranoid_token)
-    server.publisher.publish(room, message)
     if room.watchers:
         tell_state(server, room, room.watchers, message[2], message, now)

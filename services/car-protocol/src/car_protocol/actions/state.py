@@ -21,11 +21,11 @@ def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, no
         message = message.replace(b",performance,,", b",performance,", 1)
     if code in SAMPLED:
         server.sampler.see(room.vehicle, message, now)
+    server.publisher.publish(room, message)  # first: it gives the message its number
     if len(message) <= LONGEST_STORED:
         server.recorder.put_state(room, message, now)
     else:
         server.counters.unstored += 1
-    server.publisher.publish(room, message)
     if room.watchers:
         tell_state(server, room, room.watchers, code, message, now)
 

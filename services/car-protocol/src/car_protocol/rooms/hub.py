@@ -172,6 +172,7 @@ class Room:
         "heard",
         "is_known",
         "learning",
+        "message_number",
         "name",
         "paranoid_token",
         "publish_head",
@@ -195,6 +196,8 @@ class Room:
         self.batch = 0
         self.epoch = 0
         """The session of the car that is or was here, as Redis numbered it."""
+        self.message_number = 0
+        """That of the last message of the session which was published, or dropped by the publisher; 0 before the first."""
         self.elsewhere = Elsewhere()
         self.echoes = Echoes()
         self.heard: defaultdict[int, Heard] = defaultdict(Heard)
@@ -280,7 +283,7 @@ class Hub:
         elif room.elsewhere.session:
             room.tell_watchers(b"Z0", now)
         self._rooms.setdefault(room.vehicle, room)
-        room.car, room.epoch, room.is_known = car, epoch, True
+        room.car, room.epoch, room.message_number, room.is_known = car, epoch, 0, True
         room.elsewhere = _without_former(_newer(room.elsewhere, elsewhere), epoch)
         for unheard in room.learning.values():
             unheard.ended_by = epoch

@@ -114,7 +114,8 @@ class Publisher:
         return self._bytes
 
     def publish(self, room: Room, message: bytes) -> None:
-        """Publish a message on its vehicle's channel, soon."""
+        """Publish a message on its vehicle's channel, soon; give it the next number of the car's session."""
+        room.message_number += 1
         self._put(room.publish_head, message)
 
     def publish_on(self, channel: bytes, body: bytes) -> None:

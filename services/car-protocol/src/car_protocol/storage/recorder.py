@@ -167,11 +167,12 @@ class Recorder:
     # ---- called for every message
 
     def put_state(self, room: Room, message: bytes, now: float, sealed_with: str | None = None) -> None:
-        """Keep a message as the newest of its vehicle and code."""
+        """Keep the message that was published last as the newest of its vehicle and code."""
         vehicle, code, states, data = room.vehicle, message[0], self._states, message[1:]
         key = vehicle << 8 | code
         former = states.get(key)
-        row = states[key] = (vehicle, _CODES[code], data, now + self._clock.offset, room.epoch, sealed_with)
+        received_at, number = now + self._clock.offset, room.message_number
+        row = states[key] = (vehicle, _CODES[code], data, received_at, room.epoch, number, sealed_with)
         if (history := self._state_history) is not None:
             if now >= history.ends_at:
                 history.begin(now)
@@ -229,8 +230,8 @@ class Recorder:
         for source in (self._writing, self._states):
             for code in range(256):
                 if kept := source.get(first | code):
-                    _, _, data, received_at, epoch, sealed_with = kept
-                    found[code] = StoredMessage(bytes((code,)) + data, received_at, sealed_with, epoch)
+                    _, _, data, received_at, epoch, number, sealed_with = kept
+                    found[code] = StoredMessage(bytes((code,)) + data, received_at, sealed_with, epoch, number)
         return found
 
     def pending_token(self, vehicle: int) -> str | None:
