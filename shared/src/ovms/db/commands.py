@@ -1,9 +1,5 @@
 """What vehicles are told, and what became of it. Which state may follow which is not decided here: callers say from which."""
 
-# Statements are put together of constants of this file alone.
-# ruff: noqa: S608
-
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,8 +7,29 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Table,
+    all_,
+    and_,
+    any_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ovms.db.engine import Pool
+from ovms.db.statement import DAY, SECOND, Query, Statement, param
+from ovms.db.tables import audit, commands, vehicles
 from ovms.identity import VehicleName
 
 MOST_OPEN: Final = 32
@@ -22,98 +39,6 @@ KEY_DAYS: Final = 1
 STEP: Final = 500
 """Rows that one statement ends or removes at most."""
 NEWEST: Final = 2**63 - 1
-
-_OPEN: Final = "finished_at IS NULL"
-
-_COLUMNS: Final = """
-c.id, c.place, c.vehicle, v.vehicle_id, c.kind, c.arguments, c.actor, c.state, c.revision, c.created_at, c.expires_at,
-c.sent_at, c.finished_at, c.result, c.words
-"""
-_FROM: Final = f"SELECT {_COLUMNS} FROM commands c JOIN vehicles v ON v.id = c.vehicle"
-
-_FREE_KEY: Final = f"""
-UPDATE commands SET idempotency_key = NULL
-WHERE actor_id = $1 AND vehicle = $2 AND idempotency_key = $3 AND created_at < now() - interval '{KEY_DAYS} day'
-"""
-
-_ADD: Final = f"""
-INSERT INTO commands (id, vehicle, actor_id, actor, means, kind, number, arguments, message, message_key_id, waits, only_by,
-  expires_at, idempotency_key, request_mark, request_key_id)
-SELECT $1::uuid, $2::bigint, $3::bigint, $4::text, $5::text, $6::text, $7::integer, $8::jsonb, $9::bytea, $10::text,
-  $11::boolean, $12::text, now() + $13 * interval '1 second', $14::text, $15::bytea, $16::text
-WHERE (SELECT count(*) FROM commands WHERE vehicle = $2 AND {_OPEN}) < {MOST_OPEN}
-ON CONFLICT (actor_id, vehicle, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-"""
-
-_ONE: Final = f"{_FROM} WHERE c.id = $1"
-
-_OF_VEHICLE: Final = f"{_FROM} WHERE c.id = $1 AND c.vehicle = $2 AND c.kind <> ALL($3::text[])"
-
-_PAGE: Final = f"""
-{_FROM} WHERE c.vehicle = $1 AND c.place < $2 AND c.kind <> ALL($3::text[]) ORDER BY c.place DESC LIMIT $4
-"""
-
-_KEYED: Final = f"""
-SELECT c.request_mark, c.request_key_id, {_COLUMNS} FROM commands c JOIN vehicles v ON v.id = c.vehicle
-WHERE c.actor_id = $1 AND c.vehicle = $2 AND c.idempotency_key = $3 AND c.created_at >= now() - interval '{KEY_DAYS} day'
-"""
-
-_HEAD: Final = """
-SELECT id, waits, only_by FROM commands
-WHERE vehicle = $1 AND state = ANY($2::text[]) AND finished_at IS NULL AND expires_at > now()
-  AND NOT EXISTS (SELECT FROM commands WHERE vehicle = $1 AND state = 'sent')
-ORDER BY place LIMIT 1
-"""
-
-_TAKE: Final = f"""
-WITH taken AS (
-  UPDATE commands SET state = $3, sent_at = now(), answer_by = now() + $4 * interval '1 second', revision = revision + 1
-  WHERE id = $1 AND state = ANY($2::text[]) AND expires_at > now() RETURNING *)
-SELECT c.message, c.message_key_id, {_COLUMNS} FROM taken c JOIN vehicles v ON v.id = c.vehicle
-"""
-
-_PUT_BACK: Final = f"""
-WITH moved AS (
-  UPDATE commands SET state = $3, sent_at = NULL, answer_by = NULL, revision = revision + 1
-  WHERE id = $1 AND state = ANY($2::text[]) RETURNING *)
-SELECT {_COLUMNS} FROM moved c JOIN vehicles v ON v.id = c.vehicle
-"""
-
-
-def _end(which: str) -> str:
-    """Ends commands, and tells it the trail of their vehicle's owner in the same step: neither is without the other."""
-    return f"""
-WITH ended AS (
-  UPDATE commands SET state = $2, result = $3, words = $4, finished_at = now(), revision = revision + 1,
-    message = NULL, message_key_id = NULL
-  WHERE state = ANY($1::text[]) AND {which} RETURNING *),
-noted AS (
-  INSERT INTO audit (owner_id, actor, means, action, vehicle_id, detail)
-  SELECT v.owner_id, coalesce($5, c.actor), coalesce($6, c.means), 'command', v.vehicle_id,
-    jsonb_build_object('kind', c.kind, 'number', c.number, 'state', c.state, 'result', c.result)
-  FROM ended c JOIN vehicles v ON v.id = c.vehicle)
-SELECT {_COLUMNS} FROM ended c JOIN vehicles v ON v.id = c.vehicle
-"""
-
-
-_END_ONE: Final = _end("id = $7")
-
-_END_HASTY: Final = _end("vehicle = $7 AND NOT waits")
-
-_SOME: Final = f"id IN (SELECT id FROM commands WHERE {_OPEN} AND {{}} LIMIT {STEP} FOR UPDATE SKIP LOCKED)"
-_END_LATE: Final = _end(_SOME.format("state = ANY($1::text[]) AND expires_at <= now()"))
-_END_LOST: Final = _end(_SOME.format("state = ANY($1::text[]) AND answer_by <= now()"))
-
-_WAITING: Final = f"""
-SELECT c.vehicle, v.vehicle_id, bool_or(NOT c.waits) FROM commands c JOIN vehicles v ON v.id = c.vehicle
-WHERE {_OPEN} AND c.vehicle > $1
-GROUP BY c.vehicle, v.vehicle_id HAVING NOT bool_or(c.state = 'sent') ORDER BY c.vehicle LIMIT {STEP}
-"""
-
-_FORGET: Final = f"""
-DELETE FROM commands WHERE id IN (
-  SELECT id FROM commands WHERE finished_at < now() - $1 * interval '1 day' LIMIT {STEP})
-"""
 
 
 class TooManyOpen(Exception):
@@ -233,6 +158,161 @@ class End:
     means: str | None = None
 
 
+def _select(rows: Table | CTE) -> Select[Any]:
+    """Select commands with the columns that may be shown."""
+    columns = (vehicles.c.vehicle_id if name == "vehicle_id" else rows.c[name] for name in Command.__dataclass_fields__)
+    return select(*columns).join_from(rows, vehicles, vehicles.c.id == rows.c.vehicle)
+
+
+_IS_OPEN: Final = commands.c.finished_at.is_(None)
+_IS_ONE: Final = commands.c.id == param("id")
+_IS_OF_VEHICLE: Final = commands.c.vehicle == param("vehicle")
+_IS_SHOWN: Final = commands.c.kind != all_(param("hidden"))
+_IS_IN_ORIGIN: Final = commands.c.state == any_(param("origins"))
+_IS_KEYED: Final = and_(
+    commands.c.actor_id == param("actor_id"),
+    _IS_OF_VEHICLE,
+    commands.c.idempotency_key == param("idempotency_key"),
+)
+_KEYS_SINCE: Final = func.now() - KEY_DAYS * DAY
+
+_FREE_KEY: Final = Statement(
+    update(commands).values(idempotency_key=null()).where(_IS_KEYED, commands.c.created_at < _KEYS_SINCE)
+)
+
+_ADDED: Final = {name: param(name, commands.c[name].type) for name in New.__dataclass_fields__ if name != "seconds"} | {
+    "expires_at": func.now() + param("seconds") * SECOND
+}
+_ADD: Final = Statement(
+    upsert(commands)
+    .from_select(
+        list(_ADDED),
+        select(*_ADDED.values()).where(select(func.count()).where(_IS_OF_VEHICLE, _IS_OPEN).scalar_subquery() < MOST_OPEN),
+    )
+    .on_conflict_do_nothing(
+        index_elements=["actor_id", "vehicle", "idempotency_key"], index_where=commands.c.idempotency_key.is_not(None)
+    )
+)
+
+_ONE: Final = Query(Command, _select(commands).where(_IS_ONE))
+
+_OF_VEHICLE: Final = Query(Command, _select(commands).where(_IS_ONE, _IS_OF_VEHICLE, _IS_SHOWN))
+
+_PAGE: Final = Query(
+    Command,
+    _select(commands)
+    .where(_IS_OF_VEHICLE, commands.c.place < param("before"), _IS_SHOWN)
+    .order_by(commands.c.place.desc())
+    .limit(param("most")),
+)
+
+_KEYED: Final = Query(
+    Command,
+    _select(commands)
+    .add_columns(commands.c.request_mark, commands.c.request_key_id)
+    .where(_IS_KEYED, commands.c.created_at >= _KEYS_SINCE),
+)
+
+_sent: Final = commands.alias("sent")
+_HEAD: Final = Query(
+    Head,
+    select(commands.c.id, commands.c.waits, commands.c.only_by)
+    .where(
+        _IS_OF_VEHICLE,
+        _IS_IN_ORIGIN,
+        _IS_OPEN,
+        commands.c.expires_at > func.now(),
+        not_(exists().where(_sent.c.vehicle == param("vehicle"), _sent.c.state == "sent")),
+    )
+    .order_by(commands.c.place)
+    .limit(1),
+)
+
+_taken: Final = (
+    update(commands)
+    .values(
+        state=param("state"),
+        sent_at=func.now(),
+        answer_by=func.now() + param("within") * SECOND,
+        revision=commands.c.revision + 1,
+    )
+    .where(_IS_ONE, _IS_IN_ORIGIN, commands.c.expires_at > func.now())
+    .returning(commands)
+    .cte("taken")
+)
+_TAKE: Final = Query(Command, _select(_taken).add_columns(_taken.c.message, _taken.c.message_key_id))
+
+_PUT_BACK: Final = Query(
+    Command,
+    _select(
+        update(commands)
+        .values(state=param("state"), sent_at=null(), answer_by=null(), revision=commands.c.revision + 1)
+        .where(_IS_ONE, _IS_IN_ORIGIN)
+        .returning(commands)
+        .cte("moved")
+    ),
+)
+
+
+def _end(which: ColumnElement[bool]) -> Query[Command]:
+    """End commands, and add it to the audit log of their vehicle's owner in the same step: neither is without the other."""
+    ended = (
+        update(commands)
+        .values(
+            state=param("state"),
+            result=param("result"),
+            words=param("words"),
+            finished_at=func.now(),
+            revision=commands.c.revision + 1,
+            message=null(),
+            message_key_id=null(),
+        )
+        .where(_IS_IN_ORIGIN, which)
+        .returning(commands)
+        .cte("ended")
+    )
+    detail = [part for name in ("kind", "number", "state", "result") for part in (name, ended.c[name])]
+    entry = {
+        "owner_id": vehicles.c.owner_id,
+        "actor": func.coalesce(param("actor"), ended.c.actor),
+        "means": func.coalesce(param("means"), ended.c.means),
+        "action": literal("command"),
+        "vehicle_id": vehicles.c.vehicle_id,
+        "detail": func.jsonb_build_object(*detail),
+    }
+    entries = select(*entry.values()).join_from(ended, vehicles, vehicles.c.id == ended.c.vehicle)
+    return Query(Command, _select(ended).add_cte(insert(audit).from_select(list(entry), entries).cte("noted")))
+
+
+def _some(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return commands.c.id.in_(
+        select(commands.c.id).where(_IS_OPEN, _IS_IN_ORIGIN, which).limit(STEP).with_for_update(skip_locked=True)
+    )
+
+
+_END_ONE: Final = _end(_IS_ONE)
+_END_HASTY: Final = _end(and_(_IS_OF_VEHICLE, not_(commands.c.waits)))
+_END_LATE: Final = _end(_some(commands.c.expires_at <= func.now()))
+_END_LOST: Final = _end(_some(commands.c.answer_by <= func.now()))
+
+_WAITING: Final = Query(
+    Waiting,
+    select(commands.c.vehicle, vehicles.c.vehicle_id, func.bool_or(not_(commands.c.waits)).label("is_hasty"))
+    .join_from(commands, vehicles, vehicles.c.id == commands.c.vehicle)
+    .where(_IS_OPEN, commands.c.vehicle > param("after"))
+    .group_by(commands.c.vehicle, vehicles.c.vehicle_id)
+    .having(not_(func.bool_or(commands.c.state == "sent")))
+    .order_by(commands.c.vehicle)
+    .limit(STEP),
+)
+
+_FORGET: Final = Statement(
+    delete(commands).where(
+        commands.c.id.in_(select(commands.c.id).where(commands.c.finished_at < func.now() - param("days") * DAY).limit(STEP))
+    )
+)
+
+
 def message_context(command_id: UUID) -> str:
     """What a command's message is sealed for."""
     return f"command {command_id}"
@@ -245,31 +325,13 @@ async def add(db: Pool, new: New) -> Command | Keyed:
         TooManyOpen: the vehicle has too many.
     """
     async with db.acquire() as connection, connection.transaction():
-        if new.idempotency_key is not None:
-            await connection.execute(_FREE_KEY, new.actor_id, new.vehicle, new.idempotency_key)
-        await connection.execute(
-            _ADD,
-            new.id,
-            new.vehicle,
-            new.actor_id,
-            new.actor,
-            new.means,
-            new.kind,
-            new.number,
-            json.dumps(new.arguments),
-            new.message,
-            new.message_key_id,
-            new.waits,
-            new.only_by,
-            new.seconds,
-            new.idempotency_key,
-            new.request_mark,
-            new.request_key_id,
-        )
-        if (row := await connection.fetchrow(_ONE, new.id)) is not None:
-            return _command(row)
+        if (key := new.idempotency_key) is not None:
+            await _FREE_KEY.execute(connection, actor_id=new.actor_id, vehicle=new.vehicle, idempotency_key=key)
+        await _ADD.execute(connection, **_parameters(new))
+        if (added := await _ONE.find(connection, id=new.id)) is not None:
+            return added
         # Another transaction that took the same key has been committed by now.
-        row = await connection.fetchrow(_KEYED, new.actor_id, new.vehicle, new.idempotency_key)
+        row = await _KEYED.fetchrow(connection, actor_id=new.actor_id, vehicle=new.vehicle, idempotency_key=key)
     if row is None:
         raise TooManyOpen
     return _keyed(row)
@@ -277,31 +339,28 @@ async def add(db: Pool, new: New) -> Command | Keyed:
 
 async def find_keyed(db: Pool, actor_id: int, vehicle: int, key: str) -> Keyed | None:
     """What somebody's idempotency key stands for."""
-    row = await db.fetchrow(_KEYED, actor_id, vehicle, key)
+    row = await _KEYED.fetchrow(db, actor_id=actor_id, vehicle=vehicle, idempotency_key=key)
     return None if row is None else _keyed(row)
 
 
 async def find(db: Pool, command_id: UUID) -> Command | None:
     """A command."""
-    row = await db.fetchrow(_ONE, command_id)
-    return None if row is None else _command(row)
+    return await _ONE.find(db, id=command_id)
 
 
 async def find_of(db: Pool, vehicle: int, command_id: UUID, hidden: Sequence[str]) -> Command | None:
     """A command of a vehicle, unless it is of one of these kinds."""
-    row = await db.fetchrow(_OF_VEHICLE, command_id, vehicle, hidden)
-    return None if row is None else _command(row)
+    return await _OF_VEHICLE.find(db, id=command_id, vehicle=vehicle, hidden=hidden)
 
 
 async def list_page(db: Pool, vehicle: int, before: int, most: int, hidden: Sequence[str]) -> list[Command]:
     """Commands of a vehicle with a place below `before`, the newest first, without those of some kinds."""
-    return [_command(row) for row in await db.fetch(_PAGE, vehicle, before, hidden, most)]
+    return await _PAGE.find_all(db, vehicle=vehicle, before=before, hidden=hidden, most=most)
 
 
 async def head(db: Pool, vehicle: int, origins: Sequence[str]) -> Head | None:
     """What a vehicle is to be told next; None: nothing, or it is told something now."""
-    row = await db.fetchrow(_HEAD, vehicle, origins)
-    return None if row is None else Head(*row)
+    return await _HEAD.find(db, vehicle=vehicle, origins=origins)
 
 
 async def take(db: Pool, command_id: UUID, origins: Sequence[str], state: str, within: float) -> Taken | None:
@@ -311,58 +370,50 @@ async def take(db: Pool, command_id: UUID, origins: Sequence[str], state: str, w
         within: seconds after which whoever sends it must have died.
     """
     try:
-        row = await db.fetchrow(_TAKE, command_id, origins, state, within)
+        row = await _TAKE.fetchrow(db, id=command_id, origins=origins, state=state, within=within)
     except asyncpg.UniqueViolationError:
         return None
-    return None if row is None else Taken(row[0], row[1], _command(row[2:]))
+    return None if row is None else Taken(row["message"], row["message_key_id"], _TAKE.build(row))
 
 
 async def put_back(db: Pool, command_id: UUID, origins: Sequence[str], state: str) -> Command | None:
     """A command was not sent after all; None: it is not one that was to be."""
-    row = await db.fetchrow(_PUT_BACK, command_id, origins, state)
-    return None if row is None else _command(row)
+    return await _PUT_BACK.find(db, id=command_id, origins=origins, state=state)
 
 
 async def end(db: Pool, command_id: UUID, how: End) -> Command | None:
     """End a command; None: it is not in a state from which it ends so."""
-    row = await db.fetchrow(_END_ONE, *_arguments(how), command_id)
-    return None if row is None else _command(row)
+    return await _END_ONE.find(db, id=command_id, **_parameters(how))
 
 
 async def end_hasty(db: Pool, vehicle: int, how: End) -> list[Command]:
     """End what does not wait for an absent vehicle."""
-    return [_command(row) for row in await db.fetch(_END_HASTY, *_arguments(how), vehicle)]
+    return await _END_HASTY.find_all(db, vehicle=vehicle, **_parameters(how))
 
 
 async def end_late(db: Pool, how: End) -> list[Command]:
     """End some of those whose time to be sent is over."""
-    return [_command(row) for row in await db.fetch(_END_LATE, *_arguments(how))]
+    return await _END_LATE.find_all(db, **_parameters(how))
 
 
 async def end_lost(db: Pool, how: End) -> list[Command]:
     """End some of those whose sender must have died."""
-    return [_command(row) for row in await db.fetch(_END_LOST, *_arguments(how))]
+    return await _END_LOST.find_all(db, **_parameters(how))
 
 
 async def list_waiting(db: Pool, after: int) -> list[Waiting]:
     """Some vehicles that are to be told something, in order of their keys, from the one after `after` on."""
-    return [Waiting(*row) for row in await db.fetch(_WAITING, after)]
+    return await _WAITING.find_all(db, after=after)
 
 
 async def forget(db: Pool, days: int) -> bool:
     """Remove some of what ended more than so many days ago; whether there may be more of it."""
-    status = await db.execute(_FORGET, days)
-    return int(status.removeprefix("DELETE ")) == STEP
+    return await _FORGET.execute(db, days=days) == STEP
 
 
-def _arguments(how: End) -> tuple[Any, ...]:
-    return (how.origins, how.state, how.result, how.words, how.actor, how.means)
+def _parameters(given: New | End) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in given.__dataclass_fields__}
 
 
-def _command(row: Any) -> Command:
-    command_id, place, vehicle, vehicle_id, kind, arguments, *others = row
-    return Command(command_id, place, vehicle, vehicle_id, kind, json.loads(arguments), *others)
-
-
-def _keyed(row: Any) -> Keyed:
-    return Keyed(row[0], row[1], _command(row[2:]))
+def _keyed(row: asyncpg.Record) -> Keyed:
+    return Keyed(row["request_mark"], row["request_key_id"], _KEYED.build(row))

@@ -62,9 +62,9 @@ class Statement:
         compiled = clause.compile(dialect=_Dialect())  # type: ignore[no-untyped-call]
         assert isinstance(compiled, SQLCompiler)
         self.sql: Final = str(compiled)
-        self._names: Final = tuple(compiled.positiontup or ())
-        self._known: Final = frozenset(self._names)
-        self._json: Final = frozenset(name for name in self._names if isinstance(compiled.binds[name].type, JSON))
+        self.parameters: Final = tuple(compiled.positiontup or ())
+        self._known: Final = frozenset(self.parameters)
+        self._json: Final = frozenset(name for name in self.parameters if isinstance(compiled.binds[name].type, JSON))
 
     async def fetch(self, db: Database, /, **given: object) -> list[asyncpg.Record]:
         """Return the rows."""
@@ -87,7 +87,7 @@ class Statement:
         if given.keys() != self._known:
             missing, unknown = sorted(self._known - given.keys()), sorted(given.keys() - self._known)
             raise TypeError(f"missing parameters {missing}, unknown parameters {unknown} of statement: {self.sql}")
-        return [json.dumps(given[name]) if name in self._json else given[name] for name in self._names]
+        return [json.dumps(given[name]) if name in self._json else given[name] for name in self.parameters]
 
 
 class Query(Statement, Generic[T]):

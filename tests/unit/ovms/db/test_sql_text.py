@@ -27,10 +27,7 @@ AS_TEXT: Final = {
     "audit._RECORD_COMMANDS": "arrays of many rows, as in the writer",
     "traffic": "arrays of many rows, as in the writer",
     **dict.fromkeys(
-        (
-            "commands",
-            "push",
-        ),
+        ("push",),
         "not built yet",
     ),
 }
