@@ -4,9 +4,9 @@ An excuse is always a fault that the plan made, at the part and the time in ques
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 
 from chaos import journal as seen
@@ -22,6 +22,12 @@ DRAIN: Final = 10.0
 """OVMS_DRAIN_TIMEOUT, the default."""
 DRAIN_SLACK: Final = 2.0
 """Seconds that an end takes besides the drain: the interpreter's, on a machine where everything runs at once."""
+STREAMED: Final = "SV"
+"""The codes whose event says which state it is: the others do not decode to their number."""
+KNOWN_FAULTS: Final[Mapping[str, str]] = {
+    "streams send in order": "a feed replaces what it has delivered by what PostgreSQL has, which may be older",
+}
+"""Invariants that do not hold yet, and why: they are reported, and no run fails by them. An entry goes with its fault."""
 
 
 def state_data(number: int, socket: int, vehicle: str, code: str) -> bytes:
@@ -42,6 +48,7 @@ class History:
         self.sockets = sockets(events)
         self.cars = of_vehicles(self.sockets.values(), CAR)
         self.watchers = of_vehicles(self.sockets.values(), APP + BATCH)
+        self.streams = {event.stream: event for event in self.of(seen.StreamOpened)}
         self.excuses = Excuses(events)
         self.ends_at = max((event.at for event in events), default=0.0)
         self.settled_at = next((event.at for event in self.of(seen.Settled)), seen.OPEN)
@@ -185,6 +192,36 @@ def stored_states_never_go_back(history: History, _: Evidence) -> Iterator[str]:
             )
 
 
+def streams_send_in_order(history: History, _: Evidence) -> Iterator[str]:
+    """In an event stream the states of a code never go back, not even from one session of the car to the next.
+
+    Two modules of a vehicle have numbers of their own: there this holds within a session.
+    """
+    doubled = {event.vehicle for event in history.of(seen.Doubled)}
+    sessions = {
+        (history.sockets[event.socket].vehicle, event.code, event.number): event.socket
+        for event in history.of(seen.StateSent)
+        if history.sockets[event.socket].vehicle in doubled
+    }
+    newest: dict[tuple[int, str, str, int | None], int] = {}
+    for event in history.of(seen.StateStreamed):
+        session = sessions.get((event.vehicle, event.code, event.number))
+        key = (event.stream, event.vehicle, event.code, session)
+        if event.number < newest.get(key, 0):
+            stream = history.streams[event.stream]
+            yield f"{stream} sent {event.vehicle} {event.code} {event.number} at {event.at:.2f}, after {newest[key]}"
+        newest[key] = max(newest.get(key, 0), event.number)
+
+
+def streams_end_for_a_cause(history: History, _: Evidence) -> Iterator[str]:
+    """An event stream goes on until its gateway ends, or while a store is away with which its reader is checked."""
+    excuses = history.excuses
+    for event in history.of(seen.StreamEnded):
+        stream = history.streams[event.stream]
+        if not (excuses.ended(stream.gateway, event.at) or excuses.away((REDIS, POSTGRES), event.at, event.at)):
+            yield f"{stream}: {event.how} at {event.at:.2f}"
+
+
 def calls_are_answered(history: History, _: Evidence) -> Iterator[str]:
     """HTTP answers 200; 401 after Redis has lost the session; 503 with Retry-After in an outage; never 500."""
     signed_in: dict[str, float] = {}
@@ -319,6 +356,20 @@ def last_states_are_heard(history: History, _: Evidence) -> Iterator[str]:
                     yield f"{watcher} heard {code} {found} last, sent was {(event.number, event.socket)} at {event.at:.2f}"
 
 
+def last_states_are_streamed(history: History, _: Evidence) -> Iterator[str]:
+    """Every reader of event streams has received last what a car has sent last, in the session that is still open."""
+    streamed = {
+        (history.streams[event.stream].owner, event.vehicle, event.code): event.number
+        for event in history.of(seen.StateStreamed)
+    }
+    sent = history.last_states()
+    for owner, vehicles in {stream.owner: stream.vehicles for stream in history.streams.values()}.items():
+        for vehicle, code in product(vehicles, STREAMED):
+            event, found = sent.get((vehicle, code)), streamed.get((owner, vehicle, code))
+            if event is not None and history.sockets[event.socket].is_open and found != event.number:
+                yield f"{owner} was streamed {vehicle} {code} {found} last, sent was {event.number} at {event.at:.2f}"
+
+
 def last_commands_are_answered(history: History, _: Evidence) -> Iterator[str]:
     """Every command is answered to who sent it, once Redis has been back for a while: before, it is delivered at most once."""
     answered = {(event.socket, event.command) for event in history.of(seen.CommandAnswered)}
@@ -339,6 +390,8 @@ ALWAYS: Final[tuple[Check, ...]] = (
     sessions_end_for_a_cause,
     apps_hear_in_order,
     stored_states_never_go_back,
+    streams_send_in_order,
+    streams_end_for_a_cause,
     calls_are_answered,
     programs_run,
     records_are_kept_once,
@@ -350,6 +403,7 @@ IN_THE_END: Final[tuple[Check, ...]] = (
     last_states_are_stored,
     counts_are_right,
     last_states_are_heard,
+    last_states_are_streamed,
     last_commands_are_answered,
 )
 

@@ -11,6 +11,7 @@ from chaos.callers import Caller
 from chaos.cars import Car, Ports
 from chaos.journal import Doubled, Held, Journal
 from chaos.module import Module
+from chaos.streams import StreamReader
 from ovms.identity import Role
 
 TWIN_NUMBERS: Final = 1_000_000_000
@@ -36,7 +37,7 @@ class Size:
 
 
 class Fleet:
-    """Every car, with apps on some of them, and an HTTP client of every owner."""
+    """Every car, with apps on some of them, and of every owner an HTTP client and a reader of its event stream."""
 
     def __init__(self, journal: Journal, size: Size, ports: Ports, urls: Mapping[str, str], dice: random.Random) -> None:
         self._journal = journal
@@ -55,6 +56,9 @@ class Fleet:
         self.callers = [
             Caller(journal, owner, vehicles[0], urls, self._dice_of_its_own()) for owner, vehicles in self.owners.items()
         ]
+        self.streams = [
+            StreamReader(journal, owner, vehicles, urls, self._dice_of_its_own()) for owner, vehicles in self.owners.items()
+        ]
 
     @property
     def peers(self) -> list[Car | App]:
@@ -63,15 +67,19 @@ class Fleet:
 
     @property
     def is_in(self) -> bool:
-        """Whether all cars and watchers are connected, and all HTTP clients count as watching."""
-        return all(peer.is_in for peer in self.peers) and all(caller.is_watching for caller in self.callers)
+        """Whether all cars and watchers are connected, all HTTP clients count as watching and all event streams are open."""
+        return (
+            all(peer.is_in for peer in self.peers)
+            and all(caller.is_watching for caller in self.callers)
+            and all(stream.is_open for stream in self.streams)
+        )
 
     def start(self) -> None:
         """Let everybody connect."""
         for peer in self.peers:
             self._start(peer)
-        for caller in self.callers:
-            self._start(caller)
+        for client in [*self.callers, *self.streams]:
+            self._start(client)
         self._keep(asyncio.create_task(self._beat()))
 
     async def stop(self) -> None:
@@ -158,7 +166,7 @@ class Fleet:
         for app in self.apps:
             app.command()
 
-    def _start(self, peer: Car | App | Caller) -> None:
+    def _start(self, peer: Car | App | Caller | StreamReader) -> None:
         self._keep(asyncio.create_task(peer.run(), name=_name(peer)))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
@@ -177,5 +185,5 @@ class Fleet:
                 self._journal.note(Held(self._journal.now(), late))
 
 
-def _name(peer: Car | App | Caller) -> str:
+def _name(peer: Car | App | Caller | StreamReader) -> str:
     return f"peer {id(peer)}"

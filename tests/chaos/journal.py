@@ -140,6 +140,40 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A gateway has begun to send an event stream of all vehicles of an owner; it has a number as a socket has."""
+
+    at: float
+    stream: int
+    owner: str
+    gateway: str
+    vehicles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"stream {self.stream} ({self.owner} at {self.gateway})"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The gateway has ended an event stream, or sends nothing any more."""
+
+    at: float
+    stream: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateStreamed:
+    """An event stream has sent a state of a car."""
+
+    at: float
+    stream: int
+    vehicle: str
+    code: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """An HTTP caller has a session."""
 
@@ -229,6 +263,9 @@ Event = (
     | CommandAnswered
     | Counted
     | Called
+    | StreamOpened
+    | StreamEnded
+    | StateStreamed
     | SignedIn
     | Watching
     | Faulted
@@ -267,7 +304,7 @@ class Journal:
         return (event for event in self.events if isinstance(event, kind))
 
     def new_socket(self) -> int:
-        """A number for a socket."""
+        """A number for a socket or an event stream."""
         self._sockets += 1
         return self._sockets
 

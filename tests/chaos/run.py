@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from chaos import journal as seen
-from chaos.checks import IN_THE_END, Violation, violations
+from chaos.checks import IN_THE_END, KNOWN_FAULTS, Violation, violations
 from chaos.evidence import Evidence, NoEvidence, gather
 from chaos.excuses import Excuses
 from chaos.faults import MOST_CONNECTIONS, Faults
@@ -44,6 +44,8 @@ class Result:
 
     seed: int
     violations: list[Violation]
+    known: list[Violation]
+    """Those of `KNOWN_FAULTS`."""
     figures: dict[str, float]
 
 
@@ -77,7 +79,9 @@ async def _run(seed: int, setting: Setting, rig: Rig, tell: Callable[[str], None
         tell_time("all faults have ended")
         await _await_everybody(fleet)
         evidence = await _settle(rig, fleet, journal, tell_time)
-        return Result(seed, violations(journal.events, evidence), figures(journal))
+        found = violations(journal.events, evidence)
+        known = [violation for violation in found if violation.invariant in KNOWN_FAULTS]
+        return Result(seed, [violation for violation in found if violation not in known], known, figures(journal))
     finally:
         await fleet.stop()
         if setting.keep is not None:
@@ -136,6 +140,8 @@ def figures(journal: Journal) -> dict[str, float]:
         "states sent": seen.StateSent,
         "states heard": seen.StateHeard,
         "states read": seen.StateRead,
+        "streams": seen.StreamOpened,
+        "states streamed": seen.StateStreamed,
         "records made": seen.RecordMade,
         "records acknowledged": seen.RecordAcknowledged,
         "commands sent": seen.CommandSent,

@@ -21,5 +21,13 @@ def test_every_invariant_holds(seed: int, seconds: float) -> None:
 
     told = [f"seed {seed}", *timeline, str(result.figures), *map(str, result.violations[:50])]
     assert not result.violations, "\n".join(told)
-    for what in ("let in", "states sent", "states heard", "states read", "records acknowledged", "commands answered"):
+    for what in (
+        "let in",
+        "states sent",
+        "states heard",
+        "states read",
+        "states streamed",
+        "records acknowledged",
+        "commands answered",
+    ):
         assert result.figures[what] > 0, f"nothing was tried: {result.figures}"

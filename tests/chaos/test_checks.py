@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.checks import ALWAYS, IN_THE_END, record_data, state_data, violations
+from chaos.checks import ALWAYS, IN_THE_END, KNOWN_FAULTS, record_data, state_data, violations
 from chaos.evidence import Counts, Evidence, crashes
 from chaos.excuses import Excuses
 from chaos.journal import (
@@ -30,14 +30,17 @@ from chaos.journal import (
     StateHeard,
     StateRead,
     StateSent,
+    StateStreamed,
+    StreamEnded,
+    StreamOpened,
     Watching,
     Welcomed,
 )
 from chaos.plan import DRAIN, KILL, PAUSE, POSTGRES, REDIS, RESTART
 
 HERE, THERE = "replica 1", "replica 2"
-CAR, APP, NEWER = 1, 2, 3
-"""Sockets."""
+CAR, APP, NEWER, STREAM = 1, 2, 3, 4
+"""Sockets, and an event stream."""
 
 
 def calm() -> list[Event]:
@@ -59,6 +62,9 @@ def calm() -> list[Event]:
         Watching(3.1, "owner", "DEMO"),
         Counted(3.2, CAR, 2),
         StateRead(3.2, 3.3, "DEMO", "S", 2),
+        StreamOpened(3.5, STREAM, "owner", "gateway 1", ("DEMO",)),
+        StateStreamed(3.6, STREAM, "DEMO", "S", 2),
+        StateStreamed(3.6, STREAM, "DEMO", "V", 1),
         RecordMade(4.0, "DEMO", 1),
         RecordAcknowledged(4.2, "DEMO", 1),
         CommandSent(5.0, APP, 1),
@@ -67,6 +73,7 @@ def calm() -> list[Event]:
         Settled(20.0),
         StateSent(20.1, CAR, "S", 3),
         StateHeard(20.2, APP, "S", 3, CAR),
+        StateStreamed(20.2, STREAM, "DEMO", "S", 3),
         Calm(20.3),
         CommandSent(20.3, APP, 2),
         CommandDelivered(20.4, CAR, 2),
@@ -94,12 +101,14 @@ def moved(*, closed_after: float = 0.5, begun: float = 10.0) -> list[Event]:
         Counted(begun + 0.1, NEWER, 2),
         StateSent(begun + 0.2, NEWER, "V", 10),
         StateHeard(begun + 0.2, APP, "V", 10, NEWER),
+        StateStreamed(begun + 0.2, STREAM, "DEMO", "V", 10),
         Lost(begun + 0.1 + closed_after, CAR, True, "closed"),
     ]
     return [
         *before(Settled, *session),
         StateSent(30.1, NEWER, "S", 11),
         StateHeard(30.2, APP, "S", 11, NEWER),
+        StateStreamed(30.2, STREAM, "DEMO", "S", 11),
     ]
 
 
@@ -154,6 +163,10 @@ WRONG: dict[str, list[Event]] = {
     ),
     "apps hear in order": before(Settled, StateHeard(9.0, APP, "S", 1, CAR)),
     "stored states never go back": before(Settled, StateRead(3.4, 3.5, "DEMO", "S", 1)),
+    "streams send in order": before(Settled, StateStreamed(9.0, STREAM, "DEMO", "S", 1)),
+    "streams end for a cause": before(Settled, StreamEnded(9.0, STREAM, "its end")),
+    "last states are streamed": without(StateStreamed),
+    "last states are streamed ": [event for event in calm() if not isinstance(event, StateStreamed)],
     "calls are answered": before(Settled, call(500)),
     "programs run": before(Settled, Ended(9.0, "replica 1", "status 1")),
     "programs run ": before(Settled, Drained(9.0, "replica 1", 1, 2.0)),
@@ -362,6 +375,51 @@ def test_a_session_is_lost_only_with_what_redis_held(excuse: Event, holds: bool)
 
 def test_two_modules_have_numbers_of_their_own() -> None:
     assert found([*WRONG["stored states never go back"], Doubled(2.0, "DEMO")]) == set()
+
+
+@pytest.mark.parametrize(
+    ("number", "is_doubled", "holds"), [(1, False, False), (1, True, True), (10, False, True), (10, True, True)]
+)
+def test_streams_send_in_order_across_sessions_of_one_module(number: int, is_doubled: bool, holds: bool) -> None:
+    late = [*moved(), StateStreamed(31.0, STREAM, "DEMO", "V", number), StateStreamed(31.1, STREAM, "DEMO", "V", 10)]
+    doubled = [Doubled(2.0, "DEMO")] if is_doubled else []
+    assert found([*late, *doubled], after_the_move()) == (set() if holds else {"streams send in order"})
+
+
+def test_streams_of_two_modules_send_in_order_within_a_session() -> None:
+    late = before(Settled, Doubled(2.0, "DEMO"), StateSent(9.0, CAR, "S", 1), StateStreamed(9.1, STREAM, "DEMO", "S", 1))
+    assert found(late) == {"streams send in order"}
+
+
+def test_another_stream_may_begin_with_an_older_state() -> None:
+    again: list[Event] = [
+        StreamOpened(12.0, 9, "owner", "gateway 2", ("DEMO",)),
+        StateStreamed(12.1, 9, "DEMO", "S", 1),
+        StateStreamed(12.2, 9, "DEMO", "S", 2),
+    ]
+    assert found(before(Settled, *again)) == set()
+
+
+@pytest.mark.parametrize(
+    ("excuse", "holds"),
+    [
+        (fault(KILL, "gateway 1", 8.9), True),
+        (fault(DRAIN, "gateway 1", 8.9), True),
+        (fault(KILL, "gateway 2", 8.9), False),
+        (fault(KILL, REDIS, 8.9), True),
+        (fault(PAUSE, POSTGRES, 8.9), True),
+        (fault(PAUSE, POSTGRES, 9.1), False),
+        (fault(PAUSE, POSTGRES, 2.0, 3.0), False),
+        (fault(KILL, HERE, 8.9), False),
+        (fault(PAUSE, HERE, 8.9), False),
+    ],
+)
+def test_a_stream_ends_with_its_gateway_or_where_its_reader_cannot_be_checked(excuse: Event, holds: bool) -> None:
+    assert found([*WRONG["streams end for a cause"], excuse]) == (set() if holds else {"streams end for a cause"})
+
+
+def test_a_known_fault_is_an_invariant_that_is_checked() -> None:
+    assert KNOWN_FAULTS.keys() <= {check.__name__.replace("_", " ") for check in ALWAYS + IN_THE_END}
 
 
 def test_a_record_of_a_module_that_has_left_may_stay_unacknowledged() -> None:

@@ -3,26 +3,33 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import httpx
 import pytest
 
 from fixtures.cars import Peer
+from fixtures.gateway import send_message
 from fixtures.replicas import OWNER_PASSWORD, Gateway, Replica, Rig
 from fixtures.streams import Reader, reading
 from fixtures.visitors import becomes
+from fixtures.waiting import until_told
 from ovms.identity import Role
 
 EVENTS = "/api/v1/vehicles/DEMO/events"
 
 
+class WentBack(Exception):
+    """A stream has delivered a state that is older than one before it."""
+
+
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
-    with Rig(replicas=2, gateways=2, owners={"demo": ["DEMO"]}, environment={"OVMS_EVENT_HEARTBEAT": "1"}) as rig:
+    with Rig(replicas=2, gateways=2, owners={"demo": ["DEMO", "CRASH"]}, environment={"OVMS_EVENT_HEARTBEAT": "1"}) as rig:
         yield rig
 
 
-async def car_at(replica: Replica) -> Peer:
-    car = Peer(Role.CAR, "DEMO")
+async def car_at(replica: Replica, vehicle_id: str = "DEMO") -> Peer:
+    car = Peer(Role.CAR, vehicle_id)
     await car.connect(replica.port)
     await car.welcomed()
     return car
@@ -122,6 +129,54 @@ async def test_after_redis_was_away_all_is_told(rig: Rig, car: Peer) -> None:
         await rig.aside(rig.valkey.start)
         assert (await stream.until("missed"))["since"]
         await tells(stream, "unheard")
+
+
+@pytest.fixture
+async def doomed(rig: Rig) -> AsyncIterator[Peer]:
+    """A car at a replica that the test kills."""
+    replica = rig.replicas[1]
+    car = await car_at(replica, "CRASH")
+    yield car
+    car.close()
+    if not replica.is_running:
+        await rig.aside(replica.start)
+
+
+@pytest.fixture
+async def store(rig: Rig) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to PostgreSQL."""
+    connection = await asyncpg.connect(rig.postgres.url)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.xfail(
+    raises=WentBack,
+    strict=True,
+    reason="A feed replaces a state that it has delivered by an older one that PostgreSQL has: states have no versions yet",
+)
+async def test_a_stream_never_goes_back_to_what_a_replica_wrote_before_its_crash(
+    rig: Rig, doomed: Peer, store: asyncpg.Connection
+) -> None:
+    async with client_of(rig.gateways[0]) as client, reading(client, "/api/v1/vehicles/CRASH/events") as stream:
+        doomed.send(b"S75,K")
+        await stream.until("state", code="S")
+        await until_told(store, "SELECT count(*) = 1 FROM messages JOIN vehicles ON vehicles.id = vehicle WHERE data = '75,K'")
+        async with store.transaction():
+            await store.execute("LOCK TABLE messages IN SHARE MODE")  # it can be read, but the replica cannot write
+            doomed.send(b"S76,K")
+            assert (await stream.until("state", code="S"))["values"]["soc"] == 76.0
+            await rig.aside(rig.replicas[1].kill)
+            # What the replica had sent to PostgreSQL ends with it, and is not done once the table is free.
+            await store.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        await rig.aside(rig.valkey.kill)
+        await send_message(store, "CRASH", "Fread again")
+        await rig.aside(rig.valkey.start)
+        # The feed reads the tables again once it has subscribed again: F comes with what it has read.
+        while (event := await stream.next()) is not None and event.data.get("code") != "F":
+            if event.data.get("code") == "S" and event.data["values"]["soc"] != 76.0:
+                raise WentBack(event.data["values"]["soc"])
+        assert event is not None, "the stream has ended"
 
 
 async def test_a_gateway_that_stops_ends_its_streams(rig: Rig, car: Peer) -> None:
