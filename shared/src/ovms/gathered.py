@@ -5,7 +5,7 @@ load many requests share one way. Equal questions are asked once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
@@ -21,31 +21,36 @@ class Gathered(Generic[Question, Answer]):
 
     def __init__(self, fetch: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
         self._fetch = fetch
-        self._asked: dict[Question, asyncio.Future[Answer]] = {}
+        self._asked: dict[Question, list[asyncio.Future[Answer]]] = {}
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Question) -> Answer:
-        """The answer to one question; raises what `fetch` raises."""
-        if (answer := self._asked.get(question)) is None:
-            loop = asyncio.get_running_loop()
-            if not self._asked:
-                task = loop.create_task(self._answer())
-                self._fetching.add(task)
-                task.add_done_callback(self._fetching.discard)
-            answer = self._asked[question] = loop.create_future()
-        # One who stops waiting must not take the answer from the others.
-        return await asyncio.shield(answer)
+        """Return the answer to one question; raise what `fetch` raises."""
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            task = loop.create_task(self._answer())
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+        # A future for each caller: one that is cancelled takes the answer from no other.
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._asked.setdefault(question, []).append(answer)
+        return await answer
 
     async def _answer(self) -> None:
         asked, self._asked = self._asked, {}
         try:
             values = await self._fetch(list(asked))
         except BaseException as error:
-            for answer in asked.values():
+            for answer in _waiting(asked.values()):
                 answer.set_exception(error)
-                answer.exception()  # seen: nobody may be waiting any more
+                answer.exception()  # retrieved: its caller may be cancelled before it runs again
             if not isinstance(error, Exception):
                 raise
             return
-        for answer, value in zip(asked.values(), values, strict=True):
-            answer.set_result(value)
+        for answers, value in zip(asked.values(), values, strict=True):
+            for answer in _waiting([answers]):
+                answer.set_result(value)
+
+
+def _waiting(answers: Iterable[Sequence[asyncio.Future[Answer]]]) -> Iterator[asyncio.Future[Answer]]:
+    return (answer for of_one in answers for answer in of_one if not answer.done())

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from api_gateway.downloads import MOST, Downloads
-from api_gateway.edge.deadlines import Deadlines
+from api_gateway.edge.deadlines import deadline
 from api_gateway.pieces import LONGER, Slot, in_pieces
 
 
@@ -41,12 +41,12 @@ class Caller:
 async def answer(pieces: AsyncIterator[bytes], caller: Caller, slot: Slot = nullcontext) -> float:
     """Send an answer; returns how many seconds more than others it may take."""
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    limit = Deadlines(5).limit(scope)
-    before = limit.ends_at
-    with limit:
+    timeout = deadline(scope, 5)
+    before = timeout.when()
+    async with timeout:
         made = await in_pieces(Request(scope), slot, pieces, (b"content-type", b"text/plain"), (b"x", b"y"))
         await made(scope, caller.receive, caller.send)
-    after = limit.ends_at
+    after = timeout.when()
     assert before is not None
     assert after is not None
     return after - before

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from api_gateway import rendered
 from api_gateway.auth.authenticator import Authenticator
 from api_gateway.auth.door import FREE, Door
 from api_gateway.commands.desk import CommandDesk
@@ -169,6 +170,7 @@ async def open_resources(
         def remove(vehicle: int) -> None:
             hub.remove(vehicle)
             attendances.remove(vehicle)
+            rendered.clear()
 
         subscribe_to_removals(party, remove)
         lag = LoopLag()

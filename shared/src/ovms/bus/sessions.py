@@ -2,8 +2,7 @@
 
 A session is one hash, `ovms:{owner:<owner>}:session:<SHA-256 of its id>`, so that it ends as one: field `login` is the login, a
 field `vehicle:<number> <folded id>` stands for every vehicle it connected to. The id itself is known to its client only. It
-starts with the number of the owner, so that all sessions of an owner, and the sorted set that bounds them, are in one slot of a
-Redis Cluster.
+starts with the number of the owner, which names the sorted set that bounds the owner's sessions.
 
 A session is never the proof of a login: its reader checks in PostgreSQL that the credential behind it still stands.
 """
@@ -16,6 +15,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import orjson
@@ -162,7 +162,7 @@ class Sessions:
         It says nothing about whether the credential behind it still stands.
         """
         stored = await self._logins.ask(session_key(session_id))
-        return None if stored is None else _login(**orjson.loads(stored))
+        return None if stored is None else _read_login(stored)
 
     async def _read_logins(self, keys: Sequence[str]) -> list[bytes | None]:
         if len(keys) == 1:
@@ -195,6 +195,11 @@ class Sessions:
 
 def _stored(login: Login) -> str:
     return json.dumps(asdict(login), default=sorted)
+
+
+@lru_cache(maxsize=1024)
+def _read_login(stored: bytes) -> Login:
+    return _login(**orjson.loads(stored))
 
 
 def _login(*, vehicles: list[str] | None = None, **others: Any) -> Login:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.edge.deadlines import Deadlines
+from api_gateway.edge.deadlines import deadline as deadline_of
 from api_gateway.edge.request_ids import HEADER, request_id
 from api_gateway.errors import InternalError, ServiceUnavailable
 from api_gateway.refusals import refusal
@@ -37,7 +37,7 @@ class Requests:
         self._app = app
         self._log = log
         self._metrics = metrics
-        self._deadlines = Deadlines(deadline)
+        self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -63,7 +63,7 @@ class Requests:
             await send(message)
 
         try:
-            with self._deadlines.limit(scope):
+            async with deadline_of(scope, self._deadline):
                 await self._app(scope, receive, watch)
         except TimeoutError:
             if not status:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api_gateway import examples
+from api_gateway import examples, rendered
 from api_gateway.answers import json_answer
 from api_gateway.auth.schemes import SIGNED_IN
 from api_gateway.dependencies import resources_of
@@ -24,13 +24,12 @@ from api_gateway.legacy.owned import read_owned
 from api_gateway.legacy.polled import PolledRoute
 from api_gateway.legacy.state_schema import view_schema
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId
+from api_gateway.rendered import LegacyJson
 from ovms.auth import rights
 from ovms.auth.rights import READ
 from ovms.db.state import ALL, Message, in_order
 from ovms.records.views import CHARGE, LOCATION, LOCK, STATUS, TPMS, VALET, View
 from ovms.times import write_seconds
-
-Json = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
     return read
 
 
-def render(call: StateCall, messages: Mapping[str, Message], now: int) -> Json:
+def render(call: StateCall, messages: Mapping[str, Message], now: int) -> LegacyJson:
     """The answer of a call from these messages.
 
     Raises:
@@ -163,12 +162,12 @@ def render(call: StateCall, messages: Mapping[str, Message], now: int) -> Json:
     if any(message.paranoid and message.code in call.needed for message in chosen):
         raise ParanoidVehicle
     readable = [message for message in chosen if not message.paranoid]
-    texts = {message.code: message.data.decode("utf-8", "replace") for message in readable}
-    return {**call.view.render(texts), **_times(call, readable, now)}
+    members = rendered.members(call.view, tuple((message.code, message.data) for message in readable))
+    return {**members, **_times(call, readable, now)}
 
 
-def _times(call: StateCall, messages: Iterable[Message], now: int) -> Json:
-    times: Json = {}
+def _times(call: StateCall, messages: Iterable[Message], now: int) -> LegacyJson:
+    times: LegacyJson = {}
     for message in messages:
         for letter in call.times[message.code]:
             times[f"m_msgtime_{letter}"] = write_seconds(message.received_at)

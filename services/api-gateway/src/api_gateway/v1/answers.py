@@ -8,9 +8,9 @@ import orjson
 from starlette.responses import Response
 
 from api_gateway.answers import Plain
+from api_gateway.rendered import JSON_OPTIONS
 from ovms.db.state import Message
 
-_OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 _JSON: Final = (b"content-type", b"application/json")
 
 _NO_STORE: Final = (b"cache-control", b"no-store")
@@ -26,7 +26,7 @@ HEADERS: Final = ((b"cache-control", b"private, no-cache"), *VARY)
 
 def json_body(value: Any) -> bytes:
     """A value as JSON."""
-    return orjson.dumps(value, option=_OPTIONS)
+    return orjson.dumps(value, option=JSON_OPTIONS | orjson.OPT_APPEND_NEWLINE)
 
 
 def json_answer(value: Any, *headers: tuple[bytes, bytes]) -> Response:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeVar
 
+import orjson
 from pydantic import BaseModel, Field, create_model
 
+from api_gateway import rendered
 from ovms.db.state import Message
-from ovms.records import RECORDS, DistanceUnit, Record, State, decode
+from ovms.records import RECORDS, DistanceUnit, Record, State
 from ovms.records.units import DISTANCE, SPEED
 
 T = TypeVar("T")
@@ -77,8 +79,13 @@ UNITS: Final = {(code, chosen): _units(record, chosen) for code, record in RECOR
 
 
 def decoded(message: Message) -> Record:
-    """What a message says."""
-    return decode(RECORDS[message.code], message.data.decode("utf-8", "replace"))
+    """Return the record in a message."""
+    return rendered.record(message.code, message.data)
+
+
+def encoded(message: Message) -> orjson.Fragment:
+    """Return the record in a message as JSON."""
+    return rendered.record_json(message.code, message.data)
 
 
 def times_of(message: Message, now: int) -> dict[str, Any]:

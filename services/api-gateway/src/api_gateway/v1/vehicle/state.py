@@ -11,13 +11,13 @@ from starlette.responses import Response
 from api_gateway.dependencies import resources_of
 from api_gateway.refusals import ROOT
 from api_gateway.v1.reach import Reach, Readable
-from api_gateway.v1.records import LOCATED, NAMES, UNITS, Readings, Sealed, decoded, times_of, unit_in, unit_of
+from api_gateway.v1.records import LOCATED, NAMES, UNITS, Readings, Sealed, decoded, encoded, times_of, unit_in, unit_of
 from api_gateway.v1.vehicle.newest import Render, add_call, answer
 from api_gateway.v1.vehicle.place import with_known_place
 from ovms.auth.rights import LOCATION
 from ovms.db.engine import Pool
 from ovms.db.state import Message, read_newest
-from ovms.records import RECORDS, Record
+from ovms.records import RECORDS
 from ovms.records.metrics import METRICS
 
 router = APIRouter(prefix=f"{ROOT}/vehicles/{{vehicle_id}}/state", tags=["typed state"])
@@ -56,10 +56,10 @@ def render_state(messages: Sequence[Message], now: int) -> dict[str, Any]:
             NAMES[message.code]: {
                 **times_of(message, now),
                 "code": message.code,
-                "values": record,
+                "values": encoded(message),
                 "units": UNITS[message.code, chosen],
             }
-            for message, record in _readable(messages)
+            for message in _readable(messages)
         },
         "sealed": _sealed(messages, now),
     }
@@ -69,8 +69,8 @@ def render_metrics(messages: Sequence[Message], now: int) -> dict[str, Any]:
     """The answer as metrics."""
     chosen = unit_of(messages)
     metrics: dict[str, Any] = {}
-    for message, record in _readable(messages):
-        times = times_of(message, now)
+    for message in _readable(messages):
+        record, times = decoded(message), times_of(message, now)
         for metric in METRICS.get(message.code, ()):
             unit = metric.unit and unit_in(metric.unit, chosen)
             metrics[metric.name] = {"value": metric.value(record), "unit": unit, **times}
@@ -85,8 +85,8 @@ async def _read_allowed(db: Pool, reach: Reach) -> list[Message]:
     return [message for message in messages if message.code not in LOCATED]
 
 
-def _readable(messages: Iterable[Message]) -> list[tuple[Message, Record]]:
-    return [(message, decoded(message)) for message in messages if message.code in RECORDS and not message.paranoid]
+def _readable(messages: Iterable[Message]) -> list[Message]:
+    return [message for message in messages if message.code in RECORDS and not message.paranoid]
 
 
 def _sealed(messages: Iterable[Message], now: int) -> list[dict[str, Any]]:
