@@ -1,4 +1,4 @@
-"""How both services say which settings are wrong."""
+"""The message that names wrong settings."""
 
 from typing import Final
 
@@ -15,5 +15,9 @@ def describe(error: ValidationError | UnknownVariable) -> str:
     if isinstance(error, UnknownVariable):
         return f"wrong settings: {error}"
     faults = error.errors(include_input=False, include_url=False)
-    wrong = {f"OVMS_{str(fault['loc'][0]).upper()} ({fault['msg'].removeprefix('Value error, ')})" for fault in faults}
-    return "wrong settings: " + ", ".join(sorted(wrong))
+    return "wrong settings: " + ", ".join(sorted({_fault(fault["loc"], fault["msg"]) for fault in faults}))
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    return f"OVMS_{str(location[0]).upper()} ({reason})" if location else reason

@@ -88,8 +88,8 @@ def run(environment: Mapping[str, str], *, programs: Programs = programs_of_the_
 
 def _certificate(settings: RunSettings, directory: DataDirectory) -> tuple[str, str]:
     """The files of the certificate that the variables name, else of one for development."""
-    if open_tls(settings.certificate, settings.key) is not None:
-        return settings.certificate, settings.key
+    if open_tls(settings.tls_certificate, settings.tls_key) is not None:
+        return settings.tls_certificate, settings.tls_key
     made = development_certificate(directory.tls, datetime.now(UTC))
     return str(made[0]), str(made[1])
 

@@ -1,84 +1,83 @@
 """What `ovms run` takes from the environment."""
 
-import math
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ovms.admin.errors import InputError
-from ovms.admin.target import REDIS_URL, SECRET_KEYS, database_url
+from ovms.admin.target import DATABASE_URL, database_url
 from ovms.auth.published import is_loopback
 from ovms.local.ports import free_ports
-from ovms.tls import CERTIFICATE, KEY
 from ovms.workers import MOST_WORKERS
+from ovms.wrong_settings import describe
 
 _V2_PORT: Final = "OVMS_V2_PORT"
 _HTTP_PORT: Final = "OVMS_HTTP_PORT"
 _V2_TLS_PORT: Final = "OVMS_V2_TLS_PORT"
 _HTTPS_PORT: Final = "OVMS_HTTPS_PORT"
 _HEALTH_PORT: Final = "OVMS_HEALTH_PORT"
-_WORKERS: Final = "OVMS_WORKERS"
-_DRAIN_TIMEOUT: Final = "OVMS_DRAIN_TIMEOUT"
 _HEALTH_HOST: Final = "127.0.0.1"
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (recognised, not bound to)
 
+Port = Annotated[int, Field(ge=0, le=65535)]
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """Where to listen, whether to show a demo car, and what is there already."""
 
-    host: str
-    v2_port: int
-    http_port: int
-    v2_tls_port: int
-    https_port: int
-    health_port: int
+class RunSettings(BaseModel):
+    """Where to listen, whether to run the demo, and which stores there are already."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    host: str = "127.0.0.1"
+    v2_port: Port = 6867
+    http_port: Port = 6868
+    v2_tls_port: Port = 6870
+    https_port: Port = 6869
+    health_port: Port = 0
     """That of the first worker; those of the others follow."""
-    workers: int
-    drain_timeout: float
-    demo: bool
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1
+    drain_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    demo: bool = False
     """Whether to run the demo: by default on loopback alone."""
-    certificate: str
-    key: str
-    """Files; both empty: a certificate is to be made."""
-    database_url: str | None = field(repr=False)
-    redis_url: str | None = field(repr=False)
-    secret_keys: str | None = field(repr=False)
+    tls_certificate: str = ""
+    tls_key: str = ""
+    """Files; both empty: a certificate is made."""
+    database_url: str | None = Field(None, repr=False)
+    redis_url: str | None = Field(None, repr=False)
+    secret_keys: str | None = Field(None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the variables.
+        """Read the variables; an empty one counts as absent.
 
         Raises:
-            InputError: a value is none that its variable can have, or two ports are the same.
+            InputError: a variable has a value that it cannot have, or two ports are the same.
         """
-        workers = _workers(environment)
-        host = environment.get("OVMS_HOST") or "127.0.0.1"
-        public = {
-            "v2_port": _port(environment, _V2_PORT, 6867),
-            "http_port": _port(environment, _HTTP_PORT, 6868),
-            "v2_tls_port": _port(environment, _V2_TLS_PORT, 6870),
-            "https_port": _port(environment, _HTTPS_PORT, 6869),
-        }
-        settings = cls(
-            host=host,
-            **public,
+        given = {field: environment.get(f"OVMS_{field.upper()}") for field in cls.model_fields}
+        try:
+            return cls.model_validate({field: value for field, value in given.items() if value})
+        except ValidationError as error:
+            raise InputError(describe(error)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {"demo": _is_loopback(given.get("host", "127.0.0.1")), **given}
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: str) -> str | None:
+        return database_url({DATABASE_URL: value})
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if not self.health_port:
             # Nobody types the internal ports: free ones let any number of stacks run on one machine.
-            health_port=_port(environment, _HEALTH_PORT, 0) or free_ports(workers, besides=public.values()),
-            workers=workers,
-            drain_timeout=_seconds(environment, _DRAIN_TIMEOUT, 60.0),
-            demo=_flag(environment, "OVMS_DEMO", default=_is_loopback(host)),
-            certificate=environment.get(CERTIFICATE) or "",
-            key=environment.get(KEY) or "",
-            database_url=database_url(environment),
-            redis_url=environment.get(REDIS_URL) or None,
-            secret_keys=environment.get(SECRET_KEYS) or None,
-        )
-        if len({port for _, port, _ in settings.ports()}) < len(settings.ports()):
-            names = dict.fromkeys(name for name, *_ in settings.ports())
-            raise InputError(f"{', '.join(names)} must be ports of their own")
-        return settings
+            public = (self.v2_port, self.http_port, self.v2_tls_port, self.https_port)
+            object.__setattr__(self, "health_port", free_ports(self.workers, besides=public))
+        if len({port for _, port, _ in self.ports()}) < len(self.ports()):
+            raise ValueError(f"{', '.join(dict.fromkeys(name for name, *_ in self.ports()))} must be ports of their own")
+        return self
 
     def ports(self) -> tuple[tuple[str, int, str], ...]:
         """Each port: the variable that sets it, its number, the address it is bound to."""
@@ -125,32 +124,3 @@ class RunSettings:
 
 def _is_loopback(host: str) -> bool:
     return host == "localhost" or is_loopback(host)
-
-
-def _port(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name) or str(default)
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise InputError(f"{name}={text}: not a port")
-    return int(text)
-
-
-def _workers(environment: Mapping[str, str]) -> int:
-    text = environment.get(_WORKERS) or "1"
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_WORKERS:
-        raise InputError(f"{_WORKERS}={text}: not a number from 1 to {MOST_WORKERS}")
-    return int(text)
-
-
-def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    with suppress(ValueError):
-        if 0 < float(text) < math.inf:
-            return float(text)
-    raise InputError(f"{name}={text}: not a number of seconds")
-
-
-def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
-    text = environment.get(name) or ("1" if default else "0")
-    if text not in ("0", "1"):
-        raise InputError(f"{name}={text}: neither 0 nor 1")
-    return text == "1"

@@ -11,7 +11,7 @@ def test_without_variables_it_listens_on_this_machine_only() -> None:
     settings = RunSettings.from_environment({})
     assert (settings.host, settings.v2_port, settings.http_port, settings.demo) == ("127.0.0.1", 6867, 6868, True)
     assert (settings.v2_tls_port, settings.https_port) == (6870, 6869)
-    assert (settings.certificate, settings.key) == ("", "")
+    assert (settings.tls_certificate, settings.tls_key) == ("", "")
     assert settings.health_port not in (0, 6867, 6868, 6869, 6870)
     assert (settings.database_url, settings.redis_url, settings.secret_keys) == (None, None, None)
 
@@ -19,20 +19,20 @@ def test_without_variables_it_listens_on_this_machine_only() -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"OVMS_V2_PORT": "x"}, "OVMS_V2_PORT=x: not a port"),
-        ({"OVMS_HTTP_PORT": "65536"}, "OVMS_HTTP_PORT=65536: not a port"),
-        ({"OVMS_V2_TLS_PORT": "x"}, "OVMS_V2_TLS_PORT=x: not a port"),
-        ({"OVMS_HTTPS_PORT": "-1"}, "OVMS_HTTPS_PORT=-1: not a port"),
+        ({"OVMS_V2_PORT": "x"}, "OVMS_V2_PORT .*valid integer"),
+        ({"OVMS_HTTP_PORT": "65536"}, "OVMS_HTTP_PORT .*less than or equal to 65535"),
+        ({"OVMS_V2_TLS_PORT": "x", "OVMS_WORKERS": "0"}, "OVMS_V2_TLS_PORT .*, OVMS_WORKERS "),
+        ({"OVMS_HTTPS_PORT": "-1"}, "OVMS_HTTPS_PORT .*greater than or equal to 0"),
         ({"OVMS_HTTP_PORT": "6867"}, "must be ports of their own"),
         ({"OVMS_HTTPS_PORT": "6870"}, "must be ports of their own"),
-        ({"OVMS_DEMO": "no"}, "OVMS_DEMO=no: neither 0 nor 1"),
-        ({"OVMS_WORKERS": "0"}, "OVMS_WORKERS=0: not a number from 1 to 64"),
-        ({"OVMS_WORKERS": "two"}, "OVMS_WORKERS=two: not a number from 1 to 64"),
+        ({"OVMS_DEMO": "perhaps"}, "OVMS_DEMO .*valid boolean"),
+        ({"OVMS_WORKERS": "65"}, "OVMS_WORKERS .*less than or equal to 64"),
+        ({"OVMS_WORKERS": "two"}, "OVMS_WORKERS .*valid integer"),
         ({"OVMS_WORKERS": "2", "OVMS_HEALTH_PORT": "6866"}, "OVMS_HEALTH_PORT must be ports of their own"),
-        ({"OVMS_DRAIN_TIMEOUT": "long"}, "OVMS_DRAIN_TIMEOUT=long: not a number of seconds"),
-        ({"OVMS_DRAIN_TIMEOUT": "0"}, "OVMS_DRAIN_TIMEOUT=0: not a number of seconds"),
+        ({"OVMS_DRAIN_TIMEOUT": "long"}, "OVMS_DRAIN_TIMEOUT .*valid number"),
+        ({"OVMS_DRAIN_TIMEOUT": "0"}, "OVMS_DRAIN_TIMEOUT .*greater than 0"),
         ({"OVMS_DATABASE_URL": "mysql://h/d"}, "OVMS_DATABASE_URL: not of the form postgresql://"),
-        ({"OVMS_DRAIN_TIMEOUT": "inf"}, "OVMS_DRAIN_TIMEOUT=inf: not a number of seconds"),
+        ({"OVMS_DRAIN_TIMEOUT": "inf"}, "OVMS_DRAIN_TIMEOUT .*finite number"),
     ],
 )
 def test_a_wrong_variable_is_named(environment: dict[str, str], message: str) -> None:
