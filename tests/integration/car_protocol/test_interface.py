@@ -67,9 +67,9 @@ async def listening(client: redis.asyncio.Redis, *names: str) -> AsyncIterator[L
 
 @pytest.fixture
 async def replicas(car_settings: dict[str, Any], pool: Pool, secret_keys: str) -> AsyncIterator[tuple[CarService, CarService]]:
-    """Two, the first of which takes its time to write states."""
+    """Two, the first of which writes no state during a test."""
     await add_vehicles(pool, secret_keys, "DEMO")
-    slow, other = Settings(**car_settings, state_tick=2.0), Settings(**car_settings | {"health_port": free_port()})
+    slow, other = Settings(**car_settings, state_tick=30.0), Settings(**car_settings | {"health_port": free_port()})
     async with car_service_on(slow, pool) as here, car_service_on(other, pool) as there:
         await until(lambda: here.running.server.replicas.name and there.running.server.replicas.name)
         yield here, there
