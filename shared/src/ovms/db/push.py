@@ -10,49 +10,34 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    all_,
+    and_,
+    any_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as upsert
+
 from ovms.db.engine import Connection, Database, Pool
 from ovms.db.mail_addresses import want_address
+from ovms.db.statement import SECOND, Query, Statement, param
+from ovms.db.tables import mail_addresses, push_outbox, push_subscriptions, vehicles
 from ovms.subscriptions import MAIL, endpoint_of
 
 MOST_SUBSCRIPTIONS: Final = 64
 """Of one vehicle; the one that was renewed longest ago makes room."""
-
-_FIND: Final = """
-SELECT wanted.id, wanted.vehicle_id, wanted.password, wanted.password_key_id
-FROM vehicles AS wanted JOIN vehicles AS mine ON mine.owner_id = wanted.owner_id
-WHERE mine.id = $1 AND upper(wanted.vehicle_id) = $2
-"""
-
-_SUBSCRIBE: Final = """
-INSERT INTO push_subscriptions AS kept (vehicle, app_id, push_type, key_type, key, endpoint)
-SELECT id, $2, $3, $4, $5, $6 FROM vehicles WHERE id = $1
-ON CONFLICT (vehicle, app_id) DO UPDATE
-SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded.key, endpoint = excluded.endpoint,
-    updated_at = now(),
-    failures = CASE WHEN kept.endpoint = excluded.endpoint THEN kept.failures ELSE 0 END,
-    paused_until = CASE WHEN kept.endpoint = excluded.endpoint THEN kept.paused_until ELSE now() END
-"""
-
-_MAKE_ROOM: Final = """
-DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id IN (
-  SELECT app_id FROM push_subscriptions WHERE vehicle = $1 ORDER BY updated_at DESC, app_id OFFSET $2)
-"""
-
-_UNSUBSCRIBE: Final = "DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id = $2"
-
-_LIST: Final = """
-SELECT app_id, push_type, key_type, key, updated_at, push_type <> 'mail' OR EXISTS (
-  SELECT FROM vehicles JOIN mail_addresses USING (owner_id)
-  WHERE vehicles.id = vehicle AND address = endpoint AND confirmed_at IS NOT NULL)
-FROM push_subscriptions WHERE vehicle = $1 ORDER BY app_id COLLATE "C"
-"""
-
-# A device that has registered anew since then has another key.
-_UNSUBSCRIBE_GONE: Final = "DELETE FROM push_subscriptions WHERE vehicle = $1 AND app_id = $2 AND key = $3"
-
-# The takes of all replicas follow each other: each counts what the ones before have taken. A statement of its own, since the
-# next one sees what was committed before it began.
-_LOCK: Final = "SELECT pg_advisory_xact_lock(6871, hashtext($1))"
 
 # Alerts and errors come before all else. Of an owner the first are numbered, and owners take turns by these numbers.
 _TAKE: Final = """
@@ -126,31 +111,6 @@ MOST_MAILS: Final = 20
 DONE_FOR: Final = 60.0
 """Seconds for which rows that are done have to stay at least: the minute of the bounds."""
 
-# A replica that has taken the row since then has counted another attempt.
-_RELEASE: Final = """
-UPDATE push_outbox SET taken_until = NULL FROM unnest($1::bigint[], $2::int[]) AS released(id, attempts)
-WHERE push_outbox.id = released.id AND push_outbox.attempts = released.attempts
-"""
-
-_PAUSE: Final = """
-UPDATE push_subscriptions AS paused SET failures = $3, paused_until = now() + $4 * interval '1 second'
-FROM push_subscriptions AS failed, vehicles AS mine, vehicles AS theirs
-WHERE failed.vehicle = $1 AND failed.app_id = $2 AND mine.id = failed.vehicle AND theirs.owner_id = mine.owner_id
-  AND paused.vehicle = theirs.id AND (paused.push_type, paused.endpoint) = (failed.push_type, failed.endpoint)
-"""
-
-_REMOVE: Final = "UPDATE push_outbox SET done_at = now(), taken_until = NULL WHERE id = ANY($1::bigint[])"
-
-_REMOVE_DONE: Final = "DELETE FROM push_outbox WHERE done_at < now() - $1 * interval '1 second'"
-
-_REMOVE_OTHERS: Final = """
-WITH removed AS (
-  DELETE FROM push_outbox USING push_subscriptions AS kept
-  WHERE (kept.vehicle, kept.app_id) = (push_outbox.vehicle, push_outbox.app_id) AND push_type <> ALL($1::text[])
-  RETURNING push_type)
-SELECT push_type, count(*) FROM removed GROUP BY push_type
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Subscribable:
@@ -216,10 +176,124 @@ class Push:
         return "\n".join((text, *(other.text for other in self.others)))
 
 
+_wanted: Final = vehicles.alias("wanted")
+_mine: Final = vehicles.alias("mine")
+_FIND: Final = Query(
+    Subscribable,
+    select(_wanted.c.id.label("key"), _wanted.c.vehicle_id, _wanted.c.password, _wanted.c.password_key_id)
+    .join_from(_wanted, _mine, _mine.c.owner_id == _wanted.c.owner_id)
+    .where(_mine.c.id == param("connected"), func.upper(_wanted.c.vehicle_id) == param("folded_id")),
+)
+
+_IS_OF_VEHICLE: Final = push_subscriptions.c.vehicle == param("vehicle")
+_IS_ONE: Final = and_(_IS_OF_VEHICLE, push_subscriptions.c.app_id == param("app_id"))
+
+_subscribing: Final = upsert(push_subscriptions).from_select(
+    ["vehicle", "app_id", "push_type", "key_type", "key", "endpoint"],
+    select(vehicles.c.id, *(param(name) for name in ("app_id", "push_type", "key_type", "key", "endpoint"))).where(
+        vehicles.c.id == param("vehicle")
+    ),
+)
+_is_same_endpoint: Final = push_subscriptions.c.endpoint == _subscribing.excluded.endpoint
+_SUBSCRIBE: Final = Statement(
+    _subscribing.on_conflict_do_update(
+        index_elements=["vehicle", "app_id"],
+        set_={
+            **{name: _subscribing.excluded[name] for name in ("push_type", "key_type", "key", "endpoint")},
+            "updated_at": func.now(),
+            "failures": case((_is_same_endpoint, push_subscriptions.c.failures), else_=0),
+            "paused_until": case((_is_same_endpoint, push_subscriptions.c.paused_until), else_=func.now()),
+        },
+    )
+)
+
+_MAKE_ROOM: Final = Statement(
+    delete(push_subscriptions).where(
+        _IS_OF_VEHICLE,
+        push_subscriptions.c.app_id.in_(
+            select(push_subscriptions.c.app_id)
+            .where(_IS_OF_VEHICLE)
+            .order_by(push_subscriptions.c.updated_at.desc(), push_subscriptions.c.app_id)
+            .offset(MOST_SUBSCRIPTIONS)
+        ),
+    )
+)
+
+_UNSUBSCRIBE: Final = Statement(delete(push_subscriptions).where(_IS_ONE))
+
+# A device that has registered anew since then has another key.
+_UNSUBSCRIBE_GONE: Final = Statement(delete(push_subscriptions).where(_IS_ONE, push_subscriptions.c.key == param("key")))
+
+_IS_CONFIRMED: Final = exists().where(
+    vehicles.c.id == push_subscriptions.c.vehicle,
+    mail_addresses.c.owner_id == vehicles.c.owner_id,
+    mail_addresses.c.address == push_subscriptions.c.endpoint,
+    mail_addresses.c.confirmed_at.is_not(None),
+)
+_LIST: Final = Query(
+    KeptSubscription,
+    select(
+        *(push_subscriptions.c[name] for name in ("app_id", "push_type", "key_type", "key", "updated_at")),
+        or_(push_subscriptions.c.push_type != MAIL, _IS_CONFIRMED).label("is_confirmed"),
+    )
+    .where(_IS_OF_VEHICLE)
+    .order_by(push_subscriptions.c.app_id.collate("C")),
+)
+
+# The takes of all replicas follow each other: each counts what the ones before have taken. A statement of its own, since the
+# next one sees what was committed before it began.
+_LOCK: Final = Statement(select(func.pg_advisory_xact_lock(6871, func.hashtext(param("push_type")))))
+
+_released: Final = (
+    func.unnest(cast(param("ids"), ARRAY(BigInteger)), cast(param("attempts"), ARRAY(Integer)))
+    .table_valued("id", "attempts")
+    .render_derived("released")
+)
+# A replica that has taken the row since then has counted another attempt.
+_RELEASE: Final = Statement(
+    update(push_outbox)
+    .values(taken_until=null())
+    .where(push_outbox.c.id == _released.c.id, push_outbox.c.attempts == _released.c.attempts)
+)
+
+_failed: Final = push_subscriptions.alias("failed")
+_theirs: Final = vehicles.alias("theirs")
+_PAUSE: Final = Statement(
+    update(push_subscriptions)
+    .values(failures=param("failures"), paused_until=func.now() + param("seconds") * SECOND)
+    .where(
+        _failed.c.vehicle == param("vehicle"),
+        _failed.c.app_id == param("app_id"),
+        _mine.c.id == _failed.c.vehicle,
+        _theirs.c.owner_id == _mine.c.owner_id,
+        push_subscriptions.c.vehicle == _theirs.c.id,
+        tuple_(push_subscriptions.c.push_type, push_subscriptions.c.endpoint)
+        == tuple_(_failed.c.push_type, _failed.c.endpoint),
+    )
+)
+
+_REMOVE: Final = Statement(
+    update(push_outbox).values(done_at=func.now(), taken_until=null()).where(push_outbox.c.id == any_(param("ids")))
+)
+
+_REMOVE_DONE: Final = Statement(delete(push_outbox).where(push_outbox.c.done_at < func.now() - param("seconds") * SECOND))
+
+_removed: Final = (
+    delete(push_outbox)
+    .where(
+        tuple_(push_subscriptions.c.vehicle, push_subscriptions.c.app_id)
+        == tuple_(push_outbox.c.vehicle, push_outbox.c.app_id),
+        push_subscriptions.c.push_type != all_(param("push_types")),
+    )
+    .returning(push_subscriptions.c.push_type)
+    .cte("removed")
+)
+_REMOVE_OTHERS: Final = Statement(select(_removed.c.push_type, func.count()).group_by(_removed.c.push_type))
+
+
 async def find_subscribable(pool: Pool, connected: int, folded_id: str) -> Subscribable | None:
     """A vehicle by its upper-cased id, if it has the owner of the vehicle that a peer is connected to."""
-    row = await pool.fetchrow(_FIND, connected, folded_id)
-    return None if row is None else Subscribable(*row)
+    return await _FIND.find(pool, connected=connected, folded_id=folded_id)
 
 
 async def subscribe(pool: Pool, vehicle: int, app_id: str, *, push_type: str, key_type: str, key: str) -> int:
@@ -230,31 +304,38 @@ async def subscribe(pool: Pool, vehicle: int, app_id: str, *, push_type: str, ke
 
 async def subscribe_in(connection: Connection, vehicle: int, app_id: str, *, push_type: str, key_type: str, key: str) -> int:
     """The same inside the transaction of a connection."""
-    await connection.execute(_SUBSCRIBE, vehicle, app_id, push_type, key_type, key, endpoint_of(push_type, key))
+    await _SUBSCRIBE.execute(
+        connection,
+        vehicle=vehicle,
+        app_id=app_id,
+        push_type=push_type,
+        key_type=key_type,
+        key=key,
+        endpoint=endpoint_of(push_type, key),
+    )
     if push_type == MAIL:
         await want_address(connection, vehicle, key)
-    status = await connection.execute(_MAKE_ROOM, vehicle, MOST_SUBSCRIPTIONS)
-    return int(status.removeprefix("DELETE "))
+    return await _MAKE_ROOM.execute(connection, vehicle=vehicle)
 
 
 async def list_subscriptions(db: Database, vehicle: int) -> list[KeptSubscription]:
     """The subscriptions of a vehicle, by the ids of their apps."""
-    return [KeptSubscription(*row) for row in await db.fetch(_LIST, vehicle)]
+    return await _LIST.find_all(db, vehicle=vehicle)
 
 
 async def end_subscription(connection: Connection, vehicle: int, app_id: str) -> bool:
     """Push nothing of a vehicle to an app any more, nor what waits to be; whether something was."""
-    return await connection.execute(_UNSUBSCRIBE, vehicle, app_id) != "DELETE 0"
+    return await _UNSUBSCRIBE.execute(connection, vehicle=vehicle, app_id=app_id) > 0
 
 
 async def unsubscribe(pool: Pool, vehicle: int, app_id: str) -> None:
     """Push nothing of a vehicle to an app any more."""
-    await pool.execute(_UNSUBSCRIBE, vehicle, app_id)
+    await _UNSUBSCRIBE.execute(pool, vehicle=vehicle, app_id=app_id)
 
 
 async def unsubscribe_gone(pool: Pool, push: Push) -> None:
     """Push nothing more to a device that is no more."""
-    await pool.execute(_UNSUBSCRIBE_GONE, push.vehicle, push.app_id, push.key)
+    await _UNSUBSCRIBE_GONE.execute(pool, vehicle=push.vehicle, app_id=push.app_id, key=push.key)
 
 
 async def take_due(pool: Pool, push_type: str, *, most: int, lease: float, per_minute: int) -> list[Push]:
@@ -265,7 +346,7 @@ async def take_due(pool: Pool, push_type: str, *, most: int, lease: float, per_m
     """
     bounds = (per_minute, MOST_OF_ENDPOINT_AT_ONCE, MOST_OF_ENDPOINT, MOST_OF_OWNER_AT_ONCE, MOST_MAILS)
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(_LOCK, push_type)
+        await _LOCK.execute(connection, push_type=push_type)
         taken = [Push(*row) for row in await connection.fetch(_TAKE, push_type, most, lease, *bounds)]
     return _combine(taken) if push_type == MAIL else taken
 
@@ -280,24 +361,25 @@ def _combine(pushes: Sequence[Push]) -> list[Push]:
 
 async def pause(pool: Pool, push: Push, *, failures: int, seconds: float) -> None:
     """Send nothing more of its owner to the endpoint of a push for a while; 0 failures and seconds: it works again."""
-    await pool.execute(_PAUSE, push.vehicle, push.app_id, failures, seconds)
+    await _PAUSE.execute(pool, vehicle=push.vehicle, app_id=push.app_id, failures=failures, seconds=seconds)
 
 
 async def release(pool: Pool, push: Push) -> None:
     """Let any replica take a push again, unless one has done so since."""
-    await pool.execute(_RELEASE, *zip(*((one.id, one.attempts) for one in (push, *push.others)), strict=True))
+    pushes = (push, *push.others)
+    await _RELEASE.execute(pool, ids=[one.id for one in pushes], attempts=[one.attempts for one in pushes])
 
 
 async def remove(pool: Pool, push: Push) -> None:
     """Take a push that is delivered, or given up, off the queue."""
-    await pool.execute(_REMOVE, [one.id for one in (push, *push.others)])
+    await _REMOVE.execute(pool, ids=[one.id for one in (push, *push.others)])
 
 
 async def remove_done(pool: Pool, seconds: float) -> None:
     """Delete the pushes that were done more than so many seconds ago."""
-    await pool.execute(_REMOVE_DONE, seconds)
+    await _REMOVE_DONE.execute(pool, seconds=seconds)
 
 
 async def remove_others(pool: Pool, push_types: Sequence[str]) -> dict[str, int]:
     """Give up what is of none of these types; return how many there were, by type."""
-    return {row[0]: row[1] for row in await pool.fetch(_REMOVE_OTHERS, push_types)}
+    return {row[0]: row[1] for row in await _REMOVE_OTHERS.fetch(pool, push_types=push_types)}

@@ -26,10 +26,7 @@ AS_TEXT: Final = {
     "reference.taking": "arrays of many rows, as in the writer",
     "audit._RECORD_COMMANDS": "arrays of many rows, as in the writer",
     "traffic": "arrays of many rows, as in the writer",
-    **dict.fromkeys(
-        ("push",),
-        "not built yet",
-    ),
+    "push._TAKE": "ten steps, and what each locks and counts is read as SQL",
 }
 
 
