@@ -5,6 +5,7 @@ from typing import Final
 
 from chaos.journal import Event, Faulted, Held
 from chaos.plan import DRAIN, KILL, PAUSE, REDIS
+from ovms.bus.presence import REPLICA_LEASE
 
 RECOVERY: Final = 5.0
 """Seconds after the return of Redis or PostgreSQL within which everything is as it should be again."""
@@ -53,12 +54,20 @@ class Excuses:
         )
 
     def calm_from(self) -> float:
-        """When everything must have recovered from what happened to Redis; who hung meanwhile finds it back when he goes on."""
+        """Return when commands reach every car again.
+
+        Redis must have been back for a while, also at replicas that hung meanwhile, and so must replicas that hung past their
+        lease: they take a new name, and others send commands to the former one until they know it.
+        """
         redis = [fault for fault in self._faults if fault.target == REDIS]
         hung = [
             pause
             for pause in self._faults
-            if pause.kind == PAUSE and any(fault.began <= pause.at and pause.began <= fault.at for fault in redis)
+            if pause.kind == PAUSE
+            and (
+                (pause.target.startswith("replica") and pause.at - pause.began >= REPLICA_LEASE)
+                or any(fault.began <= pause.at and pause.began <= fault.at for fault in redis)
+            )
         ]
         return max((fault.at + RECOVERY for fault in redis + hung), default=0.0)
 

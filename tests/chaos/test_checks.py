@@ -457,6 +457,9 @@ def test_a_command_may_be_lost_while_replicas_find_redis_again() -> None:
         # A replica that hung while Redis was away finds it back when it goes on.
         ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 12.0, 30.0)], 35.0),
         ([fault(KILL, REDIS, 11.0, 13.0), fault(KILL, HERE, 12.0, 30.0)], 18.0),
+        # A replica that hung past its lease has a new name when it goes on.
+        ([fault(PAUSE, HERE, 12.0, 22.0)], 27.0),
+        ([fault(PAUSE, POSTGRES, 12.0, 30.0)], 0.0),
     ],
 )
 def test_commands_are_expected_to_arrive_once_redis_has_been_back_for_all(faults: list[Event], from_when: float) -> None:

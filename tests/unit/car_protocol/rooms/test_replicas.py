@@ -23,10 +23,11 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_it_hears_its_own_channel_and_after_a_renaming_the_new_one_alone(scene: Scene) -> None:
+def test_it_subscribes_to_the_channels_of_its_name_and_of_the_former_one(scene: Scene) -> None:
     assert list(scene.channels.listeners) == [b"ovms:replica:here"]
-    scene.replicas.renamed("new")
-    assert list(scene.channels.listeners) == [b"ovms:replica:new"]
+    for name, channels in (("newer", ["here", "newer"]), ("new", ["newer", "new"])):
+        scene.replicas.renamed(name)
+        assert list(scene.channels.listeners) == [b"ovms:replica:%s" % channel.encode() for channel in channels]
     assert scene.replicas.address(app()).replica == scene.replicas.name == "new"
 
 
@@ -53,8 +54,9 @@ def test_a_peer_keeps_its_number_through_a_renaming(scene: Scene) -> None:
     asker = app()
     address = scene.replicas.address(asker)
     scene.replicas.renamed("new")
-    scene.hear(to_peer(address.peer, b"c7,0,late"), name="new")
-    assert asker.take() == [b"c7,0,late"]
+    scene.hear(to_peer(address.peer, b"c7,0,late"), name="here")
+    scene.hear(to_peer(address.peer, b"c7,0,later"), name="new")
+    assert asker.take() == [b"c7,0,late", b"c7,0,later"]
 
 
 def test_a_message_for_a_peer_that_has_gone_is_for_nobody(scene: Scene) -> None:

@@ -76,11 +76,17 @@ class Replicas:
         """This replica's own, empty until it has one."""
         self.names = {""}
         """All that it has had: what was published under a former name may arrive after it took the next."""
+        self._former = ""
 
     def renamed(self, name: str) -> None:
-        """Be known by another name from now on."""
-        self._subscriptions.leave(replica_channel(self.name).encode())
-        self.name = name
+        """Be known by another name from now on.
+
+        Until the next change it also receives messages under the former name: other replicas send commands and answers to it
+        until they know the new one.
+        """
+        if self._former:
+            self._subscriptions.leave(replica_channel(self._former).encode())
+        self._former, self.name = self.name, name
         self.names.add(name)
         self._subscriptions.hear(replica_channel(name).encode(), Listener(self._heard))
 
