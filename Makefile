@@ -1,8 +1,8 @@
 # The commands of this project; `make help` lists them. Everything is installed in .venv, from lists with hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract client images audit secrets known-secrets sbom \
-	version requirements browser mariadb promtool rules clean
+.PHONY: help run test lint format documents conformance bench bench-compare fuzz chaos contract nightly client images audit secrets \
+	known-secrets sbom version requirements browser mariadb promtool rules clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ run: $(VENV)/run.stamp ## install, then run everything on this machine until Ctr
 	@exec $(WITH_TESTS) $(BIN)/ovms run
 
 # Most tests wait most of the time and run side by side. Tests that measure, and tests that make parts of whole stacks fail, run alone.
-ALONE := tests/chaos $(addprefix tests/e2e/test_,$(addsuffix .py,abuse bench postgres_failover postgres_outage reconnect_storm redis_failover redis_outage replicas))
+ALONE := tests/chaos $(addprefix tests/e2e/test_,$(addsuffix .py,abuse postgres_failover postgres_outage reconnect_storm redis_failover redis_outage replicas))
 JOBS ?= 3
 test: $(VENV)/test.stamp browser mariadb promtool lint ## install what tests need, lint, run all tests (ARGS="tests/unit -x": some)
 ifdef ARGS
@@ -32,6 +32,16 @@ else
 	$(WITH_TESTS) $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(addprefix --ignore ,$(ALONE))
 	$(WITH_TESTS) $(BIN)/pytest $(ALONE)
 endif
+
+# What measures, searches at random or takes long: before a release, and before a change to what it tests is done.
+NIGHTLY_SEEDS ?= 30
+nightly: $(VENV)/bench.stamp browser mariadb promtool ## run what `make test` leaves out, for more than an hour, on a machine that does nothing else
+	$(WITH_TESTS) $(BIN)/pytest -m nightly
+	$(WITH_TESTS) $(BIN)/python -m fuzz --seconds 600
+	$(WITH_TESTS) $(BIN)/python -m contract
+	$(WITH_TESTS) $(BIN)/python -m chaos --regressions
+	$(WITH_TESTS) $(BIN)/python -m chaos --seeds $(NIGHTLY_SEEDS)
+	$(MAKE) images
 
 lint: $(VENV)/test.stamp ## style, types, directions of imports
 	$(BIN)/ruff check $(PYTHON_FILES)

@@ -13,6 +13,7 @@ from bench.table import FIGURES, MEASUREMENTS
 TESTS = Path(__file__).parents[1]
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(240)
 def test_the_short_form_gives_a_figure_on_every_line_and_none_is_much_worse_than_before(tmp_path: Path) -> None:
     written = tmp_path / "figures.json"
