@@ -7,14 +7,16 @@ import pkgutil
 import asyncpg
 
 import ovms.db
+import ovms.db.reference
 from ovms.db.engine import Pool
 from ovms.db.rotation import COLUMNS
 from ovms.db.statement import Statement
 
 
 def statements() -> list[Statement]:
-    for module in pkgutil.iter_modules(ovms.db.__path__, "ovms.db."):
-        importlib.import_module(module.name)
+    for folder, prefix in ((ovms.db, "ovms.db."), (ovms.db.reference, "ovms.db.reference.")):
+        for module in pkgutil.iter_modules(folder.__path__, prefix):
+            importlib.import_module(module.name)
     sealed = [statement for column in COLUMNS for statement in (column.next, column.put, column.count)]
     return [*sealed, *(one for one in gc.get_objects() if isinstance(one, Statement) and one not in sealed)]
 

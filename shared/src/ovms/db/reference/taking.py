@@ -5,51 +5,35 @@ then on what is here stays.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
+from sqlalchemy import delete, exists, func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ovms.db.engine import Connection
 from ovms.db.mail_addresses import confirm_address
 from ovms.db.push import MOST_SUBSCRIPTIONS
 from ovms.db.reference.rows import Configuration, LeftOut, Message, Owner, Record, Subscription, Token, Vehicle
 from ovms.db.sealing import Sealer, SealingError
+from ovms.db.statement import Query, Statement, param, same_id, same_name
+from ovms.db.tables import (
+    api_tokens,
+    enciphered_configurations,
+    mail_addresses,
+    messages,
+    owners,
+    push_subscriptions,
+    reference_owners,
+    reference_positions,
+    vehicles,
+)
 from ovms.db.tokens import hash_token
 from ovms.db.traffic import RECORD_TYPE as TRAFFIC
 from ovms.identity import fold_vehicle_id
 from ovms.subscriptions import MAIL, endpoint_of
 
-_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _LOCK_NUMBER: Final = 0x4F564D52
-
-_KNOWN_OWNER: Final = """
-SELECT owners.id, lower(name) = lower($2) AS same_name
-FROM reference_owners JOIN owners ON owners.id = owner_id WHERE number = $1
-"""
-
-_NAME_IS_TAKEN: Final = "SELECT EXISTS (SELECT FROM owners WHERE lower(name) = lower($1))"
-
-_ADD_OWNER: Final = """
-WITH added AS (INSERT INTO owners (name, email, password_hash) VALUES ($2, $3, $4) RETURNING id)
-INSERT INTO reference_owners (number, owner_id) SELECT $1, id FROM added RETURNING owner_id
-"""
-
-_CHANGE_OWNER: Final = """
-UPDATE owners SET email = $2, password_hash = coalesce($3, password_hash)
-WHERE id = $1 AND password_hash NOT LIKE '$argon2id$%' AND (email, password_hash) <> ($2, coalesce($3, password_hash))
-"""
-
-_KNOWN_VEHICLE: Final = """
-SELECT id, owner_id, vehicle_id, password, password_key_id, paranoid_token,
-  EXISTS (SELECT FROM messages WHERE vehicle = id AND epoch > 0) AS has_been_here
-FROM vehicles WHERE upper(vehicle_id) = upper($1)
-"""
-
-_ADD_VEHICLE: Final = """
-INSERT INTO vehicles (owner_id, vehicle_id, password, password_key_id, paranoid_token) VALUES ($1, $2, $3, $4, $5) RETURNING id
-"""
-
-_CHANGE_VEHICLE: Final = "UPDATE vehicles SET password = $2, password_key_id = $3, paranoid_token = $4 WHERE id = $1"
 
 # Epoch 0 is that of no session: what a car has said here is newer.
 _MESSAGES: Final = """
@@ -75,50 +59,6 @@ WHERE kept.record_type = $7 AND CASE
   THEN encode(kept.data, 'escape')::bigint < encode(excluded.data, 'escape')::bigint ELSE false END
 """
 
-_POSITION: Final = "SELECT record_type, record_number, recorded_at, finished FROM reference_positions WHERE vehicle = $1"
-
-_KEEP_POSITION: Final = """
-INSERT INTO reference_positions (vehicle, record_type, record_number, recorded_at, finished) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (vehicle) DO UPDATE SET record_type = excluded.record_type, record_number = excluded.record_number,
-  recorded_at = excluded.recorded_at, finished = excluded.finished
-"""
-
-_FORGET_POSITIONS: Final = "DELETE FROM reference_positions"
-
-_TOKENS: Final = """
-INSERT INTO api_tokens AS kept (owner_id, sha256, application, purpose, permit, created_at, refreshed_at, last_used_at)
-VALUES ($1, $2, $3, $4, $5, coalesce($6, now()), coalesce($7, now()), coalesce($8, now()))
-ON CONFLICT (sha256) DO NOTHING
-"""
-
-_TOKENS_OWNER: Final = "SELECT owner_id FROM api_tokens WHERE sha256 = $1"
-
-_SUBSCRIPTION: Final = """
-INSERT INTO push_subscriptions AS kept (vehicle, app_id, push_type, key_type, key, updated_at, endpoint)
-VALUES ($1, $2, $3, $4, $5, coalesce($6, timestamptz 'epoch'), $7)
-ON CONFLICT (vehicle, app_id) DO UPDATE
-SET push_type = excluded.push_type, key_type = excluded.key_type, key = excluded.key, endpoint = excluded.endpoint,
-    updated_at = excluded.updated_at
-WHERE kept.updated_at < excluded.updated_at
-"""
-
-_CONFIRM_SUBSCRIBED: Final = """
-INSERT INTO mail_addresses (owner_id, address, confirmed_at) SELECT owner_id, $2, now() FROM vehicles WHERE id = $1
-ON CONFLICT DO NOTHING
-"""
-
-_IS_FULL: Final = """
-SELECT count(*) >= $2 FROM push_subscriptions WHERE vehicle = $1 AND app_id <> $3
-"""
-
-_CONFIGURATION: Final = """
-INSERT INTO enciphered_configurations AS kept (key, owner_id, token, digest, record) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (key) DO UPDATE
-SET owner_id = excluded.owner_id, token = excluded.token, digest = excluded.digest, record = excluded.record
-WHERE (kept.owner_id, kept.token, kept.digest, kept.record)
-  IS DISTINCT FROM (excluded.owner_id, excluded.token, excluded.digest, excluded.record)
-"""
-
 
 class Position(NamedTuple):
     """How far the history of a vehicle has been taken: the key of the last record."""
@@ -130,9 +70,127 @@ class Position(NamedTuple):
     is_finished: bool
 
 
+_LOCK: Final = Statement(select(func.pg_try_advisory_lock(_LOCK_NUMBER)))
+
+_KNOWN_OWNER: Final = Statement(
+    select(owners.c.id, same_name(owners.c.name, param("name")).label("same_name"))
+    .join_from(reference_owners, owners, owners.c.id == reference_owners.c.owner_id)
+    .where(reference_owners.c.number == param("number"))
+)
+
+_NAME_IS_TAKEN: Final = Statement(select(exists().where(same_name(owners.c.name, param("name")))))
+
+_added: Final = (
+    insert(owners)
+    .values(name=param("name"), email=param("email"), password_hash=param("password_hash"))
+    .returning(owners.c.id)
+    .cte("added")
+)
+_ADD_OWNER: Final = Statement(
+    insert(reference_owners)
+    .from_select(["number", "owner_id"], select(param("number"), _added.c.id))
+    .returning(reference_owners.c.owner_id)
+)
+
+_HASH: Final = func.coalesce(param("password_hash"), owners.c.password_hash)
+_CHANGE_OWNER: Final = Statement(
+    update(owners)
+    .values(email=param("email"), password_hash=_HASH)
+    .where(
+        owners.c.id == param("key"),
+        owners.c.password_hash.not_like("$argon2id$%"),
+        tuple_(owners.c.email, owners.c.password_hash) != tuple_(param("email"), _HASH),
+    )
+)
+
+_KNOWN_VEHICLE: Final = Statement(
+    select(
+        *(vehicles.c[name] for name in ("id", "owner_id", "vehicle_id", "password", "password_key_id", "paranoid_token")),
+        exists().where(messages.c.vehicle == vehicles.c.id, messages.c.epoch > 0).label("has_been_here"),
+    ).where(same_id(vehicles.c.vehicle_id, param("vehicle_id")))
+)
+
+_SECRETS: Final = {name: param(name) for name in ("password", "password_key_id", "paranoid_token")}
+_ADD_VEHICLE: Final = Statement(
+    insert(vehicles).values(owner_id=param("owner_id"), vehicle_id=param("vehicle_id"), **_SECRETS).returning(vehicles.c.id)
+)
+_CHANGE_VEHICLE: Final = Statement(update(vehicles).values(**_SECRETS).where(vehicles.c.id == param("key")))
+
+_KEPT_POSITION: Final = {
+    "record_type": param("record_type"),
+    "record_number": param("record_number"),
+    "recorded_at": param("recorded_at"),
+    "finished": param("is_finished"),
+}
+_POSITION: Final = Query(
+    Position,
+    select(
+        reference_positions.c.record_type,
+        reference_positions.c.record_number,
+        reference_positions.c.recorded_at,
+        reference_positions.c.finished.label("is_finished"),
+    ).where(reference_positions.c.vehicle == param("vehicle")),
+)
+_KEEP_POSITION: Final = Statement(
+    upsert(reference_positions)
+    .values(vehicle=param("vehicle"), **_KEPT_POSITION)
+    .on_conflict_do_update(index_elements=["vehicle"], set_=_KEPT_POSITION)
+)
+_FORGET_POSITIONS: Final = Statement(delete(reference_positions))
+
+_TOKEN: Final = Statement(
+    upsert(api_tokens)
+    .values(
+        **{name: param(name) for name in ("owner_id", "sha256", "application", "purpose", "permit")},
+        **{name: func.coalesce(param(name), func.now()) for name in ("created_at", "refreshed_at", "last_used_at")},
+    )
+    .on_conflict_do_nothing(index_elements=["sha256"])
+)
+_TOKENS_OWNER: Final = Statement(select(api_tokens.c.owner_id).where(api_tokens.c.sha256 == param("sha256")))
+
+_subscribing: Final = upsert(push_subscriptions).values(
+    **{name: param(name) for name in ("vehicle", "app_id", "push_type", "key_type", "key", "endpoint")},
+    updated_at=func.coalesce(param("updated_at"), func.to_timestamp(0)),
+)
+_SUBSCRIPTION: Final = Statement(
+    _subscribing.on_conflict_do_update(
+        index_elements=["vehicle", "app_id"],
+        set_={name: _subscribing.excluded[name] for name in ("push_type", "key_type", "key", "endpoint", "updated_at")},
+        where=push_subscriptions.c.updated_at < _subscribing.excluded.updated_at,
+    )
+)
+
+_CONFIRM_SUBSCRIBED: Final = Statement(
+    upsert(mail_addresses)
+    .from_select(
+        ["owner_id", "address", "confirmed_at"],
+        select(vehicles.c.owner_id, param("address"), func.now()).where(vehicles.c.id == param("vehicle")),
+    )
+    .on_conflict_do_nothing()
+)
+
+_IS_FULL: Final = Statement(
+    select(func.count() >= MOST_SUBSCRIPTIONS).where(
+        push_subscriptions.c.vehicle == param("vehicle"), push_subscriptions.c.app_id != param("app_id")
+    )
+)
+
+_SENT: Final = ("owner_id", "token", "digest", "record")
+_configuring: Final = upsert(enciphered_configurations).values(**{name: param(name) for name in ("key", *_SENT)})
+_CONFIGURATION: Final = Statement(
+    _configuring.on_conflict_do_update(
+        index_elements=["key"],
+        set_={name: _configuring.excluded[name] for name in _SENT},
+        where=tuple_(*(enciphered_configurations.c[name] for name in _SENT)).is_distinct_from(
+            tuple_(*(_configuring.excluded[name] for name in _SENT))
+        ),
+    )
+)
+
+
 async def take_lock(connection: Connection) -> bool:
     """Be the only import, for as long as the connection lasts; whether nobody else is."""
-    locked: bool = await connection.fetchval(_LOCK, _LOCK_NUMBER)
+    locked: bool = await _LOCK.fetchval(connection)
     return locked
 
 
@@ -142,27 +200,29 @@ async def known_owner(connection: Connection, owner: Owner) -> int | None:
     Raises:
         LeftOut: somebody else is here under his number or his name.
     """
-    found = await connection.fetchrow(_KNOWN_OWNER, owner.number, owner.name)
+    found = await _KNOWN_OWNER.fetchrow(connection, number=owner.number, name=owner.name)
     if found is not None:
         if not found["same_name"]:
             raise LeftOut("taken before under another name")
         key: int = found["id"]
         return key
-    if await connection.fetchval(_NAME_IS_TAKEN, owner.name):
+    if await _NAME_IS_TAKEN.fetchval(connection, name=owner.name):
         raise LeftOut("an owner here has the name already, or another one there in other letters")
     return None
 
 
 async def add_owner(connection: Connection, owner: Owner, password_hash: str) -> int:
     """Add an owner; his key here."""
-    key: int = await connection.fetchval(_ADD_OWNER, owner.number, owner.name, owner.email, password_hash)
+    key: int = await _ADD_OWNER.fetchval(
+        connection, number=owner.number, name=owner.name, email=owner.email, password_hash=password_hash
+    )
     await confirm_address(connection, key, owner.email)
     return key
 
 
 async def change_owner(connection: Connection, key: int, owner: Owner, password_hash: str | None) -> None:
     """Give an owner who has not signed in here yet his address and, where there is one, the hash of his password there."""
-    if _count(await connection.execute(_CHANGE_OWNER, key, owner.email, password_hash)):
+    if await _CHANGE_OWNER.execute(connection, key=key, email=owner.email, password_hash=password_hash):
         await confirm_address(connection, key, owner.email)
 
 
@@ -172,25 +232,24 @@ async def take_vehicle(connection: Connection, owner: int, vehicle: Vehicle, sea
     Raises:
         LeftOut: another owner has it.
     """
-    found = await connection.fetchrow(_KNOWN_VEHICLE, vehicle.vehicle_id)
+    found = await _KNOWN_VEHICLE.fetchrow(connection, vehicle_id=vehicle.vehicle_id)
     if found is None:
-        key_id, sealed = sealer.seal(vehicle.password, context=fold_vehicle_id(vehicle.vehicle_id))
-        key: int = await connection.fetchval(_ADD_VEHICLE, owner, vehicle.vehicle_id, sealed, key_id, vehicle.paranoid_token)
+        secrets = _seal(vehicle, vehicle.vehicle_id, sealer)
+        key: int = await _ADD_VEHICLE.fetchval(connection, owner_id=owner, vehicle_id=vehicle.vehicle_id, **secrets)
         return key, True
     if found["owner_id"] != owner:
         raise LeftOut("another owner has a vehicle of this id")
     if not found["has_been_here"] and _differs(found, vehicle, sealer):
-        key_id, sealed = sealer.seal(vehicle.password, context=fold_vehicle_id(found["vehicle_id"]))
-        await connection.execute(_CHANGE_VEHICLE, found["id"], sealed, key_id, vehicle.paranoid_token)
+        await _CHANGE_VEHICLE.execute(connection, key=found["id"], **_seal(vehicle, found["vehicle_id"], sealer))
     return found["id"], False
 
 
-async def take_messages(connection: Connection, messages: Sequence[tuple[int, Message]]) -> int:
+async def take_messages(connection: Connection, taken: Sequence[tuple[int, Message]]) -> int:
     """Keep newest messages with the keys of their vehicles, at most one a code; how many were not here yet."""
     columns = zip(
         *(
             (vehicle, new.code, new.data, new.received_at, new.is_paranoid, new.paranoid_token, new.is_valid)
-            for vehicle, new in messages
+            for vehicle, new in taken
         ),
         strict=True,
     )
@@ -199,8 +258,7 @@ async def take_messages(connection: Connection, messages: Sequence[tuple[int, Me
 
 async def find_position(connection: Connection, vehicle: int) -> Position | None:
     """How far the history of a vehicle was taken by an import that did not end; None: it had not come to it."""
-    row = await connection.fetchrow(_POSITION, vehicle)
-    return None if row is None else Position(*row)
+    return await _POSITION.find(connection, vehicle=vehicle)
 
 
 async def take_history(connection: Connection, vehicle: int, records: Sequence[Record], position: Position) -> int:
@@ -212,13 +270,13 @@ async def take_history(connection: Connection, vehicle: int, records: Sequence[R
                 *((new.record_type, new.number, new.recorded_at, new.data, new.expires_at) for new in records), strict=True
             )
             count = _count(await connection.execute(_HISTORY, vehicle, *columns, TRAFFIC))
-        await connection.execute(_KEEP_POSITION, vehicle, *position)
+        await _KEEP_POSITION.execute(connection, vehicle=vehicle, **position._asdict())
     return count
 
 
 async def forget_positions(connection: Connection) -> None:
     """The next import begins at the beginning."""
-    await connection.execute(_FORGET_POSITIONS)
+    await _FORGET_POSITIONS.execute(connection)
 
 
 async def take_token(connection: Connection, owner: int, token: Token) -> bool:
@@ -228,10 +286,19 @@ async def take_token(connection: Connection, owner: int, token: Token) -> bool:
         LeftOut: another owner has it.
     """
     sha256 = hash_token(token.token)
-    about = (token.application, token.purpose, token.permit, token.created_at, token.refreshed_at, token.last_used_at)
-    if _count(await connection.execute(_TOKENS, owner, sha256, *about)):
+    if await _TOKEN.execute(
+        connection,
+        owner_id=owner,
+        sha256=sha256,
+        application=token.application,
+        purpose=token.purpose,
+        permit=token.permit,
+        created_at=token.created_at,
+        refreshed_at=token.refreshed_at,
+        last_used_at=token.last_used_at,
+    ):
         return True
-    if await connection.fetchval(_TOKENS_OWNER, sha256) != owner:
+    if await _TOKENS_OWNER.fetchval(connection, sha256=sha256) != owner:
         raise LeftOut("another owner has the same")
     return False
 
@@ -242,20 +309,41 @@ async def take_subscription(connection: Connection, vehicle: int, subscription: 
     Raises:
         LeftOut: the vehicle has as many others as it may have.
     """
-    if await connection.fetchval(_IS_FULL, vehicle, MOST_SUBSCRIPTIONS, subscription.app_id):
+    if await _IS_FULL.fetchval(connection, vehicle=vehicle, app_id=subscription.app_id):
         raise LeftOut(f"more than {MOST_SUBSCRIPTIONS} of a vehicle")
-    about = (subscription.app_id, subscription.push_type, subscription.key_type, subscription.key, subscription.updated_at)
     endpoint = endpoint_of(subscription.push_type, subscription.key)
     if subscription.push_type == MAIL:
         # It got mails there: the move is no reason to ask its owner.
-        await connection.execute(_CONFIRM_SUBSCRIBED, vehicle, endpoint)
-    return _count(await connection.execute(_SUBSCRIPTION, vehicle, *about, endpoint)) == 1
+        await _CONFIRM_SUBSCRIBED.execute(connection, vehicle=vehicle, address=endpoint)
+    changed = await _SUBSCRIPTION.execute(
+        connection,
+        vehicle=vehicle,
+        app_id=subscription.app_id,
+        push_type=subscription.push_type,
+        key_type=subscription.key_type,
+        key=subscription.key,
+        endpoint=endpoint,
+        updated_at=subscription.updated_at,
+    )
+    return changed == 1
 
 
 async def take_configuration(connection: Connection, owner: int | None, configuration: Configuration) -> bool:
     """Keep a configuration; whether it was not here yet, or another."""
-    sent = (configuration.token, configuration.digest, configuration.record)
-    return _count(await connection.execute(_CONFIGURATION, configuration.key, owner, *sent)) == 1
+    changed = await _CONFIGURATION.execute(
+        connection,
+        key=configuration.key,
+        owner_id=owner,
+        token=configuration.token,
+        digest=configuration.digest,
+        record=configuration.record,
+    )
+    return changed == 1
+
+
+def _seal(vehicle: Vehicle, vehicle_id: str, sealer: Sealer) -> dict[str, Any]:
+    key_id, sealed = sealer.seal(vehicle.password, context=fold_vehicle_id(vehicle_id))
+    return {"password": sealed, "password_key_id": key_id, "paranoid_token": vehicle.paranoid_token}
 
 
 def _differs(found: asyncpg.Record, vehicle: Vehicle, sealer: Sealer) -> bool:
