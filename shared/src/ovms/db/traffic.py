@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from sqlalchemy import BigInteger, Date, case, cast, func, select
+
 from ovms.db.engine import Pool
+from ovms.db.statement import Query, param
+from ovms.db.tables import history
 
 RECORD_TYPE: Final = "*-OVM-Utilisation"
 CAR_RECEIVED: Final = 0
@@ -23,15 +27,6 @@ SET data = convert_to((convert_from(excluded.data, 'UTF8')::bigint + CASE
     expires_at = excluded.expires_at
 """
 
-_DAYS: Final = """
-SELECT (recorded_at AT TIME ZONE 'UTC')::date AS day,
-  sum(size) FILTER (WHERE record_number = 0)::bigint, sum(size) FILTER (WHERE record_number = 1)::bigint,
-  sum(size) FILTER (WHERE record_number = 2)::bigint, sum(size) FILTER (WHERE record_number = 3)::bigint
-FROM history, LATERAL (SELECT CASE
-  WHEN encode(data, 'escape') ~ '^[0-9]{1,12}$' THEN encode(data, 'escape')::bigint ELSE 0 END AS size) AS carried
-WHERE vehicle = $1 AND record_type = $2 GROUP BY day ORDER BY day DESC LIMIT $3
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -44,6 +39,25 @@ class Day:
     apps_sent: int
 
 
+_TEXT: Final = func.encode(history.c.data, "escape")
+_SIZE: Final = case((_TEXT.regexp_match("^[0-9]{1,12}$"), cast(_TEXT, BigInteger)), else_=0)
+_DAY: Final = cast(func.timezone("UTC", history.c.recorded_at), Date)
+_DAYS: Final = Query(
+    Day,
+    select(
+        _DAY.label("day"),
+        *(
+            cast(func.coalesce(func.sum(_SIZE).filter(history.c.record_number == number), 0), BigInteger).label(name)
+            for number, name in enumerate(("car_received", "car_sent", "apps_received", "apps_sent"), CAR_RECEIVED)
+        ),
+    )
+    .where(history.c.vehicle == param("vehicle"), history.c.record_type == RECORD_TYPE)
+    .group_by(_DAY)
+    .order_by(_DAY.desc())
+    .limit(param("days")),
+)
+
+
 async def add_traffic(pool: Pool, sums: Sequence[tuple[int, int, int, int]], *, days: int) -> None:
     """Add to the sums: (vehicle, Unix time of the day's midnight, record number, bytes) each, kept for `days`."""
     await pool.execute(_ADD, *map(list, zip(*sums, strict=True)), RECORD_TYPE, days)
@@ -51,5 +65,4 @@ async def add_traffic(pool: Pool, sums: Sequence[tuple[int, int, int, int]], *, 
 
 async def read_traffic(pool: Pool, vehicle: int, *, days: int) -> list[Day]:
     """The newest days of a vehicle, newest first."""
-    rows = await pool.fetch(_DAYS, vehicle, RECORD_TYPE, days)
-    return [Day(day, *(size or 0 for size in sums)) for day, *sums in rows]
+    return await _DAYS.find_all(pool, vehicle=vehicle, days=days)

@@ -26,7 +26,7 @@ AS_TEXT: Final = {
     "reference.taking._MESSAGES": "arrays of many rows, as in the writer",
     "reference.taking._HISTORY": "arrays of many rows, as in the writer",
     "audit._RECORD_COMMANDS": "arrays of many rows, as in the writer",
-    "traffic": "arrays of many rows, as in the writer",
+    "traffic._ADD": "arrays of many rows, as in the writer",
     "push._TAKE": "ten steps, and what each locks and counts is read as SQL",
 }
 
