@@ -52,6 +52,22 @@ def unexpired(rows: FromClause) -> ColumnElement[bool]:
     return or_(rows.c.expires_at.is_(None), rows.c.expires_at > func.now())
 
 
+class _Compiler(PGCompiler_asyncpg):
+    def visit_bindparam(self, bindparam: BindParameter[Any], *arguments: Any, **options: Any) -> Any:
+        if not bindparam.required:
+            options["literal_binds"] = True
+        return super().visit_bindparam(bindparam, *arguments, **options)  # type: ignore[no-untyped-call]
+
+
+class _Dialect(PGDialect_asyncpg):
+    statement_compiler = _Compiler
+    bind_typing = BindTyping.NONE
+    """Without casts: `$1::VARCHAR` is not comparable with an array of text, and types are inferred as in text."""
+
+
+_DIALECT: Final = _Dialect()  # type: ignore[no-untyped-call]
+
+
 class Statement:
     """A statement, compiled once."""
 
@@ -59,7 +75,7 @@ class Statement:
         if isinstance(clause, Insert):
             clause = clause.inline()  # or SQLAlchemy would have the primary key returned
         assert isinstance(clause, CompilerElement)
-        compiled = clause.compile(dialect=_Dialect())  # type: ignore[no-untyped-call]
+        compiled = clause.compile(dialect=_DIALECT)
         assert isinstance(compiled, SQLCompiler)
         self.sql: Final = str(compiled)
         self.parameters: Final = tuple(compiled.positiontup or ())
@@ -121,16 +137,3 @@ class Query(Statement, Generic[T]):
         if self._is_in_order:
             return self._kind(*row)
         return self._kind(**{name: json.loads(row[name]) if is_json else row[name] for name, is_json in self._columns.items()})
-
-
-class _Compiler(PGCompiler_asyncpg):
-    def visit_bindparam(self, bindparam: BindParameter[Any], *arguments: Any, **options: Any) -> Any:
-        if not bindparam.required:
-            options["literal_binds"] = True
-        return super().visit_bindparam(bindparam, *arguments, **options)  # type: ignore[no-untyped-call]
-
-
-class _Dialect(PGDialect_asyncpg):
-    statement_compiler = _Compiler
-    bind_typing = BindTyping.NONE
-    """Without casts: `$1::VARCHAR` is not comparable with an array of text, and types are inferred as in text."""
