@@ -5,14 +5,7 @@ from ovms.admin.owner import the_owner
 from ovms.admin.revoked import Revoked
 from ovms.db.engine import Connection
 from ovms.db.sealing import Sealer
-from ovms.db.vehicles import (
-    Vehicle,
-    add_vehicle,
-    change_vehicle_password,
-    find_vehicle,
-    list_vehicles,
-    remove_vehicles,
-)
+from ovms.db.vehicles import Vehicle, add_vehicle, change_vehicle_password, find_vehicle, list_vehicles, remove_vehicles
 
 
 async def add(connection: Connection, vehicle_id: str, owner_name: str, password: str, sealer: Sealer) -> None:

@@ -170,9 +170,7 @@ _IS_OF_VEHICLE: Final = commands.c.vehicle == param("vehicle")
 _IS_SHOWN: Final = commands.c.kind != all_(param("hidden"))
 _IS_IN_ORIGIN: Final = commands.c.state == any_(param("origins"))
 _IS_KEYED: Final = and_(
-    commands.c.actor_id == param("actor_id"),
-    _IS_OF_VEHICLE,
-    commands.c.idempotency_key == param("idempotency_key"),
+    commands.c.actor_id == param("actor_id"), _IS_OF_VEHICLE, commands.c.idempotency_key == param("idempotency_key")
 )
 _KEYS_SINCE: Final = func.now() - KEY_DAYS * DAY
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, Table, Text, cast, func, select, t
 
 from ovms.db.engine import Pool
 from ovms.db.history import PAGE_BYTES, within_bytes
-from ovms.db.statement import Statement, param
+from ovms.db.statement import Statement, columns, param
 from ovms.db.tables import (
     api_tokens,
     audit,
@@ -60,8 +60,8 @@ _KEY: Final = param("key")
 
 
 def _page(rows: Select[Any], table: Table, place: Iterable[str]) -> Select[Any]:
-    columns = [table.c[name] for name in place]
-    return rows.where(tuple_(*columns) > tuple_(*map(param, place))).order_by(*columns).limit(param("limit"))
+    order = columns(table, *place)
+    return rows.where(tuple_(*order) > tuple_(*map(param, place))).order_by(*order).limit(param("limit"))
 
 
 def _part(kind: str, table: Table, rows: Select[Any], **first: object) -> Part:
@@ -75,20 +75,18 @@ def _commands(*conditions: ColumnElement[bool]) -> Select[Any]:
             cast(commands.c.id, Text).label("id"),
             vehicles.c.vehicle_id.label("vehicle"),
             commands.c.kind.label("command"),
-            *(
-                commands.c[name]
-                for name in (
-                    "arguments",
-                    "actor",
-                    "means",
-                    "state",
-                    "created_at",
-                    "expires_at",
-                    "sent_at",
-                    "finished_at",
-                    "result",
-                    "words",
-                )
+            *columns(
+                commands,
+                "arguments",
+                "actor",
+                "means",
+                "state",
+                "created_at",
+                "expires_at",
+                "sent_at",
+                "finished_at",
+                "result",
+                "words",
             ),
         )
         .join_from(commands, vehicles, vehicles.c.id == commands.c.vehicle)
@@ -96,31 +94,25 @@ def _commands(*conditions: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _columns(table: Table, *names: str) -> Select[Any]:
-    return select(*(table.c[name] for name in names))
-
-
 _RECORD_PLACE: Final = {"record_type": "", "recorded_at": _BEGINNING, "record_number": _LOWEST}
 
 OF_OWNER: Final = (
-    _part("account", owners, _columns(owners, "name", "email", "created_at").where(owners.c.id == _KEY)),
+    _part("account", owners, select(*columns(owners, "name", "email", "created_at")).where(owners.c.id == _KEY)),
     _part(
         "token",
         api_tokens,
         select(
             func.encode(func.substr(api_tokens.c.sha256, 1, 8), "hex").label("identifier"),
-            *(
-                api_tokens.c[name]
-                for name in (
-                    "application",
-                    "purpose",
-                    "permit",
-                    "vehicles",
-                    "created_at",
-                    "refreshed_at",
-                    "last_used_at",
-                    "expires_at",
-                )
+            *columns(
+                api_tokens,
+                "application",
+                "purpose",
+                "permit",
+                "vehicles",
+                "created_at",
+                "refreshed_at",
+                "last_used_at",
+                "expires_at",
             ),
         )
         .where(api_tokens.c.owner_id == _KEY)
@@ -129,14 +121,14 @@ OF_OWNER: Final = (
     _part(
         "mail_address",
         mail_addresses,
-        _columns(mail_addresses, "address", "confirmed_at", "code_sent_at", "mails")
+        select(*columns(mail_addresses, "address", "confirmed_at", "code_sent_at", "mails"))
         .where(mail_addresses.c.owner_id == _KEY)
         .order_by(mail_addresses.c.address),
     ),
     _part(
         "shared_with_you",
         shares,
-        select(vehicles.c.vehicle_id.label("vehicle"), shares.c.permit, shares.c.created_at, shares.c.expires_at)
+        select(vehicles.c.vehicle_id.label("vehicle"), *columns(shares, "permit", "created_at", "expires_at"))
         .join_from(shares, vehicles, vehicles.c.id == shares.c.vehicle)
         .where(shares.c.owner_id == _KEY)
         .order_by(vehicles.c.vehicle_id),
@@ -144,12 +136,7 @@ OF_OWNER: Final = (
     _part(
         "offered_to_you",
         share_offers,
-        select(
-            vehicles.c.vehicle_id.label("vehicle"),
-            share_offers.c.permit,
-            share_offers.c.created_at,
-            share_offers.c.expires_at,
-        )
+        select(vehicles.c.vehicle_id.label("vehicle"), *columns(share_offers, "permit", "created_at", "expires_at"))
         .join_from(share_offers, vehicles, vehicles.c.id == share_offers.c.vehicle)
         .where(share_offers.c.folded == select(func.lower(owners.c.name)).where(owners.c.id == _KEY).scalar_subquery())
         .order_by(vehicles.c.vehicle_id),
@@ -157,14 +144,14 @@ OF_OWNER: Final = (
     _part(
         "enciphered_configuration",
         enciphered_configurations,
-        _columns(enciphered_configurations, "key", "created_at")
+        select(*columns(enciphered_configurations, "key", "created_at"))
         .where(enciphered_configurations.c.owner_id == _KEY)
         .order_by(enciphered_configurations.c.key),
     ),
     _part(
         "brought_from",
         reference_owners,
-        _columns(reference_owners, "number").where(reference_owners.c.owner_id == _KEY),
+        select(*columns(reference_owners, "number")).where(reference_owners.c.owner_id == _KEY),
     ),
     _part(
         "reserved_id",
@@ -176,25 +163,16 @@ OF_OWNER: Final = (
     _part(
         "autoprovision",
         autoprovision,
-        _columns(autoprovision, "key", "created_at").where(autoprovision.c.owner_id == _KEY).order_by(autoprovision.c.key),
+        select(*columns(autoprovision, "key", "created_at"))
+        .where(autoprovision.c.owner_id == _KEY)
+        .order_by(autoprovision.c.key),
     ),
-    _part(
-        "command_to_others",
-        commands,
-        _commands(commands.c.actor_id == _KEY, vehicles.c.owner_id != _KEY),
-        place=0,
-    ),
+    _part("command_to_others", commands, _commands(commands.c.actor_id == _KEY, vehicles.c.owner_id != _KEY), place=0),
     _part(
         "audit",
         audit,
         select(
-            audit.c.id,
-            audit.c.at,
-            audit.c.actor,
-            audit.c.means,
-            audit.c.action,
-            audit.c.vehicle_id.label("vehicle"),
-            audit.c.detail,
+            *columns(audit, "id", "at", "actor", "means", "action"), audit.c.vehicle_id.label("vehicle"), audit.c.detail
         ).where(audit.c.owner_id == _KEY),
         id=0,
     ),
@@ -209,14 +187,14 @@ OF_VEHICLE: Final = (
     _part(
         "message",
         messages,
-        _columns(messages, "code", "data", "received_at", "paranoid", "valid")
+        select(*columns(messages, "code", "data", "received_at", "paranoid", "valid"))
         .where(messages.c.vehicle == _KEY)
         .order_by(messages.c.code.collate("C")),
     ),
     _part(
         "share",
         shares,
-        select(owners.c.name.label("owner"), shares.c.permit, shares.c.created_at, shares.c.expires_at)
+        select(owners.c.name.label("owner"), *columns(shares, "permit", "created_at", "expires_at"))
         .join_from(shares, owners, owners.c.id == shares.c.owner_id)
         .where(shares.c.vehicle == _KEY)
         .order_by(owners.c.name),
@@ -224,24 +202,19 @@ OF_VEHICLE: Final = (
     _part(
         "share_offer",
         share_offers,
-        select(
-            share_offers.c.name.label("owner"),
-            share_offers.c.permit,
-            share_offers.c.created_at,
-            share_offers.c.expires_at,
-        )
+        select(share_offers.c.name.label("owner"), *columns(share_offers, "permit", "created_at", "expires_at"))
         .where(share_offers.c.vehicle == _KEY)
         .order_by(share_offers.c.folded),
     ),
     _part(
         "silence_notice",
         silence_notices,
-        _columns(silence_notices, "hours", "heard_at", "is_silent").where(silence_notices.c.vehicle == _KEY),
+        select(*columns(silence_notices, "hours", "heard_at", "is_silent")).where(silence_notices.c.vehicle == _KEY),
     ),
     _part(
         "subscription",
         push_subscriptions,
-        _columns(push_subscriptions, "app_id", "push_type", "key_type", "key", "updated_at")
+        select(*columns(push_subscriptions, "app_id", "push_type", "key_type", "key", "updated_at"))
         .where(push_subscriptions.c.vehicle == _KEY)
         .order_by(push_subscriptions.c.app_id),
     ),
@@ -249,7 +222,9 @@ OF_VEHICLE: Final = (
     _part(
         "push",
         push_outbox,
-        _columns(push_outbox, "id", "app_id", "message", "created_at", "count", "done_at").where(push_outbox.c.vehicle == _KEY),
+        select(*columns(push_outbox, "id", "app_id", "message", "created_at", "count", "done_at")).where(
+            push_outbox.c.vehicle == _KEY
+        ),
         id=0,
     ),
     Part(
@@ -258,7 +233,7 @@ OF_VEHICLE: Final = (
         Statement(
             within_bytes(
                 _page(
-                    _columns(history, "record_type", "recorded_at", "record_number", "data", "expires_at").where(
+                    select(*columns(history, "record_type", "recorded_at", "record_number", "data", "expires_at")).where(
                         history.c.vehicle == _KEY
                     ),
                     history,
@@ -273,21 +248,21 @@ OF_VEHICLE: Final = (
     _part(
         "brought_until",
         reference_positions,
-        _columns(reference_positions, "record_type", "record_number", "recorded_at", "finished").where(
+        select(*columns(reference_positions, "record_type", "record_number", "recorded_at", "finished")).where(
             reference_positions.c.vehicle == _KEY
         ),
     ),
     _part(
         "sample",
         samples,
-        _columns(samples, "code", "recorded_at", "data", "units", "expires_at").where(samples.c.vehicle == _KEY),
+        select(*columns(samples, "code", "recorded_at", "data", "units", "expires_at")).where(samples.c.vehicle == _KEY),
         code="",
         recorded_at=_BEGINNING,
     ),
     _part(
         "state",
         state_history,
-        _columns(state_history, "code", "recorded_at", "data").where(state_history.c.vehicle == _KEY),
+        select(*columns(state_history, "code", "recorded_at", "data")).where(state_history.c.vehicle == _KEY),
         code="",
         recorded_at=_BEGINNING,
     ),

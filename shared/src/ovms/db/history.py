@@ -140,14 +140,7 @@ async def read_part(
         query, key = _OLDEST_FIRST, max(after or (start, _FIRST_NUMBER), (start, _FIRST_NUMBER))
         start, end = key[0], end - RESOLUTION
     found = await query.find_all(
-        db,
-        vehicle=vehicle,
-        record_type=record_type,
-        start=start,
-        end=end,
-        after=key[0],
-        after_number=key[1],
-        limit=limit + 1,
+        db, vehicle=vehicle, record_type=record_type, start=start, end=end, after=key[0], after_number=key[1], limit=limit + 1
     )
     records = found[:limit]
     return records, len(found) > limit or sum(len(record.data) for record in records) >= PAGE_BYTES

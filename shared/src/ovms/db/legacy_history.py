@@ -70,10 +70,7 @@ def _is_later(table: Table) -> ColumnElement[bool]:
 
 _kept: Final = union_all(
     select(
-        history.c.record_type,
-        history.c.record_number,
-        history.c.recorded_at,
-        func.octet_length(history.c.data).label("size"),
+        history.c.record_type, history.c.record_number, history.c.recorded_at, func.octet_length(history.c.data).label("size")
     ).where(_is_later(history)),
     select(state_history.c.code, _NUMBER, state_history.c.recorded_at, func.octet_length(state_history.c.data)).where(
         _is_later(state_history)
@@ -123,14 +120,11 @@ def _page(types: Any) -> Query[LegacyRecord]:
     def records(table: Table, record_type: Column[str], number: ColumnElement[int]) -> Select[Any]:
         place = tuple_(table.c.recorded_at, number, record_type)
         return select(record_type.label("record_type"), table.c.recorded_at, number.label("number"), table.c.data).where(
-            record_type == types,
-            _is_later(table),
-            place > tuple_(*(param(f"after_{name}") for name in _ORDER)),
+            record_type == types, _is_later(table), place > tuple_(*(param(f"after_{name}") for name in _ORDER))
         )
 
     kept = union_all(
-        records(history, history.c.record_type, history.c.record_number),
-        records(state_history, state_history.c.code, _NUMBER),
+        records(history, history.c.record_type, history.c.record_number), records(state_history, state_history.c.code, _NUMBER)
     ).subquery("kept")
     page = select(kept).order_by(*(kept.c[name] for name in _ORDER)).limit(param("limit"))
     return Query(LegacyRecord, within_bytes(page, _ORDER, param("bytes")))

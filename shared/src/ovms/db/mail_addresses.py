@@ -112,12 +112,7 @@ _NEXT: Final = Query(
 
 _ASK: Final = Statement(
     update(mail_addresses)
-    .values(
-        is_wanted=False,
-        code=param("code"),
-        code_sent_at=func.now(),
-        code_mails=mail_addresses.c.code_mails + 1,
-    )
+    .values(is_wanted=False, code=param("code"), code_sent_at=func.now(), code_mails=mail_addresses.c.code_mails + 1)
     .where(_IS_ADDRESS)
 )
 

@@ -84,11 +84,7 @@ def _clear_audit(
 
 # What others may read of who did something with their vehicles, once he is no more.
 _REMOVE_NAME: Final = _clear_audit(
-    audit.c.actor,
-    "",
-    same_name(audit.c.actor, param("name")),
-    "with",
-    same_name(audit.c.detail["with"].astext, param("name")),
+    audit.c.actor, "", same_name(audit.c.actor, param("name")), "with", same_name(audit.c.detail["with"].astext, param("name"))
 )
 
 _IDS: Final = cast(param("vehicle_ids"), ARRAY(Text))

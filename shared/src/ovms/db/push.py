@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ovms.db.engine import Connection, Database, Pool
 from ovms.db.mail_addresses import want_address
-from ovms.db.statement import SECOND, Query, Statement, param
+from ovms.db.statement import SECOND, Query, Statement, columns, param
 from ovms.db.tables import mail_addresses, push_outbox, push_subscriptions, vehicles
 from ovms.subscriptions import MAIL, endpoint_of
 
@@ -233,7 +233,7 @@ _IS_CONFIRMED: Final = exists().where(
 _LIST: Final = Query(
     KeptSubscription,
     select(
-        *(push_subscriptions.c[name] for name in ("app_id", "push_type", "key_type", "key", "updated_at")),
+        *columns(push_subscriptions, "app_id", "push_type", "key_type", "key", "updated_at"),
         or_(push_subscriptions.c.push_type != MAIL, _IS_CONFIRMED).label("is_confirmed"),
     )
     .where(_IS_OF_VEHICLE)

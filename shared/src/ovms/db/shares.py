@@ -8,7 +8,7 @@ from sqlalchemy import DateTime, and_, cast, delete, func, not_, null, or_, sele
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ovms.db.engine import Connection, Database
-from ovms.db.statement import DAY, Query, Statement, param, same_id, same_name, unexpired
+from ovms.db.statement import DAY, Query, Statement, columns, param, same_id, same_name, unexpired
 from ovms.db.tables import owners, share_offers, shares, vehicles
 
 MOST_SHARES: Final = 64
@@ -54,22 +54,14 @@ _IS_OPEN: Final = and_(share_offers.c.ends_at > func.now(), unexpired(share_offe
 _IS_OFFERED: Final = share_offers.c.folded == func.lower(param("name"))
 _NOT_ACCEPTED: Final = cast(null(), DateTime(timezone=True)).label("accepted_at")
 
-_SHARE: Final = (
-    owners.c.name.label("owner"),
-    shares.c.permit,
-    shares.c.created_at,
-    shares.c.expires_at,
-    shares.c.accepted_at,
-)
+_SHARE: Final = (owners.c.name.label("owner"), *columns(shares, "permit", "created_at", "expires_at", "accepted_at"))
 _SHARES: Final = (
     select(*_SHARE).join_from(shares, owners, owners.c.id == shares.c.owner_id).where(shares.c.vehicle == param("vehicle"))
 )
 
 _OFFER_AS_SHARE: Final = (
     share_offers.c.name.label("owner"),
-    share_offers.c.permit,
-    share_offers.c.created_at,
-    share_offers.c.expires_at,
+    *columns(share_offers, "permit", "created_at", "expires_at"),
     _NOT_ACCEPTED,
 )
 _OFFERS: Final = select(*_OFFER_AS_SHARE).where(share_offers.c.vehicle == param("vehicle"), _IS_OPEN)
@@ -82,10 +74,7 @@ _INCOMING: Final = (
     select(
         vehicles.c.vehicle_id,
         owners.c.name.label("owner"),
-        shares.c.permit,
-        shares.c.created_at,
-        shares.c.expires_at,
-        shares.c.accepted_at,
+        *columns(shares, "permit", "created_at", "expires_at", "accepted_at"),
     )
     .join_from(shares, vehicles, vehicles.c.id == shares.c.vehicle)
     .join(owners, owners.c.id == vehicles.c.owner_id)
@@ -97,12 +86,7 @@ _LIST_INCOMING: Final = Query(
     union_all(
         _INCOMING,
         select(
-            vehicles.c.vehicle_id,
-            owners.c.name,
-            share_offers.c.permit,
-            share_offers.c.created_at,
-            share_offers.c.expires_at,
-            _NOT_ACCEPTED,
+            vehicles.c.vehicle_id, owners.c.name, *columns(share_offers, "permit", "created_at", "expires_at"), _NOT_ACCEPTED
         )
         .join_from(share_offers, vehicles, vehicles.c.id == share_offers.c.vehicle)
         .join(owners, owners.c.id == vehicles.c.owner_id)

@@ -29,11 +29,7 @@ _putting: Final = upsert(notices).values(vehicle=param("vehicle"), hours=param("
 _PUT: Final = Statement(
     _putting.on_conflict_do_update(
         index_elements=["vehicle"],
-        set_={
-            "hours": _putting.excluded.hours,
-            "heard_at": func.greatest(notices.c.heard_at, func.now()),
-            "is_silent": False,
-        },
+        set_={"hours": _putting.excluded.hours, "heard_at": func.greatest(notices.c.heard_at, func.now()), "is_silent": False},
         where=notices.c.hours != _putting.excluded.hours,
     )
 )

@@ -37,6 +37,11 @@ def param(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] | None = None
     return bindparam(name, type_=kind)
 
 
+def columns(rows: FromClause, *names: str) -> list[ColumnElement[Any]]:
+    """Return columns by their names."""
+    return [rows.c[name] for name in names]
+
+
 def same_name(column: ColumnElement[Any], other: Any) -> ColumnElement[bool]:
     """Compare names of owners, without regard to case."""
     return func.lower(column) == func.lower(other)
@@ -114,14 +119,14 @@ class Query(Statement, Generic[T]):
 
     def __init__(self, kind: type[T], clause: Executable) -> None:
         super().__init__(clause)
-        columns: Mapping[str, Any] = getattr(clause, "exported_columns")  # noqa: B009 (of SELECT and of RETURNING)
+        exported: Mapping[str, Any] = getattr(clause, "exported_columns")  # noqa: B009 (of SELECT and of RETURNING)
         arguments = inspect.signature(kind).parameters
-        lacking = [name for name, one in arguments.items() if name not in columns and one.default is one.empty]
+        lacking = [name for name, one in arguments.items() if name not in exported and one.default is one.empty]
         if lacking:
             raise TypeError(f"columns {lacking} for {kind.__name__} are missing in statement: {self.sql}")
         self._kind: Final = kind
-        self._columns: Final = {name: isinstance(columns[name].type, JSON) for name in arguments if name in columns}
-        self._is_in_order: Final = list(columns.keys()) == list(self._columns) and not any(self._columns.values())
+        self._columns: Final = {name: isinstance(exported[name].type, JSON) for name in arguments if name in exported}
+        self._is_in_order: Final = list(exported.keys()) == list(self._columns) and not any(self._columns.values())
 
     async def find_all(self, db: Database, /, **given: object) -> list[T]:
         """Return an object for each row."""

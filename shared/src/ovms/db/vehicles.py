@@ -77,8 +77,7 @@ _FIND: Final = Query(Vehicle, _VEHICLE.where(same_id(vehicles.c.vehicle_id, para
 
 _OWNER: Final = cast(param("owner_id"), BigInteger)
 _LIST: Final = Query(
-    Vehicle,
-    _VEHICLE.where(or_(_OWNER.is_(None), vehicles.c.owner_id == _OWNER)).order_by(func.upper(vehicles.c.vehicle_id)),
+    Vehicle, _VEHICLE.where(or_(_OWNER.is_(None), vehicles.c.owner_id == _OWNER)).order_by(func.upper(vehicles.c.vehicle_id))
 )
 
 
@@ -102,10 +101,7 @@ _COUNT: Final = Statement(
 
 _ADD: Final = Statement(
     insert(vehicles).values(
-        owner_id=param("owner_id"),
-        vehicle_id=param("vehicle_id"),
-        password=param("password"),
-        password_key_id=param("key_id"),
+        owner_id=param("owner_id"), vehicle_id=param("vehicle_id"), password=param("password"), password_key_id=param("key_id")
     )
 )
 
@@ -132,8 +128,7 @@ _reserving: Final = upsert(reserved_vehicle_ids).from_select(
 )
 _RESERVE: Final = Statement(
     _reserving.on_conflict_do_update(
-        index_elements=["digest"],
-        set_={"owner_id": _reserving.excluded.owner_id, "until": _reserving.excluded.until},
+        index_elements=["digest"], set_={"owner_id": _reserving.excluded.owner_id, "until": _reserving.excluded.until}
     )
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ovms.db import statement
-from ovms.db.statement import DAY, Query, Statement, param, same_id, same_name, unexpired
+from ovms.db.statement import DAY, Query, Statement, columns, param, same_id, same_name, unexpired
 from ovms.db.tables import api_tokens, audit, commands, owners, vehicles
 
 FIND: Final = Statement(select(owners.c.email).where(owners.c.id == param("owner_id"), same_name(owners.c.name, param("name"))))
@@ -53,6 +53,8 @@ def lines(sql: str) -> str:
 def test_a_column_that_does_not_exist_fails_where_the_statement_is_built() -> None:
     with pytest.raises(AttributeError, match="nickname"):
         select(owners.c.nickname)
+    with pytest.raises(KeyError, match="nickname"):
+        columns(owners, "name", "nickname")
     with pytest.raises(Exception, match="nickname"):
         Statement(update(owners).values(nickname=param("nickname")))
 
@@ -145,10 +147,10 @@ class Name(NamedTuple):
     email: str = ""
 
 
-@pytest.mark.parametrize("columns", [("id", "email", "name"), ("email", "name"), ("name", "email"), ("name", "email", "id")])
-async def test_rows_become_objects_by_the_names_of_columns(columns: tuple[str, ...]) -> None:
-    query = Query(Name, select(*(owners.c[name] for name in columns)))
-    database = Database({name: {"id": 1, "email": "a@b", "name": "demo"}[name] for name in columns})
+@pytest.mark.parametrize("names", [("id", "email", "name"), ("email", "name"), ("name", "email"), ("name", "email", "id")])
+async def test_rows_become_objects_by_the_names_of_columns(names: tuple[str, ...]) -> None:
+    query = Query(Name, select(*columns(owners, *names)))
+    database = Database({name: {"id": 1, "email": "a@b", "name": "demo"}[name] for name in names})
     assert await query.find(cast("Any", database)) == Name("demo", "a@b")
     assert await query.find_all(cast("Any", database)) == [Name("demo", "a@b")]
     assert await query.find(cast("Any", Database())) is None

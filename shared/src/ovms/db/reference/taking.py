@@ -16,7 +16,7 @@ from ovms.db.mail_addresses import confirm_address
 from ovms.db.push import MOST_SUBSCRIPTIONS
 from ovms.db.reference.rows import Configuration, LeftOut, Message, Owner, Record, Subscription, Token, Vehicle
 from ovms.db.sealing import Sealer, SealingError
-from ovms.db.statement import Query, Statement, param, same_id, same_name
+from ovms.db.statement import Query, Statement, columns, param, same_id, same_name
 from ovms.db.tables import (
     api_tokens,
     enciphered_configurations,
@@ -105,7 +105,7 @@ _CHANGE_OWNER: Final = Statement(
 
 _KNOWN_VEHICLE: Final = Statement(
     select(
-        *(vehicles.c[name] for name in ("id", "owner_id", "vehicle_id", "password", "password_key_id", "paranoid_token")),
+        *columns(vehicles, "id", "owner_id", "vehicle_id", "password", "password_key_id", "paranoid_token"),
         exists().where(messages.c.vehicle == vehicles.c.id, messages.c.epoch > 0).label("has_been_here"),
     ).where(same_id(vehicles.c.vehicle_id, param("vehicle_id")))
 )
