@@ -37,11 +37,12 @@ def listen(client: redis.Redis, vehicle_ids: Sequence[str]) -> None:
             elif channel.endswith(":peers"):
                 peers = json.loads(body)
                 print(f"{channel} car {peers['car']}, apps {peers['apps']}, batch clients {peers['batch']}", flush=True)
-            elif not body:
-                print(f"{channel} something was dropped", flush=True)
             else:
-                # One byte of code, then the data; they are bytes, and mostly UTF-8.
-                print(f"{channel} {body[:1].decode('latin-1')} {body[1:].decode(errors='replace')}", flush=True)
+                # The version, a blank, one byte of code, then the data; the data is bytes, and mostly UTF-8.
+                version, _, message = body.partition(b" ")
+                code, data = message[:1].decode("latin-1"), message[1:].decode(errors="replace")
+                text = f"{code} {data}" if message else f"messages up to {version.decode()} may have been dropped"
+                print(f"{channel} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,6 @@ async def test_a_page_hears_what_a_car_says(gateway: Gateway, browser: Browser, 
         token = await create_token(gateway.pool, owner, application="x", purpose="x", permit="read")
         await page.evaluate(BY_FRAME, f"Bearer {token}")
     await shows(page, 75)
-    await gateway.redis.publish("ovms:{DEMO}:1:messages", "S76,K")
+    await gateway.redis.publish("ovms:{DEMO}:1:messages", "5-1 S76,K")
     await shows(page, 75, 76)
     await page.close()

@@ -38,12 +38,16 @@ class FakePublisher:
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes]] = []
         self.bodies: list[tuple[bytes, bytes]] = []
+        self.outside_sessions: list[tuple[str, bytes]] = []
         self.published = self.dropped = self.unpublished_bytes = 0
         self.age = Histogram()
 
     def publish(self, room: Room, message: bytes) -> None:
         room.message_number += 1
         self.messages.append((room.vehicle_id, message))
+
+    def publish_outside_sessions(self, room: Room, message: bytes) -> None:
+        self.outside_sessions.append((room.vehicle_id, message))
 
     def publish_on(self, channel: bytes, body: bytes) -> None:
         self.bodies.append((channel, body))
@@ -140,7 +144,6 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
         pending=recorder.pending,
         monotonic=loop.time,
-        wall=lambda: loop.time() + WALL_OFFSET,
     )
     replicas.renamed("here")
     server = Server(

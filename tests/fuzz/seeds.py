@@ -216,11 +216,12 @@ def _bodies() -> list[bytes]:
         to_car(5, 7, Address("r1", 3), b"C7,stat"),
         to_peer(3, b"c7,0,ok"),
         unwritten(7, "r1", 9),
-        written(9, 1.5, "token", [Kept(b"S1", 1.5, None, 5)]),
+        *written(9, 5, 2, "token", [Kept(b"S1", 1.5, None, 5, 1)]),
         traced(83, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         b'{"replicas": {"r1": [1, 2, 0]}, "http": 1, "http_until": 2.5, "at": "1.000002"}',
         b'{"id": "1", "scope": "control"}',
-        *CAR,
+        b"5-2 ",
+        *(b"5-1 " + message for message in CAR),
     ]
 
 

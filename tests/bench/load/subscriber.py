@@ -1,5 +1,6 @@
 """Receives what is published of all cars: counts while the clock runs, and compares when it has stopped."""
 
+import re
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ _PATTERN: Final = b"ovms:{*:messages"
 """Revisions that are compared do not agree on what follows the vehicle's id."""
 _MARK: Final = b"*4\r\n$8\r\npmessage\r\n$%d\r\n%b\r\n" % (len(_PATTERN), _PATTERN)
 _END: Final = b"\r\n"
+_VERSION: Final = re.compile(rb"\d+-\d+ ")
+"""Precedes each message; not in revisions that are compared with."""
 
 
 class Subscriber:
@@ -53,7 +56,9 @@ class Subscriber:
         """The vehicle and the message of each, in the order in which they came."""
         for publication in b"".join(self._chunks).split(_MARK)[1:]:
             channel, _, body = publication.partition(_END)[2].partition(_END)
-            yield channel.partition(b"{")[2].partition(b"}")[0].decode(), body.partition(_END)[2][: -len(_END)]
+            message = body.partition(_END)[2][: -len(_END)]
+            version = _VERSION.match(message)
+            yield channel.partition(b"{")[2].partition(b"}")[0].decode(), message[version.end() if version else 0 :]
 
     def heard(self) -> dict[str, list[bytes]]:
         """All messages in their order, by the vehicle's id in upper case."""

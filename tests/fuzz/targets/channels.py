@@ -10,6 +10,7 @@ from api_gateway.live.inbox import Inbox
 from api_gateway.live.said import read_said
 from api_gateway.live.tally import Tally
 from ovms.bus import groups, replicas
+from ovms.bus.messages import message_body, read_message
 from ovms.bus.presence import present_of
 from ovms.bus.removals import read_removed, removed, subscribe
 from ovms.bus.revocations import Revocations
@@ -37,6 +38,7 @@ def check(data: bytes) -> None:
         _revocations,
         _group,
         _replicas,
+        _messages,
         _traces,
         _feed,
     )
@@ -76,6 +78,11 @@ def _replicas(body: bytes) -> None:
             assert replicas.read_word(replicas.to_car(session, vehicle, sender, message)) == word
         case replicas.ToPeer(peer, message) as word:
             assert replicas.read_word(replicas.to_peer(peer, message)) == word
+
+
+def _messages(body: bytes) -> None:
+    version, message = read_message(body)
+    assert read_message(message_body(version, message)) == (version, message)
 
 
 def _traces(body: bytes) -> None:

@@ -103,7 +103,10 @@ async def test_nothing_of_the_former_vehicle_reaches_the_next_one_with_its_id(
         await gateway.redis.publish(commands_channel(command.name), orjson.dumps(announcement(command)))
         assert (await owner.get("/api/vehicle/DEMO")).status_code == 200
         channels = {make(former) for make in (messages_channel, peers_channel, commands_channel)}
-        await until(lambda: (messages_channel(former), b"PAformer") in received, DEADLINE)
+        await until(
+            lambda: any(channel == messages_channel(former) and body.endswith(b" PAformer") for channel, body in received),
+            DEADLINE,
+        )
         await until(lambda: channels <= {channel for channel, _ in received}, DEADLINE)
 
         # A command of the new owner's finds no car.

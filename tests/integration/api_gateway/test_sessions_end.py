@@ -141,7 +141,7 @@ async def test_the_session_that_changes_the_password_goes_on_with_its_stream(gat
         async with asyncio.timeout(WITHIN):
             await ended.rest()
         assert ended.comments[-1] == "Authentication failed"
-        await gateway.redis.publish("ovms:{DEMO}:1:messages", "S76,K")
+        await gateway.redis.publish("ovms:{DEMO}:1:messages", "5-1 S76,K")
         assert (await kept.until("state", code="S"))["values"]["soc"] == 76.0
 
 

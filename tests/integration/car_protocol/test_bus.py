@@ -12,6 +12,7 @@ from car_protocol.settings import Settings
 from fixtures.cars import DEADLINE, CarService, add_vehicles, car_service_on
 from fixtures.names import DEMO, name_of
 from fixtures.waiting import until
+from ovms.bus.messages import read_message
 from ovms.bus.presence import Peers, Presence
 from ovms.db.engine import Pool
 from ovms.identity import VehicleName
@@ -67,7 +68,10 @@ async def test_status_messages_and_notifications_are_published_as_apps_get_them(
     async with subscribed(car_service.redis, "ovms:{DEMO}:1:messages") as subscriber:
         car = await car_service.car()
         car.send(b"S75.5,K", b"L22.27,114.18", b"PAalert", b"x\x00\xff\r", b"A", b"H*-LOG-Grid,1,86400,data", b"Fend")
-        assert await subscriber.take(5) == [b"S75.5,K", b"L22.27,114.18", b"PAalert", b"x\x00\xff\r", b"Fend"]
+        bodies = [read_message(body) for body in await subscriber.take(5)]
+        assert [message for _, message in bodies] == [b"S75.5,K", b"L22.27,114.18", b"PAalert", b"x\x00\xff\r", b"Fend"]
+        [room] = car_service.running.server.hub
+        assert [version for version, _ in bodies] == [(room.epoch, number) for number in range(1, 6)]
     assert car_service.running.server.publisher.published == 5
 
 
@@ -77,7 +81,7 @@ async def test_other_vehicles_have_other_channels(car_service: CarService) -> No
         car.send(b"S1")
         await car.drain()
         other.send(b"S2")
-        assert await subscriber.take(1) == [b"S2"]
+        assert [read_message(body)[1] for body in await subscriber.take(1)] == [b"S2"]
         assert subscriber.heard == []
 
 

@@ -1,6 +1,7 @@
 """What a replica learns of cars and apps elsewhere, over a real Valkey."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,7 +48,6 @@ class Here:
             say=lambda *_: None,
             pending=lambda _: {},
             monotonic=lambda: NOW,
-            wall=time.time,
         )
         self.replicas.renamed("here")
         self.forwarded: list[tuple[str, bytes]] = []
@@ -81,7 +81,7 @@ class Here:
         [(_, count)] = await self.redis.pubsub_numsub(channel)
         return int(count)
 
-    async def answer_questions(self, at: float, *kept: Kept) -> list[Unwritten]:
+    async def answer_questions(self, session: int, number: int, *kept: Kept) -> list[Unwritten]:
         """Let the replica `there` answer what it has not written; returns what it is asked."""
         asked: list[Unwritten] = []
         confirmed: list[bool] = []
@@ -90,7 +90,8 @@ class Here:
             word = read_word(body)
             assert isinstance(word, Unwritten)
             asked.append(word)
-            self.publisher.publish_on(replica_channel(word.replica).encode(), written(word.question, at, "token", kept))
+            for body in written(word.question, session, number, "token", kept):
+                self.publisher.publish_on(replica_channel(word.replica).encode(), body)
 
         channel = replica_channel("there").encode()
         self.subscriptions.hear(channel, Listener(heard, lambda: confirmed.append(True)))
@@ -192,9 +193,9 @@ async def test_a_malformed_body_changes_nothing(here: Here) -> None:
 async def test_what_a_car_elsewhere_says_is_passed_on(here: Here) -> None:
     here.hub.join_watcher(here.room, app(), NOW)
     await here.known()
-    for message in (b"S1", b"", b"\x00\xff"):
-        await here.redis.publish(messages_channel(DEMO), message)
-    await here.redis.publish(messages_channel(OTHER), b"S2")
+    for body in (b"5-1 S1", b"5-2 ", b"malformed", b"5-3 \x00\xff"):
+        await here.redis.publish(messages_channel(DEMO), body)
+    await here.redis.publish(messages_channel(OTHER), b"6-1 S2")
     await until(lambda: len(here.forwarded) == 2)
     assert here.forwarded == [("DEMO", b"S1"), ("DEMO", b"\x00\xff")]
 
@@ -202,13 +203,13 @@ async def test_what_a_car_elsewhere_says_is_passed_on(here: Here) -> None:
 async def test_what_was_dropped_of_a_car_elsewhere_is_made_up_for_once_it_is_known_where_it_is(here: Here) -> None:
     here.hub.join_watcher(here.room, app(), NOW)
     await here.known()
-    for message in (b"", b"S1"):
-        await here.redis.publish(messages_channel(DEMO), message)
+    for body in (b"5-1 ", b"5-2 S1"):
+        await here.redis.publish(messages_channel(DEMO), body)
     await until(lambda: here.forwarded)
     assert here.missed == []
     await here.there(5)
     await until(lambda: here.missed)
-    await here.redis.publish(messages_channel(DEMO), b"")
+    await here.redis.publish(messages_channel(DEMO), b"5-3 ")
     await until(lambda: here.missed == ["DEMO", "DEMO"])
 
 
@@ -217,13 +218,13 @@ async def test_a_car_that_is_here_is_not_heard_over_redis_and_is_again_when_it_h
     here.hub.join_watcher(here.room, app(), NOW)
     room = await here.known()
     here.hub.join_car(room, module, NOW, epoch=9)
-    await here.redis.publish(messages_channel(DEMO), b"S1")
+    await here.redis.publish(messages_channel(DEMO), b"5-1 S1")
     while await here.subscribers(messages_channel(DEMO)):
         pass
     assert (await here.subscribers(peers_channel(DEMO)), here.forwarded) == (1, [])
     here.hub.leave(room, module, NOW)
     await here.known()
-    await here.redis.publish(messages_channel(DEMO), b"S2")
+    await here.redis.publish(messages_channel(DEMO), b"5-2 S2")
     await until(lambda: here.forwarded == [("DEMO", b"S2")])
     assert here.missed == []
 
@@ -237,7 +238,7 @@ async def test_what_a_car_has_said_here_is_not_heard_again_when_it_has_gone(here
     here.hub.leave(room, module, NOW)
     here.publisher.publish(room, b"S2")
     await here.known()
-    await here.redis.publish(messages_channel(DEMO), b"S3")
+    await here.redis.publish(messages_channel(DEMO), b"5-3 S3")
     await until(lambda: here.forwarded)
     assert here.forwarded == [("DEMO", b"S3")]
 
@@ -251,7 +252,7 @@ async def test_others_are_heard_also_where_nothing_of_ours_comes_back(here: Here
     here.subscriptions.leave(replica_channel("here").encode())
     here.hub.leave(room, module, NOW)
     await here.known()
-    await here.redis.publish(messages_channel(DEMO), b"S3")
+    await here.redis.publish(messages_channel(DEMO), b"5-3 S3")
     await until(lambda: here.forwarded == [("DEMO", b"S3")])
 
 
@@ -311,18 +312,25 @@ async def test_of_a_car_that_is_nowhere_all_is_stored_until_now(here: Here) -> N
 
 
 async def test_the_replica_of_a_car_is_asked_what_it_has_not_written(here: Here) -> None:
-    kept = Kept(b"S1", 1700000000.5, None, 5)
-    asked = await here.answer_questions(1700000001.5, kept)
+    kept = Kept(b"S1", 1700000000.5, None, 5, 6)
+    asked = await here.answer_questions(5, 7, kept)
     await here.there(5)
     learnt = await Pupil(here).lesson()
-    assert (learnt.session, learnt.at) == (5, 1700000001.5)
+    assert (learnt.session, learnt.number) == (5, 7)
     assert learnt.written is not None
     assert (learnt.written.paranoid_token, learnt.written.messages) == ("token", (kept,))
     assert [(question.vehicle, question.replica) for question in asked] == [(1, "here")]
 
 
+async def test_all_of_a_session_that_has_ended_before_the_answer_is_stored_or_in_the_answer(here: Here) -> None:
+    await here.answer_questions(0, 0)
+    await here.there(5)
+    learnt = await Pupil(here).lesson()
+    assert (learnt.session, learnt.number, learnt.written is not None) == (5, math.inf, True)
+
+
 async def test_the_replica_that_had_the_car_last_is_asked_too(here: Here) -> None:
-    asked = await here.answer_questions(1700000001.5)
+    asked = await here.answer_questions(0, 0)
     [claim] = await here.presence.claim("there", [(DEMO, 0)])
     await here.there(0)
     learnt = await Pupil(here).lesson()

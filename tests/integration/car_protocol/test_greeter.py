@@ -26,6 +26,9 @@ from ovms.db.engine import Pool
 from ovms.db.writer import StateRow, write_states
 from ovms.identity import Role
 
+POSITION = 10
+"""The number of the last message of the car before its replica answers."""
+
 
 class Watcher(FakePeer):
     """An app, as the greeter sees it: what it is sent waits while it is held back."""
@@ -132,16 +135,18 @@ class Scene:
             forward(self._server, self.room, message, asyncio.get_running_loop().time())
 
     async def stored(self, *messages: bytes, epoch: int = 5, ago: float = 100, sealed_with: str | None = None) -> None:
-        """PostgreSQL has these."""
-        at = time.time() - ago
-        rows = [StateRow(self.room.vehicle, chr(message[0]), message[1:], at, epoch, 0, sealed_with) for message in messages]
+        """PostgreSQL has these; those whose time is in the future were sent after the car's replica has answered."""
+        at, number = time.time() - ago, POSITION + 1 if ago < 0 else 0
+        rows = [
+            StateRow(self.room.vehicle, chr(message[0]), message[1:], at, epoch, number, sealed_with) for message in messages
+        ]
         await write_states(self._real_pool, rows)
 
     def written(self, *messages: bytes, epoch: int = 5, token: str | None = "", ago: float = 10) -> Learnt:
         """The car's replica answers that it has not written these yet."""
         at = time.time()
-        kept = tuple(Kept(message, at - ago, None, epoch) for message in messages)
-        return Learnt(epoch, at, Written(1, at, token, kept))
+        kept = tuple(Kept(message, at - ago, None, epoch, POSITION) for message in messages)
+        return Learnt(epoch, POSITION, Written(1, epoch, POSITION, token, kept))
 
 
 @asynccontextmanager

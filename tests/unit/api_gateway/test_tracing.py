@@ -35,7 +35,7 @@ class Scene:
 
     def hear(self, message: bytes, code: str) -> None:
         self.feed.heard_trace(traced(ord(code), self.traces.parent_text(self.traces.begin("publish", "PRODUCER", {}))))
-        self.feed.heard_message(message)
+        self.feed.heard_message(b"5-1 " + message)
 
     def tell(self) -> None:
         self.inbox.has_told(take(self.inbox), None)
@@ -55,7 +55,7 @@ def test_a_trace_ends_when_its_reader_has_been_told(traces: KeptTraces, message:
 def test_a_message_that_is_not_the_one_that_was_said_is_of_no_trace(traces: KeptTraces) -> None:
     scene = Scene(traces)
     scene.hear(b"D0,0,5", "S")
-    scene.feed.heard_message(b"S75,K")
+    scene.feed.heard_message(b"5-1 S75,K")
     scene.tell()
     assert traces.ended() == {}
 

@@ -19,8 +19,6 @@ from fakes.traces import KeptTraces, ids, is_child
 from ovms.bus.traces import read_traced
 from ovms.identity import Role, VehicleName
 
-DEMO = Room(vehicle(7, "DEMO"), publish_head(VehicleName("DEMO", 7)))
-
 
 class Traced:
     """A server whose publisher and routes are traced."""
@@ -31,10 +29,11 @@ class Traced:
         self.publisher = TracedPublisher(self.traces, redis, Lease(), tick=0.02, limit=1 << 20, monotonic=lambda: 0.0)
         self.server = make_server()
         self.server.publisher = self.publisher
+        self.room = Room(vehicle(7, "DEMO"), publish_head(VehicleName("DEMO", 7)))
         self.routes = traced_routes(ROUTES, self.publisher, self.traces)
 
     def says(self, message: bytes) -> None:
-        self.routes[Role.CAR][message[0]](self.server, DEMO, car(), message, 0.0)
+        self.routes[Role.CAR][message[0]](self.server, self.room, car(), message, 0.0)
 
     async def flush(self, error: Exception | None = None) -> list[tuple[bytes, bytes]]:
         """Channels and bodies of what goes out."""
@@ -60,7 +59,7 @@ def traced() -> Iterator[Traced]:
 async def test_of_which_trace_a_message_is_comes_right_before_it(traced: Traced) -> None:
     traced.says(b"S75")
     (channel, head), message = await traced.flush()
-    assert message == (b"ovms:{DEMO}:7:messages", b"S75")
+    assert message == (b"ovms:{DEMO}:7:messages", b"0-1 S75")
     assert channel == b"ovms:{DEMO}:7:traces"
     ended = traced.traces.ended()
     code, parent = read_traced(head)
@@ -87,7 +86,7 @@ def test_what_is_published_otherwise_or_not_at_all_is_not_traced(traced: Traced)
 async def test_what_is_not_drawn_is_published_as_ever() -> None:
     traced = Traced(ratio=0.0)
     traced.says(b"S75")
-    assert await traced.flush() == [(b"ovms:{DEMO}:7:messages", b"S75")]
+    assert await traced.flush() == [(b"ovms:{DEMO}:7:messages", b"0-1 S75")]
     assert traced.traces.ended() == {}
     traced.traces.close()
 

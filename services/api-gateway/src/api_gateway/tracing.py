@@ -12,6 +12,7 @@ from api_gateway.live.events import Told
 from api_gateway.live.feed import Feed
 from api_gateway.live.inbox import Inbox
 from ovms.bus.channels import traces_channel
+from ovms.bus.messages import read_message
 from ovms.bus.traces import Traced, read_traced
 
 if TYPE_CHECKING:
@@ -85,9 +86,14 @@ class TracedFeed(Feed):
         self._next = read_traced(body)
 
     def heard_message(self, body: bytes) -> None:
-        """Something on the messages channel."""
+        """Something on the messages channel.
+
+        Raises:
+            ValueError: it is malformed.
+        """
         following, self._next = self._next, None
-        if following is None or body[:1] != bytes((following.code,)):
+        _, message = read_message(body)
+        if following is None or message[:1] != bytes((following.code,)):
             super().heard_message(body)
             return
         attributes = {"messaging.system": "redis", "ovms.code": chr(following.code)}

@@ -203,7 +203,6 @@ def _make(
         say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
         pending=recorder.pending,
         monotonic=loop.time,
-        wall=clock.now,
     )
     follower = Follower(
         client,
@@ -274,7 +273,7 @@ def _make(
         removals.run,
         silence.run,
     ]
-    on_the_machine: list[Work] = [ClockAdjustment(clock, hub.renumber_sessions).run, *([tls.watch] if tls is not None else [])]
+    on_the_machine: list[Work] = [ClockAdjustment(clock).run, *([tls.watch] if tls is not None else [])]
     if isinstance(mail, MailChannel):
         on_postgresql.append(Confirmations(pool, mail).run)
     return Running(server, listener, pool, tls), keeper, [*on_redis, *on_postgresql, *on_the_machine]

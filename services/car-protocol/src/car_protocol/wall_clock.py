@@ -9,8 +9,8 @@ import structlog
 ADJUST_EVERY: Final = 5.0
 """Seconds between two measurements. A system's clock that is set after the start (NTP on a machine without a clock chip) and a
 loop's clock that stood still (a suspended virtual machine) are both measured as a new offset."""
-TOLERANCE: Final = 2.0
-"""Seconds that the wall clock may be ahead of the system's before it is set back: see `WallClock.adjust`."""
+LOGGED_FROM: Final = 2.0
+"""Seconds of a step from which on it is logged."""
 
 
 class WallClock:
@@ -38,29 +38,16 @@ class WallClock:
         return moment + self.offset
 
     def adjust(self) -> float:
-        """Measure the offset again and adopt it; return the seconds by which it grew, negative where the clock was set back.
-
-        The clock is set forward by any difference, since later messages stay later. It is set back only by more than the
-        tolerance: messages of a session are ordered by their time, so setting it back has a price.
-        """
-        measured = self._system() - self._monotonic()
-        step = measured - self.offset
-        if -TOLERANCE <= step <= 0:
-            return 0.0
-        self.offset = measured
-        return step
+        """Measure the offset again and adopt it; return the seconds by which it grew, negative where the clock was set back."""
+        former, self.offset = self.offset, self._system() - self._monotonic()
+        return self.offset - former
 
 
 class ClockAdjustment:
-    """Adjusts the wall clock.
+    """Adjusts the wall clock."""
 
-    Args:
-        set_back: called where the clock was set back: what is received from now on has earlier times than what came before.
-    """
-
-    def __init__(self, clock: WallClock, set_back: Callable[[], None]) -> None:
+    def __init__(self, clock: WallClock) -> None:
         self._clock = clock
-        self._set_back = set_back
         self._log = structlog.get_logger("clock")
 
     async def run(self) -> None:
@@ -72,7 +59,5 @@ class ClockAdjustment:
     def step(self) -> None:
         """Adopt the system's time."""
         step = self._clock.adjust()
-        if step < 0:
-            self._set_back()
-        if abs(step) > TOLERANCE:
+        if abs(step) > LOGGED_FROM:
             self._log.warning("wall clock adjusted", seconds=round(step, 3))

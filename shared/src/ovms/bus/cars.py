@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from ovms.bus.channels import replica_channel
 from ovms.bus.presence import Presence
-from ovms.bus.replicas import Address, ToPeer, Written, read_word, to_car, unwritten
+from ovms.bus.replicas import Address, Parts, ToPeer, Written, read_word, to_car, unwritten
 from ovms.bus.subscriptions import Listener, Subscriptions
 from ovms.identity import VehicleName
 
@@ -52,7 +52,7 @@ class Cars:
         self._channel = replica_channel(self._name)
         self._numbers = itertools.count(1)
         self._questions: dict[int, asyncio.Queue[bytes]] = {}
-        self._unwritten: dict[int, asyncio.Future[Written]] = {}
+        self._unwritten: dict[int, tuple[asyncio.Future[Written], Parts]] = {}
         self._can_hear = asyncio.Event()
         subscriptions.hear(self._channel.encode(), Listener(self._heard, self._can_hear.set))
 
@@ -94,7 +94,7 @@ class Cars:
             return None
         number = next(self._numbers)
         answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._unwritten[number] = answer
+        self._unwritten[number] = answer, Parts()
         try:
             async with asyncio.timeout(within):
                 await self._can_hear.wait()
@@ -146,9 +146,15 @@ class Cars:
             case ToPeer(number, message):
                 if (answers := self._questions.get(number)) is not None and not answers.full():
                     answers.put_nowait(message)
-            case Written(number) as told:
-                if (answer := self._unwritten.get(number)) is not None and not answer.done():
-                    answer.set_result(told)
+            case Written(number) as part:
+                self._answered(number, part)
+
+    def _answered(self, number: int, part: Written) -> None:
+        if (asked := self._unwritten.get(number)) is None:
+            return
+        answer, parts = asked
+        if (told := parts.add(part)) is not None and not answer.done():
+            answer.set_result(told)
 
 
 async def _collect(answers: asyncio.Queue[bytes], is_last: IsLast, within: float) -> list[bytes]:

@@ -23,8 +23,6 @@ from ovms.identity import VehicleName, fold_vehicle_id
 
 REPLICAS: Final = "ovms:replicas"
 READY: Final = "ovms:ready"
-GAP: Final = b""
-"""On a vehicle's messages channel: something that the car has said was dropped."""
 
 
 def _of_a_vehicle(vehicle: VehicleName, what: str) -> str:

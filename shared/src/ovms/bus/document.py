@@ -41,6 +41,13 @@ bodies of `peers` the one with the later `at` holds, of two bodies of one comman
 A car has one session at a time; one that logs in again, anywhere, has a new one, of a greater number, and the former
 ends within a second.
 
+**Every message has a version.** A body on a messages channel begins with it: `1785747907123-57` is message 57 of the
+session 1785747907123 of the car. The numbers of a session are 1, 2, 3 and so on, also for messages that are dropped.
+Versions are compared as two integers, the session first. Of two states of one code the one with the greater version
+is the newer, whatever the order in which they arrive. A number that is not the next one of its session, a session that
+does not begin with 1, or a position with a number that was not received: messages were lost. Read the newest state in
+the HTTP API then.
+
 **When Redis is away** cars stay connected, and what they say meanwhile is published to nobody, neither then nor
 later. A subscriber has to subscribe again. When Redis is back every replica publishes anew, within seconds, who is
 connected to its vehicles.

@@ -49,20 +49,29 @@ _KEPT: Final[Schema] = {
         {**_TIME, "description": "the Unix time at which it came"},
         {**_NAME_OR_NULL, "description": "the name of the key that it is sealed with; null: it is not sealed"},
         {**COUNT, "description": "the number of the car's session"},
+        {**COUNT, "description": "that of the message in the session"},
     ],
-    "minItems": 4,
-    "maxItems": 4,
+    "minItems": 5,
+    "maxItems": 5,
 }
 _UNWRITTEN: Final = json_object(
-    Field("at", _TIME, "the Unix time until which it tells; what came later is published after it", 0),
+    Field("session", COUNT, "the number of the car's session, 0 where it is not connected there", 1785747907123),
+    Field("number", COUNT, "that of the last message of the session; later ones are published after the answer", 57),
     Field("token", _NAME_OR_NULL, "the name of the car's key of paranoid mode, empty outside it; null: not known there", ""),
-    Field("messages", {"type": "array", "items": _KEPT}, "the newest message of each code", []),
+    Field("parts", {**COUNT, "minimum": 1}, "how many bodies the answer has, each of at most 256 KiB or with one message", 1),
+    Field("messages", {"type": "array", "items": _KEPT}, "the newest message of each code, or a part of them", []),
 )
-_UNWRITTEN_EXAMPLE: Final = '{"at": 1785747907.5, "token": "", "messages": [["S75.5,K", 1785747907.25, null, 1785747907123]]}'
+_UNWRITTEN_EXAMPLE: Final = (
+    '{"session": 1785747907123, "number": 57, "token": "", "parts": 1, '
+    '"messages": [["S75.5,K", 1785747907.25, null, 1785747907123, 56]]}'
+)
 
 _TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 # ---- channels
+
+_VERSION: Final = r"^\d+-\d+ "
+_VERSION_EXAMPLE: Final = "1785747907123-57 "
 
 _VEHICLE: Final = (
     Parameter("vehicle", "The vehicle's id in upper case.", "DEMO"),
@@ -72,34 +81,46 @@ _VEHICLE: Final = (
 MESSAGES: Final = Channel(
     "messages",
     "ovms:{{vehicle}}:{number}:messages",
-    "What a car says to all who watch it, as apps get it.",
+    "What a car sends to all its watchers: `<session>-<number> <message>`, the version, a blank, the message as apps get it.",
     _VEHICLE,
     (
         Message(
             "state",
             "A record of the car's state, by its code; the known ones are in records.md.",
-            r"^[^ACEGHPacghp][\s\S]*$",
-            "S75.5,K,230,16,charging,standard",
+            _VERSION + r"[^ACEGHPacghp][\s\S]*$",
+            _VERSION_EXAMPLE + "S75.5,K,230,16,charging,standard",
         ),
         Message(
             "notification",
-            "`P`, the type (`A` alert, `E` error, `I` information), then the text.",
-            r"^P[\s\S]*$",
-            "PACharging has been interrupted",
+            "`P`, the type (`A` alert, `E` error, `I` information), then the text. Its version is `0-0` where an app or a "
+            "script sends it while the car is not connected to the same replica.",
+            _VERSION + r"P[\s\S]*$",
+            _VERSION_EXAMPLE + "PACharging has been interrupted",
         ),
-        Message("answer", "An answer to a command of nobody who is known: `c<number>,<result>`.", r"^c[\s\S]*$", "c7,0,done"),
-        Message("key", "`ET<token>`: the name of the key that car and apps seal with.", r"^ET[\s\S]+$", "ETq3nXvB"),
+        Message(
+            "answer",
+            "An answer to a command of nobody who is known: `c<number>,<result>`.",
+            _VERSION + r"c[\s\S]*$",
+            _VERSION_EXAMPLE + "c7,0,done",
+        ),
+        Message(
+            "key",
+            "`ET<token>`: the name of the key that car and apps seal with.",
+            _VERSION + r"ET[\s\S]+$",
+            _VERSION_EXAMPLE + "ETq3nXvB",
+        ),
         Message(
             "sealed",
             "`EM<code><data>`: a message that only its code tells of.",
-            r"^EM[^ACEGHPTZafghp][\s\S]+$",
-            "EMDr7YkQw==",
+            _VERSION + r"EM[^ACEGHPTZafghp][\s\S]+$",
+            _VERSION_EXAMPLE + "EMDr7YkQw==",
         ),
         Message(
-            "gap",
-            "Nothing: something that the car has said was dropped. Its newest state is to be read elsewhere.",
-            r"^$",
-            "",
+            "position",
+            "No message: numbers up to this one were given, and some of these messages may have been dropped. The newest state "
+            "is to be read elsewhere by a subscriber that lacks one.",
+            _VERSION + "$",
+            _VERSION_EXAMPLE,
         ),
     ),
     publishers=(_CAR,),

@@ -11,10 +11,6 @@ and what each script says of itself.
 
 from typing import Final
 
-BETWEEN_SESSIONS: Final = 16
-"""The difference between the epochs of two sessions after Redis' clock was set back. A replica whose clock is set back raises
-the epochs of its sessions by one, and must not reach the epoch of the next session."""
-
 # `look` ends the leases of HTTP sessions that have run out; it tells how many had, how many are left, and when the first of
 # these ends. `tell` publishes. `raise` adopts the number of a session and its replica unless a greater one is stored; of two
 # replicas with one number the live one with the greater name has the session.
@@ -136,7 +132,7 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
     end
   end
   if delay == 0 then
-    epoch = string.format('%.0f', math.max(ms, newest + (newest - ms > 1000 and {BETWEEN_SESSIONS} or 1)))
+    epoch = string.format('%.0f', math.max(ms, newest + 1))
     redis.call('HSET', session, 'epoch', epoch, 'replica', mine, 'begun_at', string.format('%.0f', ms))
     redis.call('EXPIRE', session, 2592000)
     if mine ~= '' then

@@ -47,6 +47,10 @@ class Scene:
         self.feed.join(inbox, rights, known_until)
         return inbox
 
+    def hear(self, message: bytes) -> None:
+        """The car's replica publishes a message."""
+        self.feed.heard_message(b"5-1 " + message)
+
     def load(
         self, *messages: bytes, is_whole: bool = True, received_at: float = 9_000.0, sealed_with: str | None = None
     ) -> None:
@@ -90,14 +94,14 @@ def test_a_reader_is_told_what_was_read(scene: Scene) -> None:
 def test_who_comes_later_is_told_at_once(scene: Scene) -> None:
     scene.reader()
     scene.load(b"S75,K")
-    scene.feed.heard_message(b"S76,K")
+    scene.hear(b"S76,K")
     assert states(scene.reader()) == {"S": 76.0}
 
 
 def test_what_is_heard_while_it_is_read_is_the_newer(scene: Scene) -> None:
     inbox = scene.reader()
     scene.feed.load_begins()
-    scene.feed.heard_message(b"S76,K")
+    scene.hear(b"S76,K")
     scene.load(b"S75,K", b"F3.3")
     assert states(inbox) == {"S": 76.0, "F": "3.3"}
 
@@ -105,7 +109,7 @@ def test_what_is_heard_while_it_is_read_is_the_newer(scene: Scene) -> None:
 def test_what_was_published_to_nobody_is_told_when_it_is_read_again(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"S75,K")
-    scene.feed.heard_message(b"S76,K")
+    scene.hear(b"S76,K")
     take(inbox)
     scene.feed.load_begins()
     scene.load(b"S77,K", received_at=scene.now - 100)
@@ -125,7 +129,7 @@ def test_what_is_known_already_is_not_told_again(scene: Scene) -> None:
 def test_where_not_all_could_be_read_the_later_counts(scene: Scene, received_at: float, found: dict[str, Any]) -> None:
     inbox = scene.reader()
     scene.load()
-    scene.feed.heard_message(b"S76,K")
+    scene.hear(b"S76,K")
     take(inbox)
     scene.feed.load_begins()
     scene.load(b"S75,K", is_whole=False, received_at=received_at)
@@ -144,7 +148,7 @@ def test_new_units_are_those_of_all_values(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"S75,K", b"D1,2,3,4,5,6,7")
     assert {data["units"]["trip"] for kind, data in told(inbox) if kind == "state" and data["code"] == "D"} == {"km"}
-    scene.feed.heard_message(b"S75,M")
+    scene.hear(b"S75,M")
     assert {data["code"] for _, data in told(inbox)} == {"S", "D"}
 
 
@@ -152,8 +156,8 @@ def test_new_units_are_those_of_all_values(scene: Scene) -> None:
 def test_where_it_is_is_told_to_those_with_the_scope(scene: Scene, rights: frozenset[str]) -> None:
     before = scene.reader(rights)
     scene.load(b"S75,K", b"L1.5,2")
-    scene.feed.heard_message(b"L1.6,2")
-    scene.feed.heard_message(b"EMLsealed")
+    scene.hear(b"L1.6,2")
+    scene.hear(b"EMLsealed")
     later = scene.reader(rights)
     for inbox in (before, later):
         assert set(states(inbox)) == {"S"}
@@ -161,14 +165,14 @@ def test_where_it_is_is_told_to_those_with_the_scope(scene: Scene, rights: froze
 
 def test_notifications_are_told_to_those_with_the_scope(scene: Scene) -> None:
     may, may_not = scene.reader(frozenset({"read", "history"})), scene.reader(frozenset({"read", "location", "control"}))
-    scene.feed.heard_message(b"PAlow")
+    scene.hear(b"PAlow")
     assert [(kind, data["text"]) for kind, data in told(may)] == [("notification", "low")]
     assert told(may_not) == []
 
 
 def test_where_it_is_is_left_out_of_what_others_are_notified_of(scene: Scene) -> None:
     may, may_not = scene.reader(ALL), scene.reader(ALL - {"location", "admin"})
-    scene.feed.heard_message(b"PAMoved 25m (@48.208493,16.373118)")
+    scene.hear(b"PAMoved 25m (@48.208493,16.373118)")
     assert [data["text"] for _, data in told(may)] == ["Moved 25m (@48.208493,16.373118)"]
     assert [data["text"] for _, data in told(may_not)] == ["Moved 25m (@…,…)"]
 
@@ -191,7 +195,7 @@ def test_what_is_no_command_is_an_error(scene: Scene, body: bytes) -> None:
 def test_a_scope_that_is_lost_takes_what_waits_with_it(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"S75,K", b"L1.5,2")
-    scene.feed.heard_message(b"PAlow")
+    scene.hear(b"PAlow")
     scene.feed.join(inbox, frozenset({"read"}), None)
     assert [(kind, data.get("code")) for kind, data in told(inbox)] == [("state", "S")]
 
@@ -216,7 +220,7 @@ def test_who_has_left_is_told_nothing(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"S75,K")
     scene.feed.leave(inbox)
-    scene.feed.heard_message(b"S76,K")
+    scene.hear(b"S76,K")
     assert told(inbox) == []
     assert not scene.feed.is_watched
 
@@ -231,7 +235,7 @@ def test_who_leaves_before_it_is_read_waits_for_nothing(scene: Scene) -> None:
 def test_of_sealed_records_only_the_code_is_told(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"DsEcReT", sealed_with="key")
-    scene.feed.heard_message(b"EMSsEcReT")
+    scene.hear(b"EMSsEcReT")
     waiting = take(inbox)
     assert not any(b"sEcReT" in event.data for event, _ in waiting)
     assert {json.loads(event.data)["code"] for event, _ in waiting} == {"D", "S"}
@@ -240,11 +244,11 @@ def test_of_sealed_records_only_the_code_is_told(scene: Scene) -> None:
 def test_another_key_ends_what_was_sealed(scene: Scene) -> None:
     scene.reader()
     scene.load(b"F3.3")
-    scene.feed.heard_message(b"ETone")
-    scene.feed.heard_message(b"EMDsealed")
-    scene.feed.heard_message(b"ETone")
+    scene.hear(b"ETone")
+    scene.hear(b"EMDsealed")
+    scene.hear(b"ETone")
     assert states(scene.reader()) == {"D": None, "F": "3.3"}
-    scene.feed.heard_message(b"ETtwo")
+    scene.hear(b"ETtwo")
     assert states(scene.reader()) == {"F": "3.3"}
 
 
@@ -252,7 +256,7 @@ def test_another_key_ends_what_was_sealed(scene: Scene) -> None:
 def test_what_is_no_record_is_not_told(scene: Scene, message: bytes) -> None:
     inbox = scene.reader()
     scene.load()
-    scene.feed.heard_message(message)
+    scene.hear(message)
     assert told(inbox) == []
 
 
@@ -281,7 +285,7 @@ def test_after_redis_was_away_it_is_read_again_and_what_may_be_missing_is_told(s
 def test_where_something_was_dropped_it_is_read_again_and_what_may_be_missing_is_told(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load()
-    scene.feed.heard_message(b"")
+    scene.hear(b"")
     assert scene.loads == [scene.feed]
     assert told(inbox) == [("missed", {"since": "1970-01-01T02:46:40Z"})]
 
@@ -296,18 +300,18 @@ def test_its_channels_can_be_left(scene: Scene) -> None:
 
 
 def written(*kept: Kept, token: str | None = "") -> Written:
-    return Written(1, 0.0, token, kept)
+    return Written(1, 5, 1, token, kept)
 
 
 def test_what_waits_is_newer_than_what_is_stored() -> None:
     stored = {ord("S"): StoredMessage(b"S1", 1.0, None, 5), ord("D"): StoredMessage(b"D1", 1.0, None, 5)}
-    found = newest(stored, written(Kept(b"S2", 2.0, None, 5)))
+    found = newest(stored, written(Kept(b"S2", 2.0, None, 5, 1)))
     assert [found[code].message for code in (ord("S"), ord("D"))] == [b"S2", b"D1"]
 
 
 def test_a_later_session_elsewhere_is_newer_than_what_waits() -> None:
     stored = {ord("S"): StoredMessage(b"S1", 1.0, None, 6)}
-    assert newest(stored, written(Kept(b"S2", 2.0, None, 5)))[ord("S")].message == b"S1"
+    assert newest(stored, written(Kept(b"S2", 2.0, None, 5, 1)))[ord("S")].message == b"S1"
 
 
 @pytest.mark.parametrize(("token", "codes"), [("new", {ord("S")}), ("old", {ord("S"), ord("D")}), (None, {ord("S"), ord("D")})])

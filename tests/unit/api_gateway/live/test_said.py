@@ -2,7 +2,8 @@
 
 import pytest
 
-from api_gateway.live.said import Gap, Key, Notification, Said, State, read_said
+from api_gateway.live.said import Key, Notification, Position, Said, State, read_said
+from ovms.sync.versions import Version
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,14 @@ from api_gateway.live.said import Gap, Key, Notification, Said, State, read_said
         (b"E", None),
         (b"EX", None),
         (b"c7,0,done", None),
-        (b"", Gap()),
+        (b"", Position()),
     ],
 )
 def test_a_message_is_told_by_its_code(message: bytes, said: Said) -> None:
-    assert read_said(message) == said
+    assert read_said(b"1785747907123-57 " + message) == (Version(1785747907123, 57), said)
+
+
+@pytest.mark.parametrize("body", [b"", b"S75,K", b"5 S75,K"])
+def test_a_body_without_a_version_is_rejected(body: bytes) -> None:
+    with pytest.raises(ValueError, match="version"):
+        read_said(body)

@@ -111,7 +111,7 @@ def test_a_notification_of_an_app_here_is_sent_to_the_replica_of_the_car(scene: 
     assert isinstance(sent, ToCar)
     assert (channel, sent.session, sent.message) == (b"ovms:replica:there", scene.room.elsewhere.session, b"PAhello")
     assert scene.take() == {"app": [b"PAhello"], "batch": [b"PAhello"]}
-    assert scene.published == [("DEMO", b"PAhello")]
+    assert (scene.published, scene.publisher.outside_sessions) == ([], [("DEMO", b"PAhello")])
     assert scene.notifications() == [b"Ahello"]
 
 

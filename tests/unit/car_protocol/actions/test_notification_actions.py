@@ -28,7 +28,9 @@ def room(server: Server) -> Room:
 
 def test_a_notification_goes_to_who_watches_into_the_history_and_out(server: Server, room: Room) -> None:
     watcher, sender = app(), car()
+    server.hub.join_car(room, sender, NOW, epoch=1)
     server.hub.join_watcher(room, watcher, NOW)
+    watcher.take(), sender.take()
     notify(server, room, sender, b"PEVA,5,0", NOW)
     asyncio.run(server.recorder.flush())
     assert watcher.take() == [b"PEVA,5,0"]
@@ -50,7 +52,7 @@ def test_a_notification_of_an_app_or_script_reaches_watchers_history_and_subscri
     asyncio.run(server.recorder.flush())
     assert watcher.take() == [b"PAhello"]
     assert isinstance(server.publisher, FakePublisher)
-    assert server.publisher.messages == [("DEMO", b"PAhello")]
+    assert (server.publisher.messages, server.publisher.outside_sessions) == ([], [("DEMO", b"PAhello")])
     store = server.recorder._store
     assert isinstance(store, FakeStore)
     assert [(row.message, row.is_pushed) for row in store.notifications] == [(b"Ahello", True)]

@@ -74,13 +74,13 @@ def test_what_a_car_has_sent_elsewhere_since_is_newer_than_what_waits_here(epoch
     assert newest(stored, {ord("S"): StoredMessage(b"Swaits", WALL, epoch=5)})[ord("S")].message == told
 
 
-def test_what_came_at_the_moment_of_the_question_is_left_to_be_heard_or_waits() -> None:
-    """The clock of the loop stands still while it works: a car may have spoken after the question, at the same time."""
-    codes = {code: StoredMessage(b"%c" % code, WALL - ago, None, 5) for code, ago in ((68, 0.001), (76, 0.0000004), (83, 0.0))}
-    assert until(codes, 5, WALL).keys() == {68}
-    assert until(codes, 6, 0.0).keys() == {68, 76, 83}
+def test_stored_messages_after_the_position_are_left_to_be_received_live() -> None:
+    """At one time of the clock a car may have sent messages before and after the question."""
+    codes = {code: StoredMessage(b"%c" % code, WALL, None, 5, number) for code, number in ((68, 6), (76, 7), (83, 8))}
+    assert until(codes, 5, 7).keys() == {68, 76}
+    assert until(codes, 6, 0).keys() == {68, 76, 83}
     assert until(codes, 5, float("inf")).keys() == {68, 76, 83}
-    assert until(codes, 4, WALL) == {}
+    assert until(codes, 4, 99) == {}
 
 
 # ---- what is news

@@ -26,13 +26,13 @@ class Scene:
             say=self._say,
             pending=lambda vehicle: self.pending.get(vehicle, {}),
             monotonic=lambda: NOW,
-            wall=lambda: WALL,
         )
         self.replicas.renamed("here")
 
-    def hear(self, body: bytes, *, name: str = "here") -> None:
+    def hear(self, *bodies: bytes, name: str = "here") -> None:
         """Another replica publishes this on a replica's channel."""
-        self.channels.listeners[replica_channel(name).encode()].heard(body)
+        for body in bodies:
+            self.channels.listeners[replica_channel(name).encode()].heard(body)
 
     def take(self) -> list[tuple[bytes, bytes]]:
         """What was published since the last call: channel and body."""

@@ -8,7 +8,6 @@ from car_protocol.rooms.hub import CLOCK_STEP, MOST_HEARD, Elsewhere, Heard, Hub
 from fakes.peers import FakePeer, app, batch, car
 from fakes.rooms import FakePresence, publish_head, vehicle
 from ovms.bus.presence import HttpWatchers
-from ovms.bus.presence_scripts import BETWEEN_SESSIONS
 
 NOW = 1000.0
 
@@ -238,17 +237,6 @@ def test_every_change_of_the_counts_is_announced(hub: Hub, room: Room, presence:
     hub.leave(room, polling, NOW)
     counts = [(1, 0, 0), (1, 1, 0), (1, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
     assert presence.changes == [("DEMO", count) for count in counts]
-
-
-def test_renumbered_sessions_are_announced_and_stay_before_the_next(hub: Hub, room: Room, presence: FakePresence) -> None:
-    hub.join_car(room, car(), NOW, epoch=1)
-    left = hub.room(vehicle(2, "Other"))
-    hub.join_watcher(left, app(), NOW)
-    presence.changes.clear()
-    hub.renumber_sessions()
-    assert presence.changes == [("DEMO", (2, 0, 0))]
-    assert left.epoch == 0
-    assert 1 + BETWEEN_SESSIONS > 2
 
 
 def test_watchers_hear_in_the_order_in_which_they_came(hub: Hub, room: Room) -> None:

@@ -72,7 +72,7 @@ async def publisher(redis: MuteRedis, lease: Lease) -> AsyncIterator[Publisher]:
 
 
 async def test_a_redis_that_replies_when_it_is_told_to_goes_on(
-    redis: MuteRedis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    redis: MuteRedis, publisher: Publisher, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECK_EVERY", 0.0)
     for number in range(1, 4):
@@ -118,47 +118,52 @@ async def test_nothing_is_sent_where_redis_py_would_connect_again(redis: MuteRed
 
 # ---- who watches is told that something was dropped
 
-GAP = publish_head(VehicleName("Demo", 7)) + b"0\r\n\r\n"
+
+def published(body: bytes) -> bytes:
+    return publish_head(VehicleName("Demo", 7)) + b"%d\r\n%b\r\n" % (len(body), body)
 
 
+@pytest.fixture
 def room() -> Room:
-    return Room(Vehicle(7, "Demo", b"", "k1", ""), publish_head(VehicleName("Demo", 7)))
+    made = Room(Vehicle(7, "Demo", b"", "k1", ""), publish_head(VehicleName("Demo", 7)))
+    made.epoch = 5
+    return made
 
 
 async def test_who_watches_is_told_once_of_what_a_redis_that_is_away_did_not_take(
-    redis: MuteRedis, publisher: Publisher
+    redis: MuteRedis, publisher: Publisher, room: Room
 ) -> None:
     await until(lambda: redis.connections == 1)
     redis.is_connected = False
     for message in (b"S1", b"S2"):
-        publisher.publish(room(), message)
+        publisher.publish(room, message)
     publisher.publish_on(b"ovms:replica:there", b"a question")
     await until(lambda: publisher.dropped == 3)
     redis.is_connected = True
     redis.replies.put_nowait(b"OK")
     await until(lambda: redis.sent)
-    assert redis.sent[0] == GAP
-    publisher.publish(room(), b"S3")
+    assert redis.sent[0] == published(b"5-2 ")
+    publisher.publish(room, b"S3")
     await until(lambda: publisher.published)
-    assert redis.sent[-1].endswith(b"$2\r\nS3\r\n")
-    assert b"".join(redis.sent).count(GAP) == 1
+    assert redis.sent[-1].endswith(b"$6\r\n5-3 S3\r\n")
+    assert b"".join(redis.sent).count(b"5-2 ") == 1
 
 
-async def test_who_watches_is_told_that_there_was_too_much(redis: MuteRedis, lease: Lease) -> None:
+async def test_who_watches_is_told_that_there_was_too_much(redis: MuteRedis, lease: Lease, room: Room) -> None:
     publisher = Publisher(cast("Any", redis), lease, tick=0.0, limit=0, monotonic=time.monotonic)
     redis.replies.put_nowait(b"OK")
     for message in (b"S1", b"S2"):
-        publisher.publish(room(), message)
+        publisher.publish(room, message)
     task = asyncio.create_task(publisher.run())
     await until(lambda: publisher.published)
     task.cancel()
     await asyncio.wait([task])
-    assert redis.sent[0] == GAP + publish_head(VehicleName("Demo", 7)) + b"2\r\nS1\r\n"
+    assert redis.sent[0] == published(b"5-2 ") + published(b"5-1 S1")
     assert (publisher.published, publisher.dropped) == (1, 1)
 
 
 async def test_he_is_told_of_it_also_where_that_fails_at_first(
-    redis: MuteRedis, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    redis: MuteRedis, publisher: Publisher, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = iter([OSError, OSError])
 
@@ -169,26 +174,39 @@ async def test_he_is_told_of_it_also_where_that_fails_at_first(
 
     monkeypatch.setattr(redis, "send_packed_command", send)
     redis.replies.put_nowait(b"OK")
-    publisher.publish(room(), b"S1")
+    publisher.publish(room, b"S1")
     await until(lambda: redis.sent)
-    assert (redis.sent[0], redis.connections, publisher.dropped) == (GAP, 3, 1)
+    assert (redis.sent[0], redis.connections, publisher.dropped) == (published(b"5-1 "), 3, 1)
 
 
 async def test_he_is_told_what_was_not_published_past_the_lease_once_there_is_one_again(
-    redis: MuteRedis, publisher: Publisher, lease: Lease
+    redis: MuteRedis, publisher: Publisher, lease: Lease, room: Room
 ) -> None:
     redis.replies.put_nowait(b"OK")
     lease.renewed(time.monotonic() - REPLICA_LEASE)
-    publisher.publish(room(), b"S1")
+    publisher.publish(room, b"S1")
     await until(lambda: publisher.dropped)
-    assert GAP not in redis.sent
+    assert published(b"5-1 ") not in redis.sent
     lease.renewed(time.monotonic())
-    await until(lambda: GAP in redis.sent)
+    await until(lambda: published(b"5-1 ") in redis.sent)
 
 
-async def test_a_message_that_is_dropped_takes_a_number(lease: Lease) -> None:
+async def test_a_message_that_is_dropped_takes_a_number(lease: Lease, room: Room) -> None:
     publisher = Publisher(cast("Any", MuteRedis()), lease, tick=0.0, limit=0, monotonic=time.monotonic)
-    vehicle = room()
     for _ in range(3):
-        publisher.publish(vehicle, b"S75")
-    assert (publisher.dropped, vehicle.message_number) == (2, 3)
+        publisher.publish(room, b"S75")
+    assert (publisher.dropped, room.message_number) == (2, 3)
+
+
+async def test_a_message_outside_sessions_takes_no_number_and_makes_no_position(
+    redis: MuteRedis, lease: Lease, room: Room
+) -> None:
+    publisher = Publisher(cast("Any", redis), lease, tick=0.0, limit=0, monotonic=time.monotonic)
+    redis.replies.put_nowait(b"OK")
+    for message in (b"PA1", b"PA2"):
+        publisher.publish_outside_sessions(room, message)
+    task = asyncio.create_task(publisher.run())
+    await until(lambda: publisher.published)
+    task.cancel()
+    await asyncio.wait([task])
+    assert (redis.sent[0], publisher.dropped, room.message_number) == (published(b"0-0 PA1"), 1, 0)

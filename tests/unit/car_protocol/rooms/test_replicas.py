@@ -114,7 +114,7 @@ def test_a_far_peer_neither_makes_wait_nor_can_be_closed(scene: Scene) -> None:
         to_car(9, 18, FAR, b"C7"),
         to_car(9, 17, FAR, b""),
         to_peer(1 << 40, b"c7,0,done"),
-        written(1 << 40, WALL, "", []),
+        *written(1 << 40, 9, 57, "", []),
     ],
     ids=["an older session", "a newer session", "another vehicle", "no message", "no such peer", "no such question"],
 )
@@ -143,8 +143,23 @@ def test_the_answer_reaches_who_asked_once(scene: Scene) -> None:
     assert isinstance(asked, Unwritten)
     assert (channel, asked.vehicle, asked.replica) == (b"ovms:replica:there", 17, "here")
     for _ in range(2):
-        scene.hear(written(asked.question, WALL, "token", [Kept(b"S1", WALL - 1, None, 9)]))
-    assert told == [Written(asked.question, WALL, "token", (Kept(b"S1", WALL - 1, None, 9),))]
+        scene.hear(*written(asked.question, 9, 57, "token", [Kept(b"S1", WALL - 1, None, 9, 56)]))
+    assert told == [Written(asked.question, 9, 57, "token", (Kept(b"S1", WALL - 1, None, 9, 56),))]
+
+
+def test_the_parts_of_a_long_answer_reach_who_asked_as_one(scene: Scene) -> None:
+    told: list[Written] = []
+    scene.replicas.ask_for_unwritten("there", 17, told.append)
+    [asked] = [read_word(body) for _, body in scene.take()]
+    assert isinstance(asked, Unwritten)
+    kept = [Kept(b"%c" % code + b"x" * 60_000, WALL, None, 9, code) for code in range(65, 75)]
+    first, *others = written(asked.question, 9, 80, "token", kept)
+    assert others
+    for part in others:
+        scene.hear(part)
+    assert told == []
+    scene.hear(first)
+    assert [(one.session, one.number, sorted(one.messages)) for one in told] == [(9, 80, kept)]
 
 
 def test_questions_are_told_apart(scene: Scene) -> None:
@@ -154,8 +169,8 @@ def test_questions_are_told_apart(scene: Scene) -> None:
     [one, other] = [read_word(body) for _, body in scene.take()]
     assert isinstance(one, Unwritten)
     assert isinstance(other, Unwritten)
-    scene.hear(written(other.question, WALL, None, []))
-    scene.hear(written(one.question, WALL, None, []))
+    scene.hear(*written(other.question, 0, 0, None, []))
+    scene.hear(*written(one.question, 0, 0, None, []))
     assert told == ["other", "one"]
 
 
@@ -166,29 +181,43 @@ def test_the_oldest_question_is_forgotten_where_there_are_too_many(scene: Scene)
     asked = [read_word(body) for _, body in scene.take()]
     for question in (asked[0], asked[1], asked[-1]):
         assert isinstance(question, Unwritten)
-        scene.hear(written(question.question, WALL, None, []))
+        scene.hear(*written(question.question, 0, 0, None, []))
     assert len(told) == 2
 
 
 def test_it_tells_what_waits_here_to_be_written(scene: Scene) -> None:
     room = scene.hub.room(vehicle(17))
     room.paranoid_token = "token"
+    scene.hub.join_car(room, car(), NOW, epoch=9)
+    room.message_number = 57
     scene.pending[17] = {
-        ord("S"): StoredMessage(b"S\xff", WALL - 2, None, 9),
-        ord("D"): StoredMessage(b"Dsealed", WALL - 1, "token", 9),
+        ord("S"): StoredMessage(b"S\xff", WALL - 2, None, 9, 55),
+        ord("D"): StoredMessage(b"Dsealed", WALL - 1, "token", 9, 57),
     }
     scene.hear(unwritten(17, "there", 43))
     [(channel, body)] = scene.take()
     assert channel == b"ovms:replica:there"
-    kept = (Kept(b"S\xff", WALL - 2, None, 9), Kept(b"Dsealed", WALL - 1, "token", 9))
-    assert read_word(body) == Written(43, WALL, "token", kept)
+    kept = (Kept(b"S\xff", WALL - 2, None, 9, 55), Kept(b"Dsealed", WALL - 1, "token", 9, 57))
+    assert read_word(body) == Written(43, 9, 57, "token", kept)
+
+
+def test_of_a_car_that_has_disconnected_it_tells_what_waits_and_no_position(scene: Scene) -> None:
+    room, module = scene.hub.room(vehicle(17)), car()
+    scene.hub.join_watcher(room, app(), NOW)
+    scene.hub.join_car(room, module, NOW, epoch=9)
+    room.message_number = 57
+    scene.hub.leave(room, module, NOW)
+    scene.pending[17] = {ord("S"): StoredMessage(b"S1", WALL, None, 9, 57)}
+    scene.hear(unwritten(17, "there", 43))
+    [(_, body)] = scene.take()
+    assert read_word(body) == Written(43, 0, 0, "", (Kept(b"S1", WALL, None, 9, 57),))
 
 
 def test_of_a_vehicle_that_nobody_is_connected_to_it_knows_what_waits_and_no_key(scene: Scene) -> None:
-    scene.pending[17] = {ord("S"): StoredMessage(b"S1", WALL, None, 9)}
+    scene.pending[17] = {ord("S"): StoredMessage(b"S1", WALL, None, 9, 3)}
     scene.hear(unwritten(17, "there", 43))
     scene.hear(unwritten(18, "there", 44))
     assert [read_word(body) for _, body in scene.take()] == [
-        Written(43, WALL, None, (Kept(b"S1", WALL, None, 9),)),
-        Written(44, WALL, None, ()),
+        Written(43, 0, 0, None, (Kept(b"S1", WALL, None, 9, 3),)),
+        Written(44, 0, 0, None, ()),
     ]

@@ -16,11 +16,14 @@ ADDRESSES = st.builds(Address, NAMES, NUMBERS)
 MESSAGES = st.binary(min_size=1, max_size=40)
 TIMES = st.floats(0, 1e11)
 KEY_NAMES = st.none() | st.text(max_size=10)
-KEPT = st.lists(st.builds(Kept, MESSAGES, TIMES, KEY_NAMES, NUMBERS), max_size=4)
+KEPT = st.lists(st.builds(Kept, MESSAGES, TIMES, KEY_NAMES, NUMBERS, NUMBERS), max_size=4)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.sampled_from(["at", "token", "messages"]), parts),
+    lambda parts: (
+        st.lists(parts, max_size=3)
+        | st.dictionaries(st.sampled_from(["session", "number", "token", "parts", "messages"]), parts)
+    ),
     max_leaves=8,
 ).map(lambda value: json.dumps(value).encode())
 

@@ -20,10 +20,14 @@ def test_an_example_is_of_its_kind_and_of_no_other(channel: Channel, body: Body)
 @pytest.mark.parametrize(
     ("channel", "body"),
     [
-        (MESSAGES, b"C7"),
-        (MESSAGES, b"E"),
-        (MESSAGES, b"EM"),
-        (MESSAGES, b"EMHsealed"),
+        (MESSAGES, b"5-1 C7"),
+        (MESSAGES, b"5-1 E"),
+        (MESSAGES, b"5-1 EM"),
+        (MESSAGES, b"5-1 EMHsealed"),
+        (MESSAGES, b"S75"),
+        (MESSAGES, b"5-1"),
+        (MESSAGES, b"5- S75"),
+        (MESSAGES, b""),
         (PEERS, b"5"),
         (PEERS, b'{"vehicle": "DEMO"}'),
         (COMMANDS, b'{"id": "a", "state": "sent"}'),
@@ -40,7 +44,15 @@ def test_what_nobody_publishes_is_of_no_kind(channel: Channel, body: bytes) -> N
 
 @pytest.mark.parametrize(
     ("body", "kind"),
-    [(b"S", "state"), (b"\xff\x00\r", "state"), (b"T5", "state"), (b"Fend", "state"), (b"P", "notification"), (b"c", "answer")],
+    [
+        (b"S", "state"),
+        (b"\xff\x00\r", "state"),
+        (b"T5", "state"),
+        (b"Fend", "state"),
+        (b"P", "notification"),
+        (b"c", "answer"),
+        (b"", "position"),
+    ],
 )
 def test_messages_are_any_bytes_and_told_apart_by_their_code(body: bytes, kind: str) -> None:
-    assert kind_of(MESSAGES, body) == kind
+    assert kind_of(MESSAGES, b"5-1 " + body) == kind

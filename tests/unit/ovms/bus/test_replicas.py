@@ -8,8 +8,10 @@ from hypothesis import given
 from fixtures.bodies import kind_of
 from ovms.bus.interface import REPLICA
 from ovms.bus.replicas import (
+    LONGEST_PART,
     Address,
     Kept,
+    Parts,
     ToCar,
     ToPeer,
     Unwritten,
@@ -20,7 +22,7 @@ from ovms.bus.replicas import (
     unwritten,
     written,
 )
-from unit.ovms.bus.strategies import ADDRESSES, JSON, KEPT, KEY_NAMES, MESSAGES, NAMES, NUMBERS, SOME, TIMES, bodies, is_read
+from unit.ovms.bus.strategies import ADDRESSES, JSON, KEPT, KEY_NAMES, MESSAGES, NAMES, NUMBERS, SOME, bodies, is_read
 
 
 @SOME
@@ -48,11 +50,34 @@ def test_a_question_for_what_is_not_written(vehicle: int, replica: str, question
 
 
 @SOME
-@given(NUMBERS, TIMES, KEY_NAMES, KEPT)
-def test_what_is_not_written(question: int, at: float, token: str | None, messages: Sequence[Kept]) -> None:
-    body = written(question, at, token, messages)
-    assert read_word(body) == Written(question, at, token, tuple(messages))
+@given(NUMBERS, NUMBERS, NUMBERS, KEY_NAMES, KEPT)
+def test_what_is_not_written(question: int, session: int, number: int, token: str | None, messages: Sequence[Kept]) -> None:
+    [body] = written(question, session, number, token, messages)
+    assert read_word(body) == Written(question, session, number, token, tuple(messages))
     assert kind_of(REPLICA, body) == "written"
+
+
+@pytest.mark.parametrize("size", [100, 60_000])
+def test_a_long_answer_has_parts_that_make_it_whole_in_any_order(size: int) -> None:
+    messages = [Kept(b"%c" % code + b"x" * size, 2.5, None, 9, code) for code in range(33, 256)]
+    bodies = written(43, 9, 300, "token", messages)
+    assert len(bodies) == (1 if size == 100 else 56)
+    assert max(map(len, bodies)) <= LONGEST_PART
+    parts, whole = Parts(), None
+    for body in reversed(bodies):
+        assert whole is None
+        assert kind_of(REPLICA, body) == "written"
+        word = read_word(body)
+        assert isinstance(word, Written)
+        whole = parts.add(word)
+    assert whole is not None
+    assert whole[:4] == (43, 9, 300, "token")
+    assert sorted(whole.messages) == messages
+
+
+def test_a_message_that_is_longer_than_a_part_is_a_part() -> None:
+    messages = [Kept(b"%c" % code + b"\0" * 60_000, 2.5, None, 9, code) for code in (65, 66)]
+    assert [len(body) > LONGEST_PART for body in written(43, 9, 300, None, messages)] == [True, True]
 
 
 def test_words_as_they_are_on_the_wire() -> None:
@@ -60,10 +85,10 @@ def test_words_as_they_are_on_the_wire() -> None:
     assert to_car(9, 17, asker, b"C7,a b\xff") == b"car 9 17 5f2c 42 C7,a b\xff"
     assert to_peer(42, b"c7,0,a b") == b"peer 42 c7,0,a b"
     assert unwritten(17, "5f2c", 43) == b"unwritten 17 5f2c 43"
-    kept = Kept(b"S\xff", 2.5, None, 9)
-    assert written(43, 3.0, None, [kept]) == (
-        b'written 43 {"at": 3.0, "token": null, "messages": [["S\\u00ff", 2.5, null, 9]]}'
-    )
+    kept = Kept(b"S\xff", 2.5, None, 9, 56)
+    assert written(43, 9, 57, None, [kept]) == [
+        b'written 43 {"session": 9, "number": 57, "token": null, "parts": 1, "messages": [["S\\u00ff", 2.5, null, 9, 56]]}'
+    ]
 
 
 # ---- malformed
@@ -104,11 +129,13 @@ def test_an_answer_that_is_no_json_is_refused(body: bytes) -> None:
         b"{}",
         b"5",
         b"[]",
-        b'{"at": 1, "messages": []}',
-        b'{"at": 1, "token": "", "messages": 5}',
-        b'{"at": 1, "token": "", "messages": [5]}',
-        b'{"at": 1, "token": "", "messages": [["S1", 1]]}',
-        b'{"at": 1, "token": "", "messages": [[5, 1, null, 9]]}',
+        b'{"session": 9, "number": 1, "parts": 1, "messages": []}',
+        b'{"number": 1, "token": "", "parts": 1, "messages": []}',
+        b'{"session": 9, "number": 1, "token": "", "messages": []}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": 5}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [5]}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [["S1", 1, null, 9]]}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [[5, 1, null, 9, 1]]}',
         b"[" * 100_000,
     ],
     ids=lambda told: told[:40].decode(),
@@ -120,11 +147,14 @@ def test_an_answer_of_another_shape_is_refused(told: bytes) -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        b'{"at": "now", "token": "", "messages": []}',
-        b'{"at": 1, "token": 5, "messages": []}',
-        b'{"at": 1, "token": "", "messages": [["", 1, null, 9]]}',
-        b'{"at": 1, "token": "", "messages": [["S1", "then", null, 9]]}',
-        b'{"at": 1, "token": "", "messages": [["S1", 1, null, null]]}',
+        b'{"session": "9", "number": 1, "token": "", "parts": 1, "messages": []}',
+        b'{"session": 9, "number": 1.5, "token": "", "parts": 1, "messages": []}',
+        b'{"session": 9, "number": 1, "token": "", "parts": null, "messages": []}',
+        b'{"session": 9, "number": 1, "token": 5, "parts": 1, "messages": []}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [["", 1, null, 9, 1]]}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [["S1", "then", null, 9, 1]]}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [["S1", 1, null, null, 1]]}',
+        b'{"session": 9, "number": 1, "token": "", "parts": 1, "messages": [["S1", 1, null, 9, "1"]]}',
     ],
     ids=lambda told: told.decode(),
 )

@@ -14,7 +14,7 @@ from api_gateway.live import events
 from api_gateway.live.events import Event, Told
 from api_gateway.live.inbox import Inbox
 from api_gateway.live.newest import Newest
-from api_gateway.live.said import Gap, Key, Notification, State, read_said
+from api_gateway.live.said import Key, Notification, Position, State, read_said
 from api_gateway.v1.records import LOCATED
 from ovms.auth.rights import HISTORY, LOCATION, READ, SCOPES
 from ovms.bus.channels import commands_channel, messages_channel, peers_channel
@@ -156,8 +156,13 @@ class Feed:
             inbox.miss(self._read_at)
 
     def heard_message(self, body: bytes) -> None:
-        """Something on the messages channel."""
-        match read_said(body):
+        """Something on the messages channel.
+
+        Raises:
+            ValueError: it is malformed.
+        """
+        _, said = read_said(body)
+        match said:
             case State(code, data, is_sealed):
                 if is_sealed or code in RECORDS:
                     self._heard.add(code)
@@ -168,7 +173,7 @@ class Feed:
                 if token != self._token:
                     self._token = token
                     self._newest = {code: newest for code, newest in self._newest.items() if not newest.is_sealed}
-            case Gap():
+            case Position():
                 self._miss()
                 self._load(self)
 

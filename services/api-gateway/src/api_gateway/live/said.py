@@ -1,9 +1,10 @@
-"""What a vehicle's messages channel carries, told apart by its code. Pure."""
+"""What a vehicle's messages channel carries, by the code of the message. Pure."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ovms.bus.channels import GAP
+from ovms.bus.messages import read_message
+from ovms.sync.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,27 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Something was dropped, nobody knows what."""
+class Position:
+    """Some messages up to the version may have been dropped."""
 
 
-Said: TypeAlias = State | Notification | Key | Gap | None
+Said: TypeAlias = State | Notification | Key | Position | None
 
 
-def read_said(message: bytes) -> Said:
-    """A message of protocol v2 as it is published; None where it is nothing that is told: the answer to a command."""
+def read_said(body: bytes) -> tuple[Version, Said]:
+    """Read a body: the version, and the message, None where it is not reported: the answer to a command.
+
+    Raises:
+        ValueError: it has no version.
+    """
+    version, message = read_message(body)
+    return version, _read(message)
+
+
+def _read(message: bytes) -> Said:
     code, data = message[:1], message[1:]
-    if message == GAP:
-        return Gap()
+    if not message:
+        return Position()
     if code == b"P":
         text = data[1:].decode("utf-8", "replace")
         return Notification(data[:1].decode("latin-1"), text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -12,7 +12,10 @@ def notify(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
 
     It is no state that greets later apps.
     """
-    server.publisher.publish(room, message)
+    if room.car is not None:
+        server.publisher.publish(room, message)
+    else:
+        server.publisher.publish_outside_sessions(room, message)
     room.tell_watchers(message, now)
     server.notifier.notify(room.vehicle, message[1:], now)
 

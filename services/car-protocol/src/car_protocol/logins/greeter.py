@@ -134,7 +134,7 @@ class Greeter:
 
     def _until_now(self, room: Room) -> Learnt:
         """What is to be told of a car that is here."""
-        return Learnt(room.epoch, self._recorder.wall(self._loop.time()))
+        return Learnt(room.epoch, room.message_number)
 
     def _newcomer(self, caller: Greeted, room: Room, *, is_again: bool = False) -> Newcomer:
         # What waits is taken now: it may be written, and forgotten here, before PostgreSQL is asked.
@@ -270,8 +270,8 @@ class Greeter:
         del self._ready[: len(newcomers)]
         for newcomer in newcomers:
             if not newcomer.caller.is_gone:
-                session, at, _ = bound(newcomer)
-                messages = newest(until(stored[newcomer.room.vehicle], session, at), newcomer.unwritten)
+                session, number, _ = bound(newcomer)
+                messages = newest(until(stored[newcomer.room.vehicle], session, number), newcomer.unwritten)
                 told = greeting(newcomer.paranoid_token, messages, wall, has_car=newcomer.room.has_car)
                 self._release(newcomer, self._news(newcomer, told, messages), messages)
 

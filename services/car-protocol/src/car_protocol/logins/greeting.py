@@ -12,9 +12,6 @@ NEVER: Final = 3020399
 LATEST: Final = 2.0
 """Seconds that what a car says may take until it is heard at another replica, whose clock may differ."""
 
-SAME_TIME: Final = 0.0005
-"""Seconds: the loop's clock has milliseconds, PostgreSQL's times are rounded to microseconds."""
-
 _FIRST: Final = b"SF"
 
 Messages = Mapping[int, StoredMessage]
@@ -62,13 +59,9 @@ def later(unheard: Unheard) -> list[bytes]:
     return [message for index, state in enumerate(states) if not is_told(index, state[0]) for message in state]
 
 
-def until(stored: Messages, session: int, at: float) -> Messages:
-    """What came before a session, or in it before a Unix time.
-
-    What came at that very time is left out: it may have come after the question, and be heard. What came before it waits to be
-    written yet, and is told as that.
-    """
-    return {code: kept for code, kept in stored.items() if (kept.epoch, kept.received_at) < (session, at - SAME_TIME)}
+def until(stored: Messages, session: int, number: float) -> Messages:
+    """Return the messages of former sessions, and those of this session up to a number."""
+    return {code: kept for code, kept in stored.items() if (kept.epoch, kept.number) <= (session, number)}
 
 
 def newest(stored: Messages, unwritten: Messages) -> dict[int, StoredMessage]:

@@ -10,9 +10,10 @@ import structlog
 
 from car_protocol.rooms.hub import Elsewhere, Hub, Room
 from car_protocol.rooms.replicas import Replicas
-from ovms.bus.channels import GAP, messages_channel, peers_channel
+from ovms.bus.channels import messages_channel, peers_channel
 from ovms.bus.client import Client
 from ovms.bus.errors import FAILURES
+from ovms.bus.messages import read_message
 from ovms.bus.presence import Presence, Present, present_of
 from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Subscriptions
@@ -35,8 +36,8 @@ class Learnt(NamedTuple):
 
     session: int = NEVER_ENDING
     """The epoch of a session: what came in later ones is heard."""
-    at: float = math.inf
-    """A Unix time in it: what came later is heard."""
+    number: float = math.inf
+    """That of a message in it: what has a greater one is heard."""
     written: Written | None = None
     """What its replica has not written; None where there is no such replica."""
 
@@ -160,11 +161,16 @@ class Follower:
         """Who is connected has changed."""
         self._changed_elsewhere(room, present_of(body))
 
-    def message(self, room: Room, message: bytes) -> None:
-        """A car elsewhere has said something."""
+    def message(self, room: Room, body: bytes) -> None:
+        """Forward a message of a remote car; look for what was lost where its replica publishes a position.
+
+        Raises:
+            ValueError: it is malformed.
+        """
         if room.car is not None or room.vehicle not in self._hears:
             return
-        if message != GAP:
+        _, message = read_message(body)
+        if message:
             self._forward(room, message, self._monotonic())
         else:
             self._may_have_missed.add(room.vehicle)
@@ -268,13 +274,18 @@ class Follower:
         # Epochs are milliseconds; every session that has begun since is later.
         elsewhere, before = room.elsewhere, present.at // 1000 - 1
         if elsewhere.session:
-            replica, tell = elsewhere.replica, lambda told: answer(Learnt(elsewhere.session, told.at, told))
+            replica, tell = elsewhere.replica, lambda told: answer(_learnt(elsewhere.session, told))
         else:
             replica, tell = present.owner, lambda told: answer(Learnt(before, written=told))
         if replica in ("", self._replicas.name):
             answer(Learnt(before))
         else:
             self._replicas.ask_for_unwritten(replica, room.vehicle, tell)
+
+
+def _learnt(session: int, told: Written) -> Learnt:
+    """Until where the replica of this session has told; all of the session where its car has disconnected there."""
+    return Learnt(told.session, told.number, told) if told.session else Learnt(session, written=told)
 
 
 # One a vehicle, so they hold no more than they must.

@@ -355,16 +355,6 @@ class Hub:
             if room is not None and room.car is not None and room.epoch < session:
                 self._throw_out(room, room.car, "another session of the car has followed", "elsewhere", now)
 
-    def renumber_sessions(self) -> None:
-        """Give each session of a car here the next number.
-
-        Messages are ordered by session, then by time: what is received after the clock was set back is newer all the same.
-        """
-        for room in self._rooms.values():
-            if room.car is not None:
-                room.epoch += 1
-                self._changed(room)
-
     def _tell_of_the_car(self, room: Room, former: int, now: float) -> None:
         session, was_known, room.is_known = room.elsewhere.session, room.is_known, True
         if not was_known or session == former:

@@ -5,10 +5,10 @@ A replica with little to say says it at once; one with much to say spends its ti
 
 The connection is told to send no replies (`CLIENT REPLY OFF`): reading one a message would cost more than the message.
 Publishing is at most once anyway; while Redis is away what was to be published is dropped and counted. So it is where this
-replica has hung for longer than its lease: its cars may be elsewhere, and what was read of their old sockets is past. Who
-watches a vehicle may have noticed nothing of that: so the next publications begin with an empty one for each vehicle of which
-something was dropped. Every few seconds of publishing the connection is told to send one reply: a server that hangs, or a
-machine that has gone, shows in nothing else.
+replica has hung for longer than its lease: its cars may be elsewhere, and what was read of their old sockets is past. Each
+message of a car takes a number all the same, so watchers notice the loss by the next number. A car may not send another one, so
+the next write begins with positions: the versions that were dropped last. Every few seconds of publishing the connection is
+told to send one reply: a server that hangs, or a machine that has gone, shows in nothing else.
 """
 
 import asyncio
@@ -22,8 +22,9 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from car_protocol.rooms.hub import Room
 from car_protocol.rooms.lease import Lease
-from ovms.bus.channels import GAP, messages_channel
+from ovms.bus.channels import messages_channel
 from ovms.bus.errors import FAILURES
+from ovms.bus.messages import OUTSIDE_SESSIONS
 from ovms.identity import VehicleName
 from ovms.metrics import Histogram
 from ovms.outages import REDIS, report_outage
@@ -36,8 +37,10 @@ SEND_TIMEOUT: Final = 5.0
 CHECK_EVERY: Final = 5.0
 """Seconds."""
 
-# The head of what is published of a vehicle, out of the whole; the body is behind it.
-_OF_A_VEHICLE: Final = re.compile(rb"\*3\r\n\$7\r\nPUBLISH\r\n\$\d+\r\novms:\{[^}\r\n]*\}:\d+:messages\r\n\$")
+# The head of a vehicle's publication and the version of its message, out of the whole.
+_OF_A_CAR: Final = re.compile(
+    rb"(\*3\r\n\$7\r\nPUBLISH\r\n\$\d+\r\novms:\{[^}\r\n]*\}:\d+:messages\r\n\$)\d+\r\n([1-9]\d*-\d+) "
+)
 
 _CLIENT_REPLY: Final = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n"
 _REPLY_ONCE: Final = _CLIENT_REPLY + b"$2\r\nON\r\n" + _CLIENT_REPLY + b"$3\r\nOFF\r\n"
@@ -99,8 +102,8 @@ class Publisher:
         self._since = 0.0
         """When the first came of what waits."""
         self._bytes = 0
-        self._gaps: set[bytes] = set()
-        """The heads of vehicles of which something was dropped that nobody has been told of yet."""
+        self._dropped: dict[bytes, bytes] = {}
+        """The versions that were dropped last and are not published as positions yet, by the heads of their vehicles."""
         self._work = asyncio.Event()
         self._log = structlog.get_logger("publisher")
         self.published = 0
@@ -115,22 +118,27 @@ class Publisher:
 
     def publish(self, room: Room, message: bytes) -> None:
         """Publish a message on its vehicle's channel, soon; give it the next number of the car's session."""
-        room.message_number += 1
-        self._put(room.publish_head, message)
+        number = room.message_number = room.message_number + 1
+        body = b"%d-%d %b" % (room.epoch, number, message)  # as `message_body`, without a call
+        self._put(b"%b%d\r\n%b\r\n" % (room.publish_head, len(body), body))
+
+    def publish_outside_sessions(self, room: Room, message: bytes) -> None:
+        """Publish a message that does not come from the car on its vehicle's channel, soon; it has no number."""
+        self._put(_publication(room.publish_head, OUTSIDE_SESSIONS + b" " + message))
 
     def publish_on(self, channel: bytes, body: bytes) -> None:
         """Publish on any channel, soon, after all that was published before."""
-        self._put(_head(channel), body)
+        self._put(_publication(_head(channel), body))
 
-    def _put(self, head: bytes, body: bytes) -> None:
+    def _put(self, publication: bytes) -> None:
         if self._bytes > self._limit:
-            self._drop([_publication(head, body)])
+            self._drop((publication,))
             return
         if not self._waiting:
             self._since = self._monotonic()
             self._work.set()
-        self._waiting.append(_publication(head, body))
-        self._bytes += len(body) + 64
+        self._waiting.append(publication)
+        self._bytes += len(publication)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -149,7 +157,7 @@ class Publisher:
             connection: Any = await pool.get_connection()
         try:
             await connection.send_command("CLIENT", "REPLY", "OFF")
-            if self._gaps:
+            if self._dropped:
                 self._work.set()
             pause, check_at = Pause(self._tick), loop.time()
             while True:
@@ -171,17 +179,18 @@ class Publisher:
         since, waiting = self._since, self._take()
         if self._lease.is_over(self._monotonic()):
             self._drop(waiting)
-            if self._gaps:  # told once there is a lease again, also where nothing else is said then
+            if self._dropped:  # published once there is a lease again, also where nothing else is
                 asyncio.get_running_loop().call_later(RETRY_AFTER, self._work.set)
             return
-        gaps, self._gaps = self._gaps, set()
-        told = [_publication(head, GAP) for head in gaps]
+        dropped, self._dropped = self._dropped, {}
+        positions = [_publication(head, version + b" ") for head, version in dropped.items()]
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                await send(b"".join(told + waiting), check_health=False)
+                await send(b"".join(positions + waiting), check_health=False)
         except BaseException:
-            self._gaps |= gaps
+            later, self._dropped = self._dropped, dropped
             self._drop(waiting)
+            self._dropped |= later
             raise
         self.published += len(waiting)
         if waiting:
@@ -190,8 +199,8 @@ class Publisher:
     def _drop(self, publications: Iterable[bytes]) -> None:
         for publication in publications:
             self.dropped += 1
-            if found := _OF_A_VEHICLE.match(publication):
-                self._gaps.add(found[0])
+            if found := _OF_A_CAR.match(publication):
+                self._dropped[found[1]] = found[2]
 
     def _take(self) -> list[bytes]:
         waiting, self._waiting, self._bytes = self._waiting, [], 0

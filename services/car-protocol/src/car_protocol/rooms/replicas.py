@@ -8,7 +8,20 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from car_protocol.rooms.hub import Hub, Peer, Room
 from car_protocol.rooms.publisher import Publisher
 from ovms.bus.channels import replica_channel
-from ovms.bus.replicas import Address, Kept, ToCar, ToPeer, Unwritten, Written, read_word, to_car, to_peer, unwritten, written
+from ovms.bus.replicas import (
+    Address,
+    Kept,
+    Parts,
+    ToCar,
+    ToPeer,
+    Unwritten,
+    Written,
+    read_word,
+    to_car,
+    to_peer,
+    unwritten,
+    written,
+)
 from ovms.bus.subscriptions import Listener, Subscriptions
 from ovms.db.logins import StoredMessage
 from ovms.identity import Role
@@ -47,7 +60,6 @@ class Replicas:
         say: gives a message of an app to the car of a room here.
         pending: what waits here to be written of a vehicle's state.
         monotonic: the clock that messages are sent with.
-        wall: the Unix time, as messages get it.
     """
 
     def __init__(
@@ -59,7 +71,6 @@ class Replicas:
         say: Callable[[Room, Peer, bytes, float], None],
         pending: Callable[[int], Mapping[int, StoredMessage]],
         monotonic: Callable[[], float],
-        wall: Callable[[], float],
     ) -> None:
         self._publisher = publisher
         self._subscriptions = subscriptions
@@ -67,11 +78,10 @@ class Replicas:
         self._say = say
         self._pending = pending
         self._monotonic = monotonic
-        self._wall = wall
         self._numbers = itertools.count(1)
         self._peers: WeakValueDictionary[int, Peer] = WeakValueDictionary()
         self._number_of: WeakKeyDictionary[Peer, int] = WeakKeyDictionary()
-        self._questions: dict[int, Answer] = {}
+        self._questions: dict[int, tuple[Answer, Parts]] = {}
         self.name = ""
         """This replica's own, empty until it has one."""
         self.names = {""}
@@ -114,7 +124,7 @@ class Replicas:
         if len(self._questions) >= MOST_QUESTIONS:
             del self._questions[next(iter(self._questions))]
         question = next(self._numbers)
-        self._questions[question] = answer
+        self._questions[question] = answer, Parts()
         self._tell(replica, unwritten(vehicle, self.name, question))
 
     def _tell(self, replica: str, body: bytes) -> None:
@@ -132,12 +142,25 @@ class Replicas:
                 if message and (peer := self._peers.get(number)):
                     peer.send(message, self._monotonic())
             case Unwritten(vehicle, replica, question):
-                self._tell(replica, self._written(question, vehicle))
-            case Written(question) as told:
-                if answer := self._questions.pop(question, None):
-                    answer(told)
+                for part in self._written(question, vehicle):
+                    self._tell(replica, part)
+            case Written(question) as part:
+                self._answered(question, part)
 
-    def _written(self, question: int, vehicle: int) -> bytes:
+    def _answered(self, question: int, part: Written) -> None:
+        if (asked := self._questions.get(question)) is None:
+            return
+        answer, parts = asked
+        if (told := parts.add(part)) is not None:
+            del self._questions[question]
+            answer(told)
+
+    def _written(self, question: int, vehicle: int) -> list[bytes]:
         room = self._hub.get(vehicle)
-        kept = (Kept(one.message, one.received_at, one.sealed_with, one.epoch) for one in self._pending(vehicle).values())
-        return written(question, self._wall(), room.paranoid_token if room else None, kept)
+        has_car = room is not None and room.car is not None
+        session, number = (room.epoch, room.message_number) if room is not None and has_car else (0, 0)
+        kept = (
+            Kept(one.message, one.received_at, one.sealed_with, one.epoch, one.number)
+            for one in self._pending(vehicle).values()
+        )
+        return written(question, session, number, room.paranoid_token if room else None, kept)

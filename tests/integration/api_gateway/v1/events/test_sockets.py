@@ -47,7 +47,7 @@ async def test_it_tells_what_a_stream_tells(gateway: Gateway, path: str) -> None
     await send_message(gateway.pool, "DEMO", "S75,K")
     async with dial(gateway, path, BASIC) as socket:
         assert (await hears(socket, "state", vehicle="DEMO"))["values"]["soc"] == 75.0
-        await gateway.redis.publish("ovms:{DEMO}:1:messages", "PAlow")
+        await gateway.redis.publish("ovms:{DEMO}:1:messages", "5-1 PAlow")
         assert (await hears(socket, "notification"))["text"] == "low"
 
 
@@ -189,7 +189,7 @@ async def test_what_a_client_says_later_is_passed_over(gateway: Gateway) -> None
         await hears(socket, "presence")
         for _ in range(100):
             await socket.send("hello")
-        await gateway.redis.publish("ovms:{DEMO}:1:messages", "PAlow")
+        await gateway.redis.publish("ovms:{DEMO}:1:messages", "5-1 PAlow")
         await hears(socket, "notification")
 
 

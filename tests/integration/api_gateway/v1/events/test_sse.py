@@ -35,8 +35,9 @@ async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 async def publish(gateway: Gateway, vehicle_id: str, *messages: str, channel: str = "messages") -> None:
     number = NUMBERS[vehicle_id]
+    version = "5-1 " if channel == "messages" else ""
     for message in messages:
-        await gateway.redis.publish(f"ovms:{{{vehicle_id}}}:{number}:{channel}", message)
+        await gateway.redis.publish(f"ovms:{{{vehicle_id}}}:{number}:{channel}", version + message)
 
 
 async def test_first_comes_what_is_newest_then_what_changes(gateway: Gateway, client: httpx.AsyncClient) -> None:
