@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from api_gateway.live.feed import Feed
 from api_gateway.live.tally import Tally
 from api_gateway.live.telling import take
 from api_gateway.tracing import MOST_WAITING, Hearing, TracedFeed, TracedInbox, TracedRequests
@@ -22,20 +23,41 @@ def traces() -> Iterator[KeptTraces]:
     traces.close()
 
 
+class Requests:
+    """Keeps the request that a feed has made last."""
+
+    last = 0
+
+    def locate(self, feed: Feed, request: int) -> None:
+        self.last = request
+
+    def ask(self, feed: Feed, request: int, replica: str) -> None:
+        self.last = request
+
+    def read(self, feed: Feed, request: int) -> None:
+        self.last = request
+
+    def expect(self, feed: Feed) -> None:
+        pass
+
+
 class Scene:
     """A feed and its reader."""
 
     def __init__(self, traces: KeptTraces) -> None:
         self.traces = traces
-        hearing = Hearing()
-        self.feed = TracedFeed(traces, hearing, 7, "DEMO", lambda feed: None, lambda: 1000.0)
+        self.number = 0
+        hearing, requests = Hearing(), Requests()
+        self.feed = TracedFeed(traces, hearing, 7, "DEMO", requests, lambda: 1000.0)
         self.inbox = TracedInbox(traces, hearing, None, lambda: 1000.0, Tally(lambda: 1000.0))
         self.feed.join(self.inbox, ALL, None)
-        self.feed.load({}, is_whole=True)
+        self.feed.overdue()
+        self.feed.stored(requests.last, {})
 
     def hear(self, message: bytes, code: str) -> None:
         self.feed.heard_trace(traced(ord(code), self.traces.parent_text(self.traces.begin("publish", "PRODUCER", {}))))
-        self.feed.heard_message(b"5-1 " + message)
+        self.number += 1
+        self.feed.heard_message(b"5-%d %b" % (self.number, message))
 
     def tell(self) -> None:
         self.inbox.has_told(take(self.inbox), None)

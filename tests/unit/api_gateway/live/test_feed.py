@@ -7,16 +7,18 @@ import pytest
 
 from api_gateway.live.feed import OVERLAP, Feed
 from api_gateway.live.inbox import Inbox
-from api_gateway.live.loader import newest
 from api_gateway.live.tally import Tally
 from api_gateway.live.telling import take
 from ovms.bus.presence import Connected, Present
 from ovms.bus.replicas import Kept, Written
 from ovms.bus.subscriptions import Listener
 from ovms.db.logins import StoredMessage
+from ovms.sync import Version
 
 ALL = frozenset({"read", "location", "history", "control", "admin"})
 CHANNELS = [b"ovms:{DEMO}:7:messages", b"ovms:{DEMO}:7:peers", b"ovms:{DEMO}:7:commands"]
+
+OLDER = Version(4, 1)
 
 
 class Channels:
@@ -32,15 +34,42 @@ class Channels:
         del self.listeners[channel]
 
 
+class Requests:
+    """Keeps what a feed requests."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, int]] = []
+
+    def locate(self, feed: Feed, request: int) -> None:
+        self.made.append(("locate", request))
+
+    def ask(self, feed: Feed, request: int, replica: str) -> None:
+        self.made.append((f"ask {replica}", request))
+
+    def read(self, feed: Feed, request: int) -> None:
+        self.made.append(("read", request))
+
+    def expect(self, feed: Feed) -> None:
+        self.made.append(("expect", 0))
+
+    def take(self, what: str) -> int:
+        """The number of the last request, which is of this kind."""
+        kind, request = self.made[-1]
+        assert kind == what
+        return request
+
+
 class Scene:
-    """A feed, its clock, and who asked for it to be loaded."""
+    """A feed, its clock, and a car at replica `a`, in session 5."""
 
     def __init__(self) -> None:
         self.now = 10_000.0
-        self.loads: list[Feed] = []
+        self.requests = Requests()
         self.channels = Channels()
-        self.feed = Feed(7, "DEMO", self.loads.append, lambda: self.now)
+        self.feed = Feed(7, "DEMO", self.requests, lambda: self.now)
         self.feed.listen(self.channels)
+        self.number = 0
+        self.token = ""
 
     def reader(self, rights: frozenset[str] = ALL, known_until: float | None = None) -> Inbox:
         inbox = Inbox(known_until, lambda: self.now, Tally(lambda: self.now))
@@ -49,13 +78,43 @@ class Scene:
 
     def hear(self, message: bytes) -> None:
         """The car's replica publishes a message."""
-        self.feed.heard_message(b"5-1 " + message)
+        self.number += 1
+        self.feed.heard_message(b"5-%d %b" % (self.number, message))
+
+    def subscribe(self) -> None:
+        for channel in CHANNELS:
+            self.channels.listeners[channel].subscribed()
+
+    def begin(self) -> int:
+        """Begin to read all, for the first time or anew; the request to read PostgreSQL."""
+        if self.requests.made[-1][0] == "expect":
+            self.subscribe()
+        else:
+            self.feed.check()
+        self.feed.located(self.requests.take("locate"), Present({"a": Connected(5, 0, 0)}, at=1))
+        self.feed.answered(self.requests.take("ask a"), Written(1, 5, self.number, self.token, ()))
+        return self.requests.take("read")
 
     def load(
-        self, *messages: bytes, is_whole: bool = True, received_at: float = 9_000.0, sealed_with: str | None = None
+        self,
+        *messages: bytes,
+        version: Version = OLDER,
+        received_at: float = 9_000.0,
+        sealed_with: str | None = None,
     ) -> None:
-        stored = {message[0]: StoredMessage(message, received_at, sealed_with) for message in messages}
-        self.feed.load(stored, is_whole=is_whole)
+        """Read all; PostgreSQL has these messages, of this version."""
+        self.finish(self.begin(), *messages, version=version, received_at=received_at, sealed_with=sealed_with)
+
+    def finish(
+        self,
+        request: int,
+        *messages: bytes,
+        version: Version,
+        received_at: float = 9_000.0,
+        sealed_with: str | None = None,
+    ) -> None:
+        stored = {message[0]: StoredMessage(message, received_at, sealed_with, *version) for message in messages}
+        self.feed.stored(request, stored)
 
 
 @pytest.fixture
@@ -79,9 +138,9 @@ def states(inbox: Inbox) -> dict[str, Any]:
 
 def test_it_is_read_once_all_its_channels_are_joined(scene: Scene) -> None:
     for channel in CHANNELS:
-        assert scene.loads == []
+        assert scene.requests.made == [("expect", 0)]
         scene.channels.listeners[channel].subscribed()
-    assert scene.loads == [scene.feed]
+    assert [kind for kind, _ in scene.requests.made] == ["expect", "locate"]
 
 
 def test_a_reader_is_told_what_was_read(scene: Scene) -> None:
@@ -100,40 +159,86 @@ def test_who_comes_later_is_told_at_once(scene: Scene) -> None:
 
 def test_what_is_heard_while_it_is_read_is_the_newer(scene: Scene) -> None:
     inbox = scene.reader()
-    scene.feed.load_begins()
+    request = scene.begin()
     scene.hear(b"S76,K")
-    scene.load(b"S75,K", b"F3.3")
+    scene.finish(request, b"S75,K", b"F3.3", version=OLDER)
     assert states(inbox) == {"S": 76.0, "F": "3.3"}
 
 
-def test_what_was_published_to_nobody_is_told_when_it_is_read_again(scene: Scene) -> None:
+@pytest.mark.parametrize(("number", "found"), [(1, {}), (2, {}), (3, {"S": 77.0})])
+def test_what_is_read_again_is_sent_only_where_it_is_newer(scene: Scene, number: int, found: dict[str, Any]) -> None:
     inbox = scene.reader()
-    scene.load(b"S75,K")
+    scene.load()
+    scene.hear(b"S75,K")
     scene.hear(b"S76,K")
     take(inbox)
-    scene.feed.load_begins()
-    scene.load(b"S77,K", received_at=scene.now - 100)
-    assert states(inbox) == {"S": 77.0}
+    scene.load(b"S77,K", version=Version(5, number), received_at=scene.now + 100)
+    assert states(inbox) == found
+
+
+def test_a_state_does_not_go_back_after_its_replica_has_crashed(scene: Scene) -> None:
+    inbox = scene.reader()
+    scene.load(b"S75,K", version=Version(5, 1))
+    scene.number = 1
+    scene.hear(b"S76,K")
+    take(inbox)
+    scene.feed.check()
+    scene.feed.located(scene.requests.take("locate"), Present(at=2))
+    scene.finish(scene.requests.take("read"), b"S75,K", version=Version(5, 1))
+    assert states(inbox) == {}
+    assert states(scene.reader()) == {"S": 76.0}
+
+
+def test_what_waits_to_be_committed_is_sent(scene: Scene) -> None:
+    inbox = scene.reader()
+    scene.subscribe()
+    scene.feed.located(scene.requests.take("locate"), Present(owner="a", at=1))
+    scene.feed.answered(scene.requests.take("ask a"), Written(1, 0, 0, None, (Kept(b"S76,K", 9_500.0, None, 5, 2),)))
+    scene.finish(scene.requests.take("read"), b"S75,K", b"F3.3", version=Version(5, 1))
+    assert states(inbox) == {"S": 76.0, "F": "3.3"}
 
 
 def test_what_is_known_already_is_not_told_again(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load(b"S75,K")
     take(inbox)
-    scene.feed.load_begins()
     scene.load(b"S75,K")
     assert told(inbox) == []
 
 
-@pytest.mark.parametrize(("received_at", "found"), [(9_999.0, {}), (10_001.0, {"S": 75.0})])
-def test_where_not_all_could_be_read_the_later_counts(scene: Scene, received_at: float, found: dict[str, Any]) -> None:
+def test_a_lost_message_is_noticed_at_the_next_one(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load()
-    scene.hear(b"S76,K")
     take(inbox)
-    scene.feed.load_begins()
-    scene.load(b"S75,K", is_whole=False, received_at=received_at)
-    assert states(inbox) == found
+    scene.number += 1
+    scene.hear(b"F3.3")
+    assert [kind for kind, _ in told(inbox)] == ["missed", "state"]
+    scene.requests.take("locate")
+
+
+def test_readers_that_wait_for_a_replica_are_served_with_what_is_stored(scene: Scene) -> None:
+    inbox = scene.reader()
+    scene.subscribe()
+    scene.feed.located(scene.requests.take("locate"), Present({"a": Connected(5, 0, 0)}, at=1))
+    scene.requests.take("ask a")
+    scene.feed.overdue()
+    scene.finish(scene.requests.take("read"), b"S75,K", version=OLDER)
+    assert states(inbox) == {"S": 75.0}
+
+
+def test_a_replica_that_does_not_answer_is_looked_for_again(scene: Scene) -> None:
+    scene.reader()
+    scene.subscribe()
+    scene.feed.located(scene.requests.take("locate"), Present({"a": Connected(5, 0, 0)}, at=1))
+    scene.feed.timed_out(scene.requests.take("ask a"))
+    scene.requests.take("locate")
+
+
+def test_what_a_store_has_not_executed_is_requested_again(scene: Scene) -> None:
+    scene.reader()
+    request = scene.begin()
+    scene.feed.unavailable(request)
+    assert scene.requests.take("read") > request
 
 
 def test_who_comes_back_is_told_what_has_changed(scene: Scene) -> None:
@@ -197,7 +302,7 @@ def test_a_scope_that_is_lost_takes_what_waits_with_it(scene: Scene) -> None:
     scene.load(b"S75,K", b"L1.5,2")
     scene.hear(b"PAlow")
     scene.feed.join(inbox, frozenset({"read"}), None)
-    assert [(kind, data.get("code")) for kind, data in told(inbox)] == [("state", "S")]
+    assert [(kind, data.get("code")) for kind, data in told(inbox)] == [("state", "S"), ("presence", None)]
 
 
 def test_a_scope_that_is_won_is_told_of(scene: Scene) -> None:
@@ -234,11 +339,12 @@ def test_who_leaves_before_it_is_read_waits_for_nothing(scene: Scene) -> None:
 
 def test_of_sealed_records_only_the_code_is_told(scene: Scene) -> None:
     inbox = scene.reader()
+    scene.token = "key"
     scene.load(b"DsEcReT", sealed_with="key")
     scene.hear(b"EMSsEcReT")
     waiting = take(inbox)
     assert not any(b"sEcReT" in event.data for event, _ in waiting)
-    assert {json.loads(event.data)["code"] for event, _ in waiting} == {"D", "S"}
+    assert {json.loads(event.data).get("code") for event, _ in waiting} == {None, "D", "S"}
 
 
 def test_another_key_ends_what_was_sealed(scene: Scene) -> None:
@@ -256,6 +362,7 @@ def test_another_key_ends_what_was_sealed(scene: Scene) -> None:
 def test_what_is_no_record_is_not_told(scene: Scene, message: bytes) -> None:
     inbox = scene.reader()
     scene.load()
+    take(inbox)
     scene.hear(message)
     assert told(inbox) == []
 
@@ -263,58 +370,46 @@ def test_what_is_no_record_is_not_told(scene: Scene, message: bytes) -> None:
 def test_who_is_connected_is_told_when_it_changes(scene: Scene) -> None:
     inbox = scene.reader()
     scene.load()
-    for at, apps in ((1, 1), (2, 1), (3, 2), (2, 5)):
-        scene.feed.is_present(Present({"a": Connected(1, apps, 0)}, at=at))
+    told(inbox)
+    for at, apps in ((2, 1), (3, 1), (4, 2), (3, 5)):
+        replicas = {"a": [5, apps, 0]}
+        body = json.dumps({"replicas": replicas, "http": 0, "http_until": 0, "at": f"0.{at}"})
+        scene.feed.heard_peers(body.encode())
     assert told(inbox) == [("presence", {"vehicle": "DEMO", "connected": True, "apps": 2, "batch_clients": 0})]
     assert told(scene.reader()) == [("presence", {"vehicle": "DEMO", "connected": True, "apps": 2, "batch_clients": 0})]
 
 
 def test_after_redis_was_away_it_is_read_again_and_what_may_be_missing_is_told(scene: Scene) -> None:
-    for channel in CHANNELS:
-        scene.channels.listeners[channel].subscribed()
     inbox = scene.reader()
     scene.now = 10_060.0
     scene.load()
+    take(inbox)
     scene.now = 20_000.0
-    for channel in CHANNELS:
-        scene.channels.listeners[channel].subscribed()
-    assert len(scene.loads) == 4
+    scene.subscribe()
+    scene.requests.take("locate")
     assert told(inbox) == [("missed", {"since": "1970-01-01T02:47:40Z"})]
 
 
-def test_where_something_was_dropped_it_is_read_again_and_what_may_be_missing_is_told(scene: Scene) -> None:
+@pytest.mark.parametrize(("number", "is_news"), [(0, False), (1, True)])
+def test_a_position_that_differs_shows_that_something_was_dropped(scene: Scene, number: int, is_news: bool) -> None:
     inbox = scene.reader()
     scene.load()
-    scene.hear(b"")
-    assert scene.loads == [scene.feed]
-    assert told(inbox) == [("missed", {"since": "1970-01-01T02:46:40Z"})]
+    take(inbox)
+    scene.feed.heard_message(b"5-%d " % number)
+    assert (scene.requests.made[-1][0] == "locate") == is_news
+    assert told(inbox) == ([("missed", {"since": "1970-01-01T02:46:40Z"})] if is_news else [])
+
+
+def test_a_notification_of_no_session_has_no_place_among_states(scene: Scene) -> None:
+    inbox = scene.reader()
+    scene.load()
+    take(inbox)
+    scene.feed.heard_message(b"0-0 PAlow")
+    assert [kind for kind, _ in told(inbox)] == ["notification"]
+    assert scene.requests.made[-1][0] == "read"
 
 
 def test_its_channels_can_be_left(scene: Scene) -> None:
     assert list(scene.channels.listeners) == CHANNELS
     scene.feed.leave_channels(scene.channels)
     assert scene.channels.listeners == {}
-
-
-# ---- what a replica has not written yet
-
-
-def written(*kept: Kept, token: str | None = "") -> Written:
-    return Written(1, 5, 1, token, kept)
-
-
-def test_what_waits_is_newer_than_what_is_stored() -> None:
-    stored = {ord("S"): StoredMessage(b"S1", 1.0, None, 5), ord("D"): StoredMessage(b"D1", 1.0, None, 5)}
-    found = newest(stored, written(Kept(b"S2", 2.0, None, 5, 1)))
-    assert [found[code].message for code in (ord("S"), ord("D"))] == [b"S2", b"D1"]
-
-
-def test_a_later_session_elsewhere_is_newer_than_what_waits() -> None:
-    stored = {ord("S"): StoredMessage(b"S1", 1.0, None, 6)}
-    assert newest(stored, written(Kept(b"S2", 2.0, None, 5, 1)))[ord("S")].message == b"S1"
-
-
-@pytest.mark.parametrize(("token", "codes"), [("new", {ord("S")}), ("old", {ord("S"), ord("D")}), (None, {ord("S"), ord("D")})])
-def test_what_is_sealed_with_a_former_key_is_left_out(token: str | None, codes: set[int]) -> None:
-    stored = {ord("S"): StoredMessage(b"S1", 1.0), ord("D"): StoredMessage(b"Dsealed", 1.0, "old")}
-    assert set(newest(stored, written(token=token))) == codes

@@ -1,10 +1,10 @@
-"""One vehicle, while somebody here watches it: what it sends, who is connected to it, and what becomes of its commands.
+"""One vehicle while it has readers here: its state, who is connected to it, and its commands.
 
-Its channels are joined before its newest state is read, and what is heard while that is being read is the newer: nothing falls
-between the two. What has been read once is kept, so that others who come are told at once.
+`ovms.sync.View` decides which states are delivered: it compares versions, so no state goes back, whichever of the channel,
+the car's replica and PostgreSQL it comes from. The view lasts as long as the feed: a reader that joins later is served at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -14,17 +14,19 @@ from api_gateway.live import events
 from api_gateway.live.events import Event, Told
 from api_gateway.live.inbox import Inbox
 from api_gateway.live.newest import Newest
-from api_gateway.live.said import Key, Notification, Position, State, read_said
+from api_gateway.live.said import Key, Notification, Position, Said, State, read_said
 from api_gateway.v1.records import LOCATED
 from ovms.auth.rights import HISTORY, LOCATION, READ, SCOPES
 from ovms.bus.channels import commands_channel, messages_channel, peers_channel
 from ovms.bus.presence import Peers, Present, present_of
+from ovms.bus.replicas import Written
 from ovms.bus.subscriptions import Listener
 from ovms.db.logins import StoredMessage
 from ovms.identity import VehicleName
 from ovms.records import RECORDS, DistanceUnit
 from ovms.records import State as StateRecord
 from ovms.records.logs import without_positions
+from ovms.sync import NO_VERSION, Answer, Ask, Deliver, DeliverToken, Effect, Locate, Missed, Read, Row, Snapshot, Version, View
 
 OVERLAP: Final = 180.0
 """Seconds before the time that a reader knows of, of which he is told again: clocks differ, and what was heard of nobody is
@@ -54,32 +56,50 @@ class Channels(Protocol):
         """Hear it no more."""
 
 
+class Requests(Protocol):
+    """Carries out what a feed's view requests, and calls the feed with the result and the number of the request."""
+
+    def locate(self, feed: "Feed", request: int) -> None:
+        """Read presence; call `located` or `unavailable`."""
+
+    def ask(self, feed: "Feed", request: int, replica: str) -> None:
+        """Ask a replica for what it has not committed; call `answered` or `timed_out`."""
+
+    def read(self, feed: "Feed", request: int) -> None:
+        """Read the stored messages; call `stored` or `unavailable`."""
+
+    def expect(self, feed: "Feed") -> None:
+        """Call `overdue` in a second."""
+
+
 class Feed:
     """A vehicle and its readers.
 
     Args:
-        load: has its newest state read, soon.
         clock: Unix time.
     """
 
-    def __init__(self, vehicle: int, vehicle_id: str, load: Callable[["Feed"], None], clock: Callable[[], float]) -> None:
+    def __init__(self, vehicle: int, vehicle_id: str, requests: Requests, clock: Callable[[], float]) -> None:
         self.vehicle = vehicle
         self.vehicle_id = vehicle_id
         self.name = VehicleName(vehicle_id, vehicle)
-        self._load = load
+        self._requests = requests
         self._clock = clock
         self._readers: dict[Inbox, _Reader] = {}
+        self._view = View()
         self._newest: dict[str, Newest] = {}
+        """What readers are shown of the view, by code."""
         self._units: DistanceUnit | None = None
-        self._token: str | None = None
+        self._token = ""
         self._present = Present()
         self._peers: Peers | None = None
-        self._read_at = clock()
-        """When all was read last."""
-        self._hears: set[bytes] = set()
-        self._heard: set[str] = set()
-        """The codes of what has been heard since the load that is under way began."""
-        self.is_loaded = False
+        self._subscribed_to: set[bytes] = set()
+        self.read_at = clock()
+        """When the view was complete last."""
+        self.may_locate_at = 0.0
+        """By the clock of the loop that carries out its requests."""
+        self._is_loaded = False
+        """It has had a snapshot: a reader that joins is served at once."""
 
     # ---- its readers
 
@@ -100,7 +120,7 @@ class Feed:
             inbox.forget(self.vehicle)
             known_until = None
         reader = self._readers[inbox] = _Reader(rights, known_until)
-        if self.is_loaded:
+        if self._is_loaded:
             self._tell_all(inbox, reader)
         else:
             inbox.await_load(self.vehicle)
@@ -128,6 +148,7 @@ class Feed:
 
     def listen(self, channels: Channels) -> None:
         """Join its channels."""
+        self._requests.expect(self)
         for channel, heard in self._channels():
             channels.hear(channel, Listener(heard, partial(self._subscribed, channel)))
 
@@ -145,41 +166,46 @@ class Feed:
         return [(channel_of(self.name).encode(), heard) for channel_of, heard in makers]
 
     def _subscribed(self, channel: bytes) -> None:
-        if channel in self._hears:  # Redis was away
-            self._miss()
-        self._hears.add(channel)
-        if len(self._hears) == len(self._channels()):
-            self._load(self)
+        if channel in self._subscribed_to:
+            self._subscribed_to.clear()  # Redis was unavailable, and all channels are subscribed to again
+        self._subscribed_to.add(channel)
+        if len(self._subscribed_to) == len(self._channels()):
+            self._carry_out(self._view.subscribed())
 
     def _miss(self) -> None:
         for inbox in self._readers:
-            inbox.miss(self._read_at)
+            inbox.miss(self.read_at)
 
     def heard_message(self, body: bytes) -> None:
-        """Something on the messages channel.
+        """Take a message of the messages channel.
 
         Raises:
             ValueError: it is malformed.
         """
-        _, said = read_said(body)
+        version, said = read_said(body)
+        if isinstance(said, Notification):
+            self._notify(said.kind, said.text)
+        if version != NO_VERSION:
+            self._carry_out(self._receive(version, said))
+
+    def _receive(self, version: Version, said: Said) -> Sequence[Effect]:
         match said:
             case State(code, data, is_sealed):
-                if is_sealed or code in RECORDS:
-                    self._heard.add(code)
-                    self._tell_states(self._keep(code, data, self._clock(), is_sealed=is_sealed))
-            case Notification(kind, text):
-                self._notify(kind, text)
+                # The key of a message on the channel is the one that `ET` has named there before.
+                key = "" if is_sealed else None
+                return self._view.receive_state(Row(code.encode("latin-1") + data, self._clock(), key, version))
             case Key(token):
-                if token != self._token:
-                    self._token = token
-                    self._newest = {code: newest for code, newest in self._newest.items() if not newest.is_sealed}
+                return self._view.receive_token(version, token)
             case Position():
-                self._miss()
-                self._load(self)
+                return self._view.receive_position(version)
+            case _:
+                return self._view.receive_other(version)
 
     def heard_peers(self, body: bytes) -> None:
-        """Something on the peers channel."""
-        self.is_present(present_of(body))
+        """Take a message of the peers channel."""
+        self._update_presence(present_of(body))
+        session, _ = _find_car(self._present)
+        self._carry_out(self._view.receive_presence(session))
 
     def heard_command(self, body: bytes) -> None:
         """Something on the commands channel; a command is shown to those who have the scope that it names.
@@ -192,14 +218,7 @@ class Feed:
             raise ValueError("no command")
         self._add(Event(events.COMMAND, events.to_json(told)), scope, self._clock())
 
-    # ---- what is read
-
-    def load_begins(self) -> None:
-        """What is heard from now on is newer than what is going to be read."""
-        self._heard.clear()
-
-    def is_present(self, present: Present) -> None:
-        """Who is connected."""
+    def _update_presence(self, present: Present) -> None:
         if self._present.at - CLOCK_STEP < present.at < self._present.at:
             return
         self._present = present
@@ -207,33 +226,89 @@ class Feed:
             self._peers = peers
             self._tell(events.PRESENCE, events.presence(self.vehicle_id, peers), READ)
 
-    def load(self, stored: Mapping[int, StoredMessage], *, is_whole: bool) -> None:
-        """The newest state as it was read.
+    # ---- results of requests
 
-        Args:
-            is_whole: False: what the car's replica has not written yet is not in it.
-        """
-        self._read_at = self._clock()
-        is_first, self.is_loaded = not self.is_loaded, True
-        # The state comes first: it tells the units of all others.
-        codes = sorted(map(chr, stored), key=lambda code: code != _STATE)
-        changed = [each for code in codes for each in self._merge(code, stored[ord(code)], is_whole=is_whole)]
-        if not is_first:
-            self._tell_states(changed)
+    def located(self, request: int, present: Present) -> None:
+        """Go on with who is connected."""
+        self._update_presence(present)
+        session, replica = _find_car(self._present)
+        self._carry_out(self._view.located(request, replica or present.owner, session))
+
+    def answered(self, request: int, written: Written) -> None:
+        """Go on with what a replica has not committed."""
+        rows = tuple(
+            Row(kept.message, kept.received_at, kept.sealed_with, Version(kept.session, kept.number))
+            for kept in written.messages
+        )
+        position = Version(written.session, written.number) if written.session else NO_VERSION
+        self._carry_out(self._view.answered(request, Answer(position, written.paranoid_token or "", rows)))
+
+    def timed_out(self, request: int) -> None:
+        """Go on without the answer of a replica."""
+        self._carry_out(self._view.timed_out(request))
+
+    def stored(self, request: int, messages: Mapping[int, StoredMessage]) -> None:
+        """Go on with what PostgreSQL has."""
+        rows = [
+            Row(kept.message, kept.received_at, kept.sealed_with, Version(kept.epoch, kept.number))
+            for kept in messages.values()
+        ]
+        self._carry_out(self._view.stored(request, rows))
+
+    def unavailable(self, request: int) -> None:
+        """Repeat a request, or another one: Redis or PostgreSQL has not executed it."""
+        self._carry_out(self._view.unavailable(request))
+
+    def overdue(self) -> None:
+        """Serve readers that have waited for a second with what there is."""
+        if not self._is_loaded:
+            self._carry_out(self._view.overdue())
+
+    def check(self) -> None:
+        """Look for what was lost without a sign of it."""
+        self._carry_out(self._view.check())
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:  # no car connects to this process, so there is no `Subscribe` and no `Unsubscribe`
+                case Deliver(rows):
+                    self._deliver(rows)
+                case DeliverToken(token):
+                    self._change_key(token)
+                case Snapshot(is_provisional):
+                    self._complete(is_provisional=is_provisional)
+                case Missed():
+                    self._miss()
+                case Locate(request):
+                    self._requests.locate(self, request)
+                case Ask(request, replica):
+                    self._requests.ask(self, request, replica)
+                case Read(request):
+                    self._requests.read(self, request)
+
+    def _deliver(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            code, is_sealed = chr(row.message[0]), row.encrypted_with is not None
+            if is_sealed or code in RECORDS:
+                changed = self._keep(code, row.message[1:], row.received_at, is_sealed=is_sealed)
+                if self._is_loaded:
+                    self._tell_states(changed)
+
+    def _change_key(self, token: str) -> None:
+        if token != self._token:
+            self._token = token
+            self._newest = {code: newest for code, newest in self._newest.items() if not newest.is_sealed}
+            self._deliver(row for row in self._view.shown() if row.encrypted_with is not None)
+
+    def _complete(self, *, is_provisional: bool) -> None:
+        if not is_provisional:
+            self.read_at = self._clock()
+        if self._is_loaded:
             return
+        self._is_loaded = True
         for inbox, reader in self._readers.items():
             self._tell_all(inbox, reader)
             inbox.loaded(self.vehicle)
-
-    def _merge(self, code: str, stored: StoredMessage, *, is_whole: bool) -> Iterable[str]:
-        former, is_sealed = self._newest.get(code), stored.sealed_with is not None
-        if code in self._heard or not (is_sealed or code in RECORDS):
-            return ()
-        if former is not None:
-            is_older = not is_whole and stored.received_at <= former.received_at
-            if is_older or former.says(stored.message[1:], is_sealed=is_sealed):
-                return ()
-        return self._keep(code, stored.message[1:], stored.received_at, is_sealed=is_sealed)
 
     def _keep(self, code: str, message: bytes, received_at: float, *, is_sealed: bool) -> Iterable[str]:
         """Keep a message as the newest of its code; the codes of the events that are others now."""
@@ -273,6 +348,12 @@ class Feed:
 
     def _readers_with(self, scope: str) -> Iterable[Inbox]:
         return [inbox for inbox, reader in self._readers.items() if scope in reader.rights]
+
+
+def _find_car(present: Present) -> tuple[int, str]:
+    """Return the car's session, 0 where it is not connected, and the replica that has the car or had it last and lives."""
+    session, replica = max(((connected.session, name) for name, connected in present.replicas.items()), default=(0, ""))
+    return (session, replica) if session else (0, present.owner)
 
 
 def scope_of(code: str) -> str:

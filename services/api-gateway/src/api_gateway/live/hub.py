@@ -49,7 +49,7 @@ class Hub:
         if (feed := self._feeds.get(vehicle.key)) is not None:
             feed.join(inbox, rights, known_until)
             return
-        feed = self._feeds[vehicle.key] = self._make_feed(vehicle.key, vehicle.vehicle_id, self._loader.ask, self._clock)
+        feed = self._feeds[vehicle.key] = self._make_feed(vehicle.key, vehicle.vehicle_id, self._loader, self._clock)
         feed.join(inbox, rights, known_until)
         feed.listen(self._channels)
 

@@ -34,10 +34,6 @@ class Newest:
         """The same in a car that measures in other units."""
         return Newest(self._vehicle_id, self.code, self.message, self.received_at, units, is_sealed=self.is_sealed)
 
-    def says(self, message: bytes, *, is_sealed: bool) -> bool:
-        """Whether it is this message."""
-        return self.message == message and self.is_sealed == is_sealed
-
     @cached_property
     def record(self) -> Record:
         """Its values; of a message that is not sealed. A location without a position has null, which replaces none."""

@@ -1,6 +1,7 @@
 """Streams of events of a real gateway, over a real PostgreSQL and a real Valkey."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ DEMO = "/api/v1/vehicles/demo/events"
 ALL = "/api/v1/events"
 BEAT = 0.1
 NUMBERS = {"DEMO": 1, "SECOND": 2, "OTHER1": 3}
+VERSIONS = itertools.count(1)
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 async def publish(gateway: Gateway, vehicle_id: str, *messages: str, channel: str = "messages") -> None:
     number = NUMBERS[vehicle_id]
-    version = "5-1 " if channel == "messages" else ""
     for message in messages:
+        version = f"5-{next(VERSIONS)} " if channel == "messages" else ""
         await gateway.redis.publish(f"ovms:{{{vehicle_id}}}:{number}:{channel}", version + message)
 
 
