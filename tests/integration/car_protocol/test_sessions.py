@@ -203,18 +203,21 @@ async def test_a_car_that_logs_in_again_ends_its_former_session(car_service: Car
     assert await app.drain() == []
 
 
-async def write_as_another_session(service: CarService, later: int) -> None:
+async def write_as_another_session(service: CarService, later: int, number: int = 1) -> None:
     """What another replica writes, of a session that began so many milliseconds later and that nobody here hears of."""
     vehicle = await service.pool.fetchval("SELECT id FROM vehicles WHERE vehicle_id = 'DEMO'")
     room = service.running.server.hub.get(vehicle)
     assert room is not None
-    await write_states(service.pool, [StateRow(vehicle, "S", b"other", time.time(), room.epoch + later, 1, None)])
+    await write_states(service.pool, [StateRow(vehicle, "S", b"other", time.time(), room.epoch + later, number, None)])
 
 
-async def test_a_car_that_another_session_has_followed_unheard_is_closed_and_comes_again(car_service: CarService) -> None:
+@pytest.mark.parametrize(("later", "number"), [(1, 1), (0, 1000)], ids=["a later session", "one of the same number"])
+async def test_a_car_that_another_session_has_followed_unheard_is_closed_and_comes_again(
+    car_service: CarService, later: int, number: int
+) -> None:
     car, app = await car_service.car(), await car_service.app()
     await app.hears(b"Z1", b"T3020399")
-    await write_as_another_session(car_service, 1)
+    await write_as_another_session(car_service, later, number)
     car.send(b"S1")
     await car.closed()
     await app.hears(b"S1", b"T0", b"Z0")

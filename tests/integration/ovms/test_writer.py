@@ -17,7 +17,7 @@ from ovms.db.writer import (
     SampleRow,
     StateRow,
     TokenRow,
-    newest_sessions,
+    refusing_sessions,
     write_history,
     write_samples,
     write_state_history,
@@ -85,11 +85,20 @@ async def test_the_newest_session_wins_then_the_greatest_number_whatever_the_clo
     assert await states(pool) == {(keys[0], "S"): b"new" if wins else b"kept", (keys[1], "S"): b"1"}
 
 
-async def test_the_newest_session_of_each_vehicle_is_found_also_that_of_a_clock_ahead(pool: Pool, keys: Sequence[int]) -> None:
+async def test_the_sessions_that_keep_states_from_being_written_are_found(pool: Pool, keys: Sequence[int]) -> None:
     demo, other = keys
-    ahead = int(NOW + 3600) * 1000
-    await write_states(pool, [state(demo, "S", epoch=7), state(demo, "D", epoch=9), state(other, epoch=ahead)])
-    assert await newest_sessions(pool, {demo, other, 999_999}) == {demo: 9, other: ahead}
+    await write_states(pool, [state(demo, "S", epoch=7), state(demo, "D", epoch=9, number=5), state(other, epoch=9, number=5)])
+    written = [
+        state(demo, "S", epoch=8),
+        state(demo, "V", epoch=1),
+        state(other, epoch=9, number=5),
+        state(other, "D", epoch=1),
+    ]
+    assert await write_states(pool, written)
+    assert await refusing_sessions(pool, written) == {}
+    former = [state(demo, "S", epoch=7), state(demo, "D", epoch=9, number=4), state(other, epoch=8, number=9)]
+    assert not await write_states(pool, former)
+    assert await refusing_sessions(pool, former) == {demo: 9, other: 9}
 
 
 async def test_a_vehicle_that_is_unknown_refuses_all_of_its_statement(pool: Pool, keys: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ comes as one array a column, in one round trip.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
@@ -38,8 +38,10 @@ WHERE (kept.epoch, kept.number) <= (excluded.epoch, excluded.number)
 
 _NOT_ALL: Final = "not all were written"
 
-_NEWEST_SESSIONS: Final = """
-SELECT vehicle, max(epoch) FROM messages WHERE vehicle = ANY($1::bigint[]) GROUP BY vehicle
+_REFUSING_SESSIONS: Final = """
+SELECT vehicle, max(kept.epoch) FROM messages AS kept
+JOIN unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS new(vehicle, code, epoch, number) USING (vehicle, code)
+WHERE (kept.epoch, kept.number) > (new.epoch, new.number) GROUP BY vehicle
 """
 
 # What was sealed with another key can be opened by no app any more (manual, message 0x45). Where a later session has sealed
@@ -297,9 +299,14 @@ async def write_state_history(pool: Pool, second: int, rows: Sequence[StateHisto
         await _copy(connection, _INCOMING_STATE_HISTORY, rows, _STATE_HISTORY.format(second=int(second)))
 
 
-async def newest_sessions(pool: Pool, vehicles: Collection[int]) -> dict[int, int]:
-    """Return the number of the newest session of each of these vehicles that has written a state."""
-    return {row["vehicle"]: row["max"] for row in await pool.fetch(_NEWEST_SESSIONS, vehicles)}
+async def refusing_sessions(pool: Pool, rows: Sequence[StateValues]) -> dict[int, int]:
+    """Return the newest session of each vehicle whose states keep some of these from being written.
+
+    It may have the number of the row's own session, where two replicas have given it: each numbers the messages by itself.
+    """
+    vehicles, codes, _, _, epochs, numbers, _ = zip(*rows, strict=True)
+    found = await pool.fetch(_REFUSING_SESSIONS, vehicles, codes, epochs, numbers)
+    return {row["vehicle"]: row["max"] for row in found}
 
 
 async def write_tokens(pool: Pool, rows: Sequence[TokenRow]) -> None:

@@ -66,13 +66,14 @@ def test_a_car_is_told_of_every_app_and_of_no_batch_client(hub: Hub, room: Room)
     assert room.connected() == (1, 1, 0)
 
 
-def test_a_car_that_a_later_session_has_followed_is_closed_and_no_other(hub: Hub, room: Room) -> None:
+@pytest.mark.parametrize("session", [7, 8])
+def test_a_car_whose_states_another_session_refuses_is_closed_and_no_other(hub: Hub, room: Room, session: int) -> None:
     module, watching = car(), app()
     hub.join_watcher(room, watching, NOW)
     hub.join_car(room, module, NOW, epoch=7)
-    hub.followed({room.vehicle: 7, room.vehicle + 1: 9}, NOW)
+    hub.followed({room.vehicle: 6, room.vehicle + 1: 9}, NOW)
     assert (room.car, module.closed, watching.take()) == (module, [], [b"Z1"])
-    hub.followed({room.vehicle: 8}, NOW)
+    hub.followed({room.vehicle: session}, NOW)
     assert (room.car, len(module.closed), watching.take()) == (None, 1, [b"Z0"])
     hub.followed({room.vehicle: 9}, NOW)
     assert hub.takeovers == {"elsewhere": 1}

@@ -343,16 +343,16 @@ class Hub:
             room.tell_car_the_count(now)
 
     def followed(self, sessions: Mapping[int, int], now: float) -> None:
-        """Close the cars whose sessions are earlier than these: PostgreSQL accepts no states of theirs.
+        """Close the cars whose sessions are not later than these: PostgreSQL accepts no states of theirs, or not all.
 
         Other replicas report their sessions, except one that has ended while Redis was unavailable.
 
         Args:
-            sessions: the newest session that has written states, by vehicle.
+            sessions: another replica's, whose states keep those of a car here from being written, by vehicle.
         """
         for vehicle, session in sessions.items():
             room = self._rooms.get(vehicle)
-            if room is not None and room.car is not None and room.epoch < session:
+            if room is not None and room.car is not None and room.epoch <= session:
                 self._throw_out(room, room.car, "another session of the car has followed", "elsewhere", now)
 
     def _tell_of_the_car(self, room: Room, former: int, now: float) -> None:

@@ -150,17 +150,17 @@ class PresenceKeeper:
     # ---- session numbers
 
     def raise_sessions(self, sessions: Mapping[int, int]) -> None:
-        """Let Redis give greater session numbers than these, then close the cars here whose numbers are lower.
+        """Let Redis give greater session numbers than these, then close the cars here whose numbers are not greater.
 
-        PostgreSQL accepts no states of theirs, and it would accept none of their next session either if that had a lower number
-        again. While Redis is unavailable this replica numbers their next session itself (`greatest_session`).
+        PostgreSQL accepts no states of theirs, or not all, and it would accept none of their next session either if that had a
+        lower number again. While Redis is unavailable this replica numbers their next session itself (`greatest_session`).
 
         Args:
-            sessions: the newest session that has written states, by vehicle.
+            sessions: another replica's, whose states keep those of a car here from being written, by vehicle.
         """
         for vehicle, session in sessions.items():
             room = self._hub.get(vehicle)
-            if room is not None and room.car is not None and room.epoch < session:
+            if room is not None and room.car is not None and room.epoch <= session:
                 self._to_raise[room.name] = session
                 self._work.set()
 
@@ -177,16 +177,16 @@ class PresenceKeeper:
                 await self._presence.raise_sessions(numbers, give_up_at=limit.when())
         except FAILURES:
             self._work.set()
-            self._close_lower(numbers)
+            self._close_refused(numbers)
             raise
         for name, number in numbers.items():
             if self._to_raise[name] == number:
                 del self._to_raise[name]
         if self._to_raise:
             self._work.set()
-        self._close_lower(numbers)
+        self._close_refused(numbers)
 
-    def _close_lower(self, numbers: Mapping[VehicleName, int]) -> None:
+    def _close_refused(self, numbers: Mapping[VehicleName, int]) -> None:
         sessions = {name.number: session for name, session in numbers.items()}
         self._hub.followed(sessions, asyncio.get_running_loop().time())
 

@@ -10,7 +10,7 @@ from ovms.db.writer import (
     StateHistoryValues,
     StateValues,
     TokenRow,
-    newest_sessions,
+    refusing_sessions,
     write_history,
     write_notifications,
     write_samples,
@@ -26,7 +26,7 @@ class PostgresStore:
     Args:
         repeat_after: seconds in which one subscription gets equal notifications once.
         pushes_wait: called when notifications were written that somebody wants pushed.
-        followed: called with the newest sessions of vehicles some of whose states were not written: they may be of former ones.
+        followed: called with the sessions whose states keep others from being written, by vehicle.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PostgresStore:
     async def write_states(self, rows: Sequence[StateValues]) -> None:
         """Write newest messages, all or none."""
         if not await write_states(self._pool, rows):
-            self._followed(await newest_sessions(self._pool, {vehicle for vehicle, *_ in rows}))
+            self._followed(await refusing_sessions(self._pool, rows))
 
     async def write_tokens(self, rows: Sequence[TokenRow]) -> None:
         """Name keys of paranoid mode, all or none."""
