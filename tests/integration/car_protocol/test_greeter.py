@@ -294,6 +294,40 @@ async def test_so_it_is_where_that_has_begun_while_the_database_was_asked(scene:
     assert scene.room.learning == {}
 
 
+@pytest.mark.parametrize(
+    ("session", "changes"), [(0, [b"Z1"]), (8, [b"Z0", b"Z1"])], ids=["from nowhere", "after a session elsewhere"]
+)
+async def test_a_session_that_begins_before_an_answer_about_the_former_one_is_complete(
+    scene: Scene, session: int, changes: list[bytes]
+) -> None:
+    """The answer neither contains what the session has sent nor lets its rows into the greeting."""
+    await scene.stored(b"S1", b"V1", epoch=8)
+    scene.car_is_there(session)
+    watcher = scene.join()
+    answer = scene.written(epoch=8)
+    scene.car_is_there(9)
+    scene.car_says(b"S2", b"V2")
+    await scene.stored(b"S2", b"V2", epoch=9, ago=10)
+    scene.follower.teach(answer)
+    assert (watcher.sent, len(scene.follower.pupils)) == ([], 1)
+    scene.follower.teach(scene.written(epoch=9))
+    scene.car_says(b"S3")
+    await hears(watcher, b"Z1", b"S2", b"V2", b"T10", *changes, b"S3", b"T0")
+    assert scene.room.learning == {}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_such_a_session_is_complete_where_nobody_answers_in_time(scene: Scene) -> None:
+    await scene.stored(b"S1", b"V1", epoch=8)
+    watcher = scene.join()
+    answer = scene.written(epoch=8)
+    scene.car_is_there(9)
+    scene.car_says(b"S2", b"V2")
+    await scene.stored(b"S2", b"V2", epoch=9, ago=10)
+    scene.follower.teach(answer)
+    await hears(watcher, b"Z1", b"S2", b"V2", b"T10")
+
+
 @pytest.mark.parametrize("ago", [-1, 10])
 async def test_what_a_car_that_was_nowhere_had_said_is_not_told_after_what_is_later(scene: Scene, ago: float) -> None:
     """Redis has come back empty, and the car's replica publishes what waited there before it announces the car."""

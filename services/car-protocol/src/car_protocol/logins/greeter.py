@@ -152,7 +152,8 @@ class Greeter:
             again = self._newcomer(newcomer.caller, newcomer.room, is_again=True)
             again.unheard = again.unheard or newcomer.unheard
             self._learnt(again, learnt if newcomer.room.car is None else self._until_now(newcomer.room))
-        elif newcomer.is_again and self._is_past(newcomer.room, learnt):
+        elif self._is_past(newcomer.room, learnt) and (newcomer.is_again or self._waits(newcomer)):
+            # It bounds what PostgreSQL is asked for, and would end what is kept of the later session.
             self._learn(newcomer)
         elif newcomer.is_again and learnt.written is None and not newcomer.room.has_car:
             # Nowhere: its replica may have lost its lease, and the car goes on there. It is made up for when it is found again.
