@@ -56,20 +56,23 @@ class Excuses:
     def calm_from(self) -> float:
         """Return when commands reach every car again.
 
-        Redis must have been back for a while, also at replicas that hung meanwhile, and so must replicas that hung past their
-        lease: they take a new name, and others send commands to the former one until they know it.
+        Every part must have run for `RECOVERY` seconds since Redis came back; what hangs does not recover. So must a replica
+        that hung past its lease, from when it goes on: it takes a new name, and others send commands to the former one until
+        they know it.
         """
-        redis = [fault for fault in self._faults if fault.target == REDIS]
-        hung = [
-            pause
-            for pause in self._faults
-            if pause.kind == PAUSE
-            and (
-                (pause.target.startswith("replica") and pause.at - pause.began >= REPLICA_LEASE)
-                or any(fault.began <= pause.at and pause.began <= fault.at for fault in redis)
-            )
+        returns = [fault.at for fault in self._faults if fault.target == REDIS]
+        pauses: dict[str, list[Faulted]] = {}
+        for fault in sorted(self._faults, key=lambda fault: fault.began):
+            if fault.kind == PAUSE and fault.target != REDIS:
+                pauses.setdefault(fault.target, []).append(fault)
+        recovered = [_recovered(back, hung) for back in returns for hung in [[], *pauses.values()]]
+        renamed = [
+            pause.at + RECOVERY
+            for target, hung in pauses.items()
+            for pause in hung
+            if target.startswith("replica") and pause.at - pause.began >= REPLICA_LEASE
         ]
-        return max((fault.at + RECOVERY for fault in redis + hung), default=0.0)
+        return max(recovered + renamed, default=0.0)
 
     def extend(self, began: float, seconds: float, parts: Collection[str], *, until: float) -> float:
         """When something that takes so many seconds must be done, where the faults of these parts hold it up."""
@@ -80,3 +83,12 @@ class Excuses:
                 limit = max(limit, fault.at + grace)
         held = [hold.seconds for hold in self._held if began <= hold.at <= min(limit, until) + hold.seconds]
         return limit + max(held, default=0.0)
+
+
+def _recovered(back: float, pauses: Iterable[Faulted]) -> float:
+    """Return when a part with these pauses, the first to begin first, has run for `RECOVERY` seconds since Redis came back."""
+    at = back + RECOVERY
+    for pause in pauses:
+        if pause.began < at and pause.at > back:
+            at += pause.at - max(pause.began, back)
+    return at

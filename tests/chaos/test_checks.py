@@ -453,7 +453,11 @@ def test_a_command_may_be_lost_while_replicas_find_redis_again() -> None:
         ([], 0.0),
         ([fault(KILL, POSTGRES), fault(PAUSE, HERE)], 0.0),
         ([fault(KILL, REDIS, 11.0, 13.0)], 18.0),
-        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 14.0, 16.0)], 18.0),
+        # What hangs before it has recovered goes on recovering when it runs again, and no longer than it had left.
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 14.0, 16.0)], 20.0),
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 14.0, 16.0), fault(PAUSE, HERE, 17.0, 26.0)], 29.0),
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 14.0, 16.0), fault(PAUSE, THERE, 17.0, 20.0)], 21.0),
+        ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 18.0, 24.0)], 18.0),
         # A replica that hung while Redis was away finds it back when it goes on.
         ([fault(KILL, REDIS, 11.0, 13.0), fault(PAUSE, HERE, 12.0, 30.0)], 35.0),
         ([fault(KILL, REDIS, 11.0, 13.0), fault(KILL, HERE, 12.0, 30.0)], 18.0),
