@@ -9,6 +9,7 @@ vehicle's sorted set until its lease ends. Every change publishes who is connect
 
 import asyncio
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -143,7 +144,7 @@ class Presence:
 
     async def present(self, vehicles: Iterable[VehicleName]) -> list[Present]:
         """Who is connected to some vehicles, in their order. Ends the leases of HTTP sessions that have run out."""
-        return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicles, ("", "")))]
+        return [_present(answer) for answer in await self._run("count", dict.fromkeys(vehicles, ("", "")), math.inf)]
 
     async def claim(
         self, replica: str, cars: Sequence[tuple[VehicleName, int]], *, give_up_at: float | None = None
@@ -209,8 +210,11 @@ class Presence:
 
     async def ended_replicas(self) -> list[str]:
         """The replicas whose lease has run out, and who may have left something behind."""
-        _, live, leases = await self._leases()
-        return [replica.decode() for replica in leases if replica not in live]
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
+            (seconds, micros), leases = await pipe.execute()
+        return [replica.decode() for replica, until in leases if until < seconds + micros / 1e6]
 
     async def vehicles_of(self, replica: str) -> list[VehicleName]:
         """The vehicles that a replica has announced, and not taken back."""
@@ -255,45 +259,40 @@ class Presence:
     async def _evaluate(
         self, script: Any, changes: Sequence[tuple[VehicleName, Sequence[str]]], give_up_at: float | None = None
     ) -> list[Any]:
-        """Run a script for each vehicle with the arguments beside it; an owner that is dead is left out of the answers."""
-        loop = asyncio.get_running_loop()
-        if give_up_at is None:
-            give_up_at = loop.time() + PATIENCE
-        now, live, _ = await self._leases()
+        """Run a script for each vehicle with the arguments beside it; `math.inf`: it may be run at any time."""
         calls = [changes[start : start + CHANGED_AT_ONCE] for start in range(0, len(changes), CHANGED_AT_ONCE)]
-        # The time of Redis' clock at which the sender gives up, or a little before.
-        shared = b" ".join(live), f"{now + give_up_at - loop.time():.6f}"
+        until = await self._until(give_up_at)
         try:
             # Not by calling the script: redis-py would ask first, every time, whether Redis knows it.
             try:
-                answers = await self._evaluate_calls(script.sha, shared, calls)
+                return await self._evaluate_calls(script.sha, until, calls)
             except NoScriptError:
                 await self._client.script_load(script.script)
-                answers = await self._evaluate_calls(script.sha, shared, calls)
+                return await self._evaluate_calls(script.sha, until, calls)
         except ResponseError as error:
             if _LATE not in str(error):
                 raise
             raise TooLate("Redis came to it too late") from error
-        return [(*answer[:4], answer[4] if answer[4] in live else b"", *answer[5:]) for answer in answers]
+
+    async def _until(self, give_up_at: float | None) -> str:
+        """Return the time of Redis' clock at which the sender gives up, or one that is a little earlier."""
+        if give_up_at == math.inf:
+            return "inf"
+        loop = asyncio.get_running_loop()
+        if give_up_at is None:
+            give_up_at = loop.time() + PATIENCE
+        seconds, micros = await self._client.time()
+        return f"{seconds + micros / 1e6 + give_up_at - loop.time():.6f}"
 
     async def _evaluate_calls(
-        self, sha: str, shared: tuple[bytes, str], calls: Sequence[Sequence[tuple[VehicleName, Sequence[str]]]]
+        self, sha: str, until: str, calls: Sequence[Sequence[tuple[VehicleName, Sequence[str]]]]
     ) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for changes in calls:
                 keys = [make(vehicle) for vehicle, _ in changes for make in _KEYS]
                 arguments = [argument for vehicle, change in changes for argument in (vehicle.vehicle_id, *change)]
-                pipe.evalsha(sha, len(keys), *keys, *shared, *arguments)
+                pipe.evalsha(sha, len(keys) + 1, *keys, channels.REPLICAS, until, *arguments)
             return [answer for answers in await pipe.execute() for answer in answers]
-
-    async def _leases(self) -> tuple[float, list[bytes], list[bytes]]:
-        """The time, the replicas whose lease runs, and all that have or had one."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.zrange(channels.REPLICAS, 0, -1, withscores=True)
-            (seconds, micros), leases = await pipe.execute()
-        now = seconds + micros / 1e6
-        return now, [replica for replica, until in leases if until >= now], [replica for replica, _ in leases]
 
 
 def _member(vehicle: VehicleName) -> str:

@@ -2,10 +2,10 @@
 
 One script a change, so that the change, the counts after it and their publication are one step: two that come at once are told
 1 and 2, never 2 and 2. A call changes some vehicles, one after the other. Its keys are three a vehicle: connections, http,
-session. Its arguments are the replicas whose lease runs, until when by Redis' clock it may change anything, then some a
-vehicle, the vehicle's id first. A call that Redis comes to later than that fails: its sender has given up, and may have sent
-something newer on another connection. It returns an answer a vehicle: the time, how many HTTP sessions are connected, when the
-lease of the first of them ends, name and value of each live replica's field in turn, the replica of the car's newest session,
+session; then the replicas. Its arguments are until when by Redis' clock it may change anything, then some a vehicle, the
+vehicle's id first. A call that Redis comes to later than that fails: its sender has given up, and may have sent something newer
+on another connection. It returns an answer a vehicle: the time, how many HTTP sessions are connected, when the lease of the
+first of them ends, name and value of each live replica's field in turn, the replica of the car's newest session if it is live,
 and what each script says of itself.
 """
 
@@ -18,9 +18,9 @@ _COMMON: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local at = string.format('%d.%06d', clock[1], clock[2])
-if now > tonumber(ARGV[2]) then return redis.error_reply('LATE the sender no longer waits') end
+if now > tonumber(ARGV[1]) then return redis.error_reply('LATE the sender no longer waits') end
 local live = {}
-for replica in string.gmatch(ARGV[1], '%S+') do live[replica] = true end
+for _, replica in ipairs(redis.call('ZRANGEBYSCORE', KEYS[#KEYS], now, '+inf')) do live[replica] = true end
 local function look(http)
   if redis.call('EXISTS', http) == 0 then return 0, 0, '0' end
   local ended = redis.call('ZREMRANGEBYSCORE', http, '-inf', now)
@@ -55,8 +55,8 @@ local function raise(session, number, replica)
 end
 local function each(size, change)
   local answers = {}
-  for i = 1, #KEYS / 3 do
-    answers[i] = change(KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i], unpack(ARGV, 3 + size * (i - 1), 2 + size * i))
+  for i = 1, (#KEYS - 1) / 3 do
+    answers[i] = change(KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i], unpack(ARGV, 2 + size * (i - 1), 1 + size * i))
   end
   return answers
 end
@@ -94,7 +94,8 @@ return each(4, function(connections, http, session, vehicle, verb, member, value
   end
   local fields = live_fields(redis.call('HGETALL', connections))
   if has_changed or watching ~= before then tell(connections, vehicle, fields, watching, first) end
-  return {{at, watching, first, fields, redis.call('HGET', session, 'replica') or '', before}}
+  local owner = redis.call('HGET', session, 'replica')
+  return {{at, watching, first, fields, live[owner] and owner or '', before}}
 end)
 """
 
@@ -143,7 +144,7 @@ return each(3, function(connections, http, session, vehicle, mine, waits_since)
   local _, watching, first = look(http)
   local fields = live_fields(all)
   if delay == 0 and mine ~= '' then tell(connections, vehicle, fields, watching, first) end
-  return {{at, watching, first, fields, mine, epoch, string.format('%.3f', delay)}}
+  return {{at, watching, first, fields, live[mine] and mine or '', epoch, string.format('%.3f', delay)}}
 end)
 """
 
