@@ -13,7 +13,10 @@ RECORDS = 40
 SIZE = 1_900_000
 CREDENTIALS = 4
 ALLOWED = 2 * CREDENTIALS * RECORDS * SIZE // 4
-"""Bytes for all answers together, a quarter of what they contain. Each holds a page and its copies in other forms, about 40 to 90 MB together."""
+"""Bytes for all answers together, a quarter of what they contain.
+
+Each holds a page and its copies in other forms, about 40 to 90 MB together.
+"""
 
 FILL = """
 INSERT INTO history (vehicle, record_type, record_number, recorded_at, data, expires_at)
