@@ -175,13 +175,15 @@ MOST_WAITING_OF_OWNER: Final = 2000
 """Pushes that may wait for all subscriptions of an owner."""
 
 
-# A message of the same second may have come through another replica, or with a batch whose commit was not confirmed.
 _STATE_HISTORY: Final = """
 INSERT INTO state_history (vehicle, code, recorded_at, data)
 SELECT vehicle, code, to_timestamp({second}), data FROM pg_temp.incoming_state_history AS new
 WHERE EXISTS (SELECT FROM vehicles WHERE vehicles.id = new.vehicle)
-ON CONFLICT (vehicle, code, recorded_at) DO UPDATE SET data = excluded.data
 """
+
+# A message of the same second may have come through another replica, or with a batch whose commit was not confirmed. It is
+# rare, and looking for such rows takes 2 us of the 7 us that PostgreSQL needs for a row: so only a batch that has one looks.
+_REPLACE_STATE_HISTORY: Final = f"{_STATE_HISTORY} ON CONFLICT (vehicle, code, recorded_at) DO UPDATE SET data = excluded.data"
 
 # Two replicas may have the same car for a moment: what came at one time is one sample.
 _SAMPLES: Final = """
@@ -296,7 +298,10 @@ async def write_state_history(pool: Pool, second: int, rows: Sequence[StateHisto
         second: Unix time.
     """
     async with pool.acquire() as connection:
-        await _copy(connection, _INCOMING_STATE_HISTORY, rows, _STATE_HISTORY.format(second=int(second)))
+        try:
+            await _copy(connection, _INCOMING_STATE_HISTORY, rows, _STATE_HISTORY.format(second=int(second)))
+        except asyncpg.UniqueViolationError:
+            await _copy(connection, _INCOMING_STATE_HISTORY, rows, _REPLACE_STATE_HISTORY.format(second=int(second)))
 
 
 async def refusing_sessions(pool: Pool, rows: Sequence[StateValues]) -> dict[int, int]:
