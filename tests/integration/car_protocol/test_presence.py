@@ -49,9 +49,11 @@ class Replica:
         self.rename: Callable[[], object] = lambda: None
         self.hub = Hub(publish_head, lambda room: self.keeper.changed(room))
         self._names = iter(f"replica-{number}" for number in range(100))
-        self.keeper = PresenceKeeper(client, self.hub, self.lease, new_name=lambda: next(self._names), renamed=self._renamed)
+        self.keeper = PresenceKeeper(
+            client, self.hub, self.lease, new_name=lambda: next(self._names), take_name=self._take_name
+        )
 
-    def _renamed(self, name: str) -> None:
+    async def _take_name(self, name: str) -> None:
         self.name = name
         self.rename()
 

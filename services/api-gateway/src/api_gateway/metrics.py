@@ -80,7 +80,7 @@ def _of_parts(resources: Resources) -> Iterable[Metric]:
     yield counters("ovms_events_told", "Events told to readers, by kind", ["kind"], _EVENTS | hub.tally.events)
     yield of_stages({"told": hub.tally.seconds})
     text = "Commands to cars that came to a state by this replica"
-    yield counters("ovms_commands", text, ["state"], _COMMANDS | dispatcher.commands)
+    yield counters("ovms_commands", text, ["state"], _COMMANDS | resources.command_changes.counts)
     waiting = "Vehicles for which commands wait, at whichever replica"
     yield gauge("ovms_vehicles_with_commands_waiting", waiting, dispatcher.vehicles_waiting)
 

@@ -15,9 +15,10 @@ from redis.backoff import NoBackoff
 from api_gateway import rendered
 from api_gateway.auth.authenticator import Authenticator
 from api_gateway.auth.door import FREE, Door
-from api_gateway.commands.desk import CommandDesk
+from api_gateway.commands.changes import Changes
 from api_gateway.commands.dispatcher import Dispatcher
-from api_gateway.commands.kinds import ALL_KINDS
+from api_gateway.commands.sender import Sender
+from api_gateway.commands.service import CommandService
 from api_gateway.commands.wakers import Wakers
 from api_gateway.connections import Connections
 from api_gateway.downloads import Downloads
@@ -91,7 +92,8 @@ class Resources:
     passwords: PasswordChecks
     proxies: Proxies
     limits: Limits
-    commands: CommandDesk
+    commands: CommandService
+    command_changes: Changes
     sign_ups: Buckets | None
     """None: nobody makes an account himself."""
     sealer: Sealer
@@ -143,22 +145,20 @@ async def open_resources(
         authenticator = Authenticator(sessions, door, sign_in)
         subscriptions = Subscriptions(client, log)
         revocations = Revocations(client, subscriptions.party(), log)
-        cars = Cars(client, presence, subscriptions)
-        wakers = Wakers(subscriptions.party())
+        cars = Cars(client, subscriptions)
+        wakers, changes = Wakers(subscriptions.party()), Changes(client)
+        sender = Sender(pool, cars, sealer, changes, settings.timeout_answer, log)
         dispatcher = Dispatcher(
             name=secrets.token_hex(8),
-            kinds=ALL_KINDS,
             pool=pool,
-            client=client,
-            cars=cars,
             presence=presence,
             wakers=wakers,
-            sealer=sealer,
-            answer_within=settings.timeout_answer,
+            changes=changes,
+            sender=sender,
             days=settings.command_days,
             log=log,
         )
-        commands = CommandDesk(pool, presence, sealer, dispatcher, wakers, settings.timeout_answer)
+        commands = CommandService(pool, presence, sealer, dispatcher, changes, wakers, settings.timeout_answer)
         # Decided once, so that without traces nothing asks whether there are some.
         hearing = Hearing()
         make_feed: Callable[..., Feed] = Feed if traces is None else partial(TracedFeed, traces, hearing)
@@ -194,6 +194,7 @@ async def open_resources(
                 ),
                 limits=Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
                 commands=commands,
+                command_changes=changes,
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
                 sealer=sealer,
                 removals=Removals(client),

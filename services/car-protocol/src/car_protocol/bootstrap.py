@@ -214,7 +214,7 @@ def _make(
         monotonic=loop.time,
         wall=clock.now,
     )
-    keeper = PresenceKeeper(client, hub, lease, new_name=lambda: secrets.token_hex(8), renamed=replicas.renamed)
+    keeper = PresenceKeeper(client, hub, lease, new_name=lambda: secrets.token_hex(8), take_name=replicas.take_name)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(TABLES, *([settings.error_codes] if settings.error_codes else []))
     make_notifier = partial(Notifier, wall=recorder.wall, days=settings.notification_days, error_codes=error_codes)

@@ -1,4 +1,4 @@
-"""Asks cars, from a process that has none: a question goes to the replica that has the car's newest session.
+"""Asks cars, from a process that has none: a question goes to the replica that has the car's session.
 
 The process has a channel of its own, as replicas of car-protocol have, and each open question is a peer there. A question is
 sent at most once: it names the session that it is for.
@@ -8,23 +8,37 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis.asyncio
 from redis.exceptions import ConnectionError as LostConnection
 
 from ovms.bus.channels import replica_channel
-from ovms.bus.presence import Presence
+from ovms.bus.presence import Present
 from ovms.bus.replicas import Address, Parts, ToPeer, Written, read_word, to_car, unwritten
 from ovms.bus.subscriptions import Listener, Subscriptions
-from ovms.identity import VehicleName
 
 MOST_QUESTIONS: Final = 10_000
 MOST_ANSWERS: Final = 4096
 """To one question; what comes beyond is dropped."""
 HEARD_WITHIN: Final = 2.0
 
+# The answers come on a channel of this process: without a subscriber there nothing is sent, since no answer would be received.
+_ASK: Final = """
+if redis.call('PUBSUB', 'NUMSUB', ARGV[1])[2] == 0 then return -1 end
+local receivers = redis.call('PUBLISH', ARGV[2], ARGV[3])
+if receivers > 0 then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
+return receivers
+"""
+
 IsLast = Callable[[bytes], bool]
+
+
+class Notice(NamedTuple):
+    """A publication that says that a question has been sent."""
+
+    channel: str
+    body: bytes
 
 
 class NotConnected(Exception):
@@ -45,9 +59,8 @@ class Cars:
     Every method that waits raises `redis.exceptions.RedisError` where Redis does not answer.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, presence: Presence, subscriptions: Subscriptions) -> None:
+    def __init__(self, client: redis.asyncio.Redis, subscriptions: Subscriptions) -> None:
         self._redis: Any = client
-        self._presence = presence
         self._name = secrets.token_hex(8)
         self._channel = replica_channel(self._name)
         self._numbers = itertools.count(1)
@@ -61,11 +74,15 @@ class Cars:
         """How many wait for an answer."""
         return len(self._questions)
 
-    async def ask(self, vehicle: VehicleName, message: bytes, *, is_last: IsLast, within: float) -> list[bytes]:
+    async def ask(
+        self, vehicle: int, present: Present, message: bytes, notice: Notice, *, is_last: IsLast, within: float
+    ) -> list[bytes]:
         """Send a car a message and wait for its answers.
 
         Args:
+            present: who is connected to the vehicle.
             message: code and data.
+            notice: is published together with it.
             is_last: whether no other answer follows this one.
             within: seconds for all of them.
 
@@ -76,11 +93,15 @@ class Cars:
         """
         if len(self._questions) >= MOST_QUESTIONS:
             raise TooManyQuestions
+        session, replica = present.car()
+        if not session:
+            raise NotConnected
         number, answers = next(self._numbers), asyncio.Queue[bytes](MOST_ANSWERS)
         self._questions[number] = answers
         try:
             await self._check_hearing()
-            await self._send(vehicle, number, message)
+            question = to_car(session, vehicle, Address(self._name, number), message)
+            await self._send(replica_channel(replica), question, notice)
             return await _collect(answers, is_last, within)
         finally:
             del self._questions[number]
@@ -107,39 +128,30 @@ class Cars:
             del self._unwritten[number]
 
     async def _check_hearing(self) -> None:
-        # Redis may have been away a moment ago: a car must not be told what to do where nobody would hear what it says of it.
         try:
             async with asyncio.timeout(HEARD_WITHIN):
                 await self._can_hear.wait()
         except TimeoutError:
             raise LostConnection("nothing is heard of Redis") from None
-        [(_, listeners)] = await self._redis.pubsub_numsub(self._channel)
-        if not listeners:
-            raise LostConnection("nothing is heard of Redis any more")
 
-    async def _send(self, vehicle: VehicleName, number: int, message: bytes) -> None:
-        [present] = await self._presence.present([vehicle])
-        session, replica = max(((connected.session, name) for name, connected in present.replicas.items()), default=(0, ""))
-        if not session:
-            raise NotConnected
-        body = to_car(session, vehicle.number, Address(self._name, number), message)
-        # Nobody hears the channel of a replica that has just died.
-        if not await self._publish_once(replica_channel(replica), body):
-            raise NotConnected
-
-    async def _publish_once(self, channel: str, body: bytes) -> int:
-        """How many heard it. Not through the client, which tries again: what was not answered may have been heard."""
+    async def _send(self, channel: str, question: bytes, notice: Notice) -> None:
+        """Publish a question. Not through the client, which tries again: what was not answered may have been heard."""
         pool = self._redis.connection_pool
         connection = await pool.get_connection()
         try:
-            await connection.send_command("PUBLISH", channel, body)
-            return int(await connection.read_response())
+            await connection.send_command("EVAL", _ASK, 0, self._channel, channel, question, *notice)
+            receivers = int(await connection.read_response())
         except BaseException:
             # Its answer may still come, and would be taken for that to the next command.
             await connection.disconnect(nowait=True)
             raise
         finally:
             await pool.release(connection)
+        if receivers < 0:
+            raise LostConnection("nothing is heard of Redis any more")
+        # Nobody hears the channel of a replica that has just died.
+        if not receivers:
+            raise NotConnected
 
     def _heard(self, body: bytes) -> None:
         match read_word(body):

@@ -79,10 +79,19 @@ class Present:
     at: int = 0
     """When that was so, in microseconds of Redis' clock."""
 
+    def car(self) -> tuple[int, str]:
+        """Return the session of the car and its replica; session 0: it is not connected."""
+        return max(((connected.session, name) for name, connected in self.replicas.items()), default=(0, ""))
+
+    @property
+    def has_car(self) -> bool:
+        """Whether the car is connected."""
+        return self.car()[0] > 0
+
     def peers(self) -> Peers:
         """The counts."""
         return Peers(
-            car=int(any(connected.session for connected in self.replicas.values())),
+            car=int(self.has_car),
             apps=self.http.count + sum(connected.apps for connected in self.replicas.values()),
             batch=sum(connected.batch for connected in self.replicas.values()),
             http=self.http.count,

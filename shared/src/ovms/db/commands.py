@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal,
     not_,
     null,
+    or_,
     select,
     update,
 )
@@ -29,7 +30,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ovms.db.engine import Pool
 from ovms.db.statement import DAY, SECOND, Query, Statement, param
-from ovms.db.tables import audit, commands, vehicles
+from ovms.db.tables import audit, commands, messages, vehicles
 from ovms.identity import VehicleName
 
 MOST_OPEN: Final = 32
@@ -39,6 +40,14 @@ KEY_DAYS: Final = 1
 STEP: Final = 500
 """Rows that one statement ends or removes at most."""
 NEWEST: Final = 2**63 - 1
+
+
+PARANOID_BY: Final = ("S", "D", "F", "V")
+"""Codes of messages that a module in paranoid mode seals: whichever of them came last shows whether it is."""
+
+
+class Paranoid(Exception):
+    """A vehicle is in paranoid mode: it reads no command of ours."""
 
 
 class TooManyOpen(Exception):
@@ -111,21 +120,14 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The command that is to be sent next."""
-
-    id: UUID
-    waits: bool
-    only_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
     """A command that is being sent."""
 
     message: bytes = field(repr=False)
     """Sealed."""
     message_key_id: str
+    waits: bool
+    """Whether it waits for an absent vehicle."""
     command: Command
 
 
@@ -158,10 +160,14 @@ class End:
     means: str | None = None
 
 
+def _shown(rows: Table | CTE) -> list[ColumnElement[Any]]:
+    """Return the columns that may be shown."""
+    return [vehicles.c.vehicle_id if name == "vehicle_id" else rows.c[name] for name in Command.__dataclass_fields__]
+
+
 def _select(rows: Table | CTE) -> Select[Any]:
     """Select commands with the columns that may be shown."""
-    columns = (vehicles.c.vehicle_id if name == "vehicle_id" else rows.c[name] for name in Command.__dataclass_fields__)
-    return select(*columns).join_from(rows, vehicles, vehicles.c.id == rows.c.vehicle)
+    return select(*_shown(rows)).join_from(rows, vehicles, vehicles.c.id == rows.c.vehicle)
 
 
 _IS_OPEN: Final = commands.c.finished_at.is_(None)
@@ -174,23 +180,29 @@ _IS_KEYED: Final = and_(
 )
 _KEYS_SINCE: Final = func.now() - KEY_DAYS * DAY
 
-_FREE_KEY: Final = Statement(
-    update(commands).values(idempotency_key=null()).where(_IS_KEYED, commands.c.created_at < _KEYS_SINCE)
+_IS_PARANOID: Final = exists().where(
+    messages.c.vehicle == param("vehicle"), messages.c.valid, messages.c.paranoid, messages.c.code.in_(PARANOID_BY)
 )
-
 _ADDED: Final = {name: param(name, commands.c[name].type) for name in New.__dataclass_fields__ if name != "seconds"} | {
     "expires_at": func.now() + param("seconds") * SECOND
 }
-_ADD: Final = Statement(
+_has_room: Final = select(func.count()).where(_IS_OF_VEHICLE, _IS_OPEN).scalar_subquery() < MOST_OPEN
+_added: Final = (
     upsert(commands)
-    .from_select(
-        list(_ADDED),
-        select(*_ADDED.values()).where(select(func.count()).where(_IS_OF_VEHICLE, _IS_OPEN).scalar_subquery() < MOST_OPEN),
-    )
+    .from_select(list(_ADDED), select(*_ADDED.values()).where(_has_room, not_(_IS_PARANOID)))
     .on_conflict_do_nothing(
         index_elements=["actor_id", "vehicle", "idempotency_key"], index_where=commands.c.idempotency_key.is_not(None)
     )
+    .returning(commands)
+    .cte("added")
 )
+_ADD: Final = Query(
+    Command,
+    select(*_shown(_added), _IS_PARANOID.label("is_paranoid"))
+    .join_from(vehicles, _added, vehicles.c.id == _added.c.vehicle, isouter=True)
+    .where(vehicles.c.id == param("vehicle")),
+)
+_PARANOID: Final = Statement(select(_IS_PARANOID))
 
 _ONE: Final = Query(Command, _select(commands).where(_IS_ONE))
 
@@ -208,13 +220,15 @@ _KEYED: Final = Query(
     Command,
     _select(commands)
     .add_columns(commands.c.request_mark, commands.c.request_key_id)
-    .where(_IS_KEYED, commands.c.created_at >= _KEYS_SINCE),
+    .where(_IS_KEYED, commands.c.created_at >= _KEYS_SINCE)
+    .add_cte(
+        update(commands).values(idempotency_key=null()).where(_IS_KEYED, commands.c.created_at < _KEYS_SINCE).cte("freed")
+    ),
 )
 
 _sent: Final = commands.alias("sent")
-_HEAD: Final = Query(
-    Head,
-    select(commands.c.id, commands.c.waits, commands.c.only_by)
+_next: Final = (
+    select(commands.c.id)
     .where(
         _IS_OF_VEHICLE,
         _IS_IN_ORIGIN,
@@ -223,9 +237,9 @@ _HEAD: Final = Query(
         not_(exists().where(_sent.c.vehicle == param("vehicle"), _sent.c.state == "sent")),
     )
     .order_by(commands.c.place)
-    .limit(1),
+    .limit(1)
+    .scalar_subquery()
 )
-
 _taken: Final = (
     update(commands)
     .values(
@@ -234,11 +248,11 @@ _taken: Final = (
         answer_by=func.now() + param("within") * SECOND,
         revision=commands.c.revision + 1,
     )
-    .where(_IS_ONE, _IS_IN_ORIGIN, commands.c.expires_at > func.now())
+    .where(commands.c.id == _next, _IS_IN_ORIGIN, or_(commands.c.only_by.is_(None), commands.c.only_by == param("by")))
     .returning(commands)
     .cte("taken")
 )
-_TAKE: Final = Query(Command, _select(_taken).add_columns(_taken.c.message, _taken.c.message_key_id))
+_TAKE_NEXT: Final = Query(Command, _select(_taken).add_columns(_taken.c.message, _taken.c.message_key_id, _taken.c.waits))
 
 _PUT_BACK: Final = Query(
     Command,
@@ -317,28 +331,33 @@ def message_context(command_id: UUID) -> str:
 
 
 async def add(db: Pool, new: New) -> Command | Keyed:
-    """Take a command; what its idempotency key stands for already, where that is so.
+    """Queue a command; return what its idempotency key stands for already, if another call has used it at the same time.
 
     Raises:
+        Paranoid: the vehicle reads no commands.
         TooManyOpen: the vehicle has too many.
     """
-    async with db.acquire() as connection, connection.transaction():
-        if (key := new.idempotency_key) is not None:
-            await _FREE_KEY.execute(connection, actor_id=new.actor_id, vehicle=new.vehicle, idempotency_key=key)
-        await _ADD.execute(connection, **_parameters(new))
-        if (added := await _ONE.find(connection, id=new.id)) is not None:
-            return added
-        # Another transaction that took the same key has been committed by now.
-        row = await _KEYED.fetchrow(connection, actor_id=new.actor_id, vehicle=new.vehicle, idempotency_key=key)
-    if row is None:
-        raise TooManyOpen
-    return _keyed(row)
+    row = await _ADD.fetchrow(db, **_parameters(new))
+    if row is not None and row["id"] is not None:
+        return _ADD.build(row)
+    if row is not None and row["is_paranoid"]:
+        raise Paranoid
+    # Another call that used the same key has been committed by now.
+    key = new.idempotency_key
+    if key is not None and (keyed := await find_keyed(db, new.actor_id, new.vehicle, key)) is not None:
+        return keyed
+    raise TooManyOpen
+
+
+async def is_paranoid(db: Pool, vehicle: int) -> bool:
+    """Return whether a vehicle is in paranoid mode."""
+    return bool(await _PARANOID.fetchval(db, vehicle=vehicle))
 
 
 async def find_keyed(db: Pool, actor_id: int, vehicle: int, key: str) -> Keyed | None:
-    """What somebody's idempotency key stands for."""
+    """Return the command that an idempotency key stands for; a key that has become too old is free again."""
     row = await _KEYED.fetchrow(db, actor_id=actor_id, vehicle=vehicle, idempotency_key=key)
-    return None if row is None else _keyed(row)
+    return None if row is None else Keyed(row["request_mark"], row["request_key_id"], _KEYED.build(row))
 
 
 async def find(db: Pool, command_id: UUID) -> Command | None:
@@ -356,22 +375,18 @@ async def list_page(db: Pool, vehicle: int, before: int, most: int, hidden: Sequ
     return await _PAGE.find_all(db, vehicle=vehicle, before=before, hidden=hidden, most=most)
 
 
-async def head(db: Pool, vehicle: int, origins: Sequence[str]) -> Head | None:
-    """What a vehicle is to be told next; None: nothing, or it is told something now."""
-    return await _HEAD.find(db, vehicle=vehicle, origins=origins)
-
-
-async def take(db: Pool, command_id: UUID, origins: Sequence[str], state: str, within: float) -> Taken | None:
-    """Say, before it is so, that a command is sent; None: it is not to be, or another one of its vehicle is.
+async def take_next(db: Pool, vehicle: int, by: str, origins: Sequence[str], state: str, within: float) -> Taken | None:
+    """Mark a vehicle's next command as sent, before it is; None: there is none, one is being sent, or another process sends it.
 
     Args:
-        within: seconds after which whoever sends it must have died.
+        by: the process that sends it.
+        within: seconds after which its sender must have died.
     """
     try:
-        row = await _TAKE.fetchrow(db, id=command_id, origins=origins, state=state, within=within)
+        row = await _TAKE_NEXT.fetchrow(db, vehicle=vehicle, by=by, origins=origins, state=state, within=within)
     except asyncpg.UniqueViolationError:
         return None
-    return None if row is None else Taken(row["message"], row["message_key_id"], _TAKE.build(row))
+    return None if row is None else Taken(row["message"], row["message_key_id"], row["waits"], _TAKE_NEXT.build(row))
 
 
 async def put_back(db: Pool, command_id: UUID, origins: Sequence[str], state: str) -> Command | None:
@@ -411,7 +426,3 @@ async def forget(db: Pool, days: int) -> bool:
 
 def _parameters(given: New | End) -> dict[str, Any]:
     return {name: getattr(given, name) for name in given.__dataclass_fields__}
-
-
-def _keyed(row: asyncpg.Record) -> Keyed:
-    return Keyed(row["request_mark"], row["request_key_id"], _KEYED.build(row))

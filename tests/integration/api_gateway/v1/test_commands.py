@@ -20,8 +20,10 @@ from fixtures.lossy_redis import LossyRedis
 from fixtures.names import name_of
 from fixtures.processes import MakeGateway
 from fixtures.waiting import until_told
-from ovms.bus.channels import peers_channel
+from ovms.bus.channels import peers_channel, replica_channel
 from ovms.bus.interface import COMMANDS
+from ovms.bus.presence import Presence
+from ovms.bus.replicas import ToCar, read_word, to_peer
 from ovms.db import commands as rows
 from ovms.db.commands import MOST_OPEN, End
 
@@ -212,12 +214,35 @@ async def test_of_many_who_would_send_one_does(gateway: Gateway, owner: httpx.As
     """And what is next is not sent while it is on its way."""
     for _ in range(2):
         asked = await owner.post("/api/v1/vehicles/DEMO/commands", json={**WAKE, "queue": True})
-    ids = [row[0] for row in await gateway.pool.fetch("SELECT id FROM commands ORDER BY place")]
-    takes = [rows.take(gateway.pool, one, ["queued"], "sent", 60) for one in ids * 10]
+    [vehicle] = {row[0] for row in await gateway.pool.fetch("SELECT vehicle FROM commands")}
+    takes = [rows.take_next(gateway.pool, vehicle, "a gateway", ["queued"], "sent", 60) for _ in range(20)]
     taken = [one for one in await asyncio.gather(*takes) if one is not None]
     assert len(taken) == 1
-    assert await rows.head(gateway.pool, taken[0].command.vehicle, ["queued"]) is None
+    first = await gateway.pool.fetchval("SELECT id FROM commands ORDER BY place LIMIT 1")
+    assert taken[0].command.id == first
     assert (await state_of(owner, asked))["state"] in ("queued", "sent")
+
+
+async def test_a_command_is_sent_again_where_the_session_of_the_car_has_changed(
+    gateway: Gateway, owner: httpx.AsyncClient
+) -> None:
+    """A replica answers that the car is not connected, as where the car has claimed a session and is not in its room yet."""
+    presence, vehicle = Presence(gateway.redis), await name_of(gateway.pool, "DEMO")
+    async with gateway.redis.pubsub() as pubsub:
+        await pubsub.subscribe(replica_channel("replica"))
+        assert await pubsub.get_message(timeout=10)
+        await presence.begin_replica("replica")
+        await presence.claim("replica", [(vehicle, 0)])
+        request = owner.post("/api/v1/vehicles/DEMO/commands", json=WAKE, headers={"Prefer": "wait=20"})
+        asking = asyncio.ensure_future(request)
+        for reply in (b"c18,1,Vehicle is not connected", b"c18,0,Awake"):
+            event = await pubsub.get_message(ignore_subscribe_messages=True, timeout=10)
+            assert event is not None
+            question = read_word(event["data"])
+            assert isinstance(question, ToCar)
+            await gateway.redis.publish(replica_channel(question.sender.replica), to_peer(question.sender.peer, reply))
+        done = (await asking).json()
+    assert (done["state"], done["text"]) == ("succeeded", "Awake")
 
 
 # ---- cars that are not there
@@ -368,10 +393,11 @@ async def test_every_state_with_every_input_as_postgresql_has_it(gateway: Gatewa
     asked = await owner.post("/api/v1/vehicles/DEMO/commands", json={**WAKE, "queue": True})
     command_id = asked.json()["id"]
     pool = gateway.pool
+    vehicle = await pool.fetchval("SELECT vehicle FROM commands")
 
     async def step(given: Input) -> Any:
         if given is Input.SEND:
-            return await rows.take(pool, command_id, origins(given), target(given), 60)
+            return await rows.take_next(pool, vehicle, "nobody", origins(given), target(given), 60)
         if given is Input.KEEP:
             return await rows.put_back(pool, command_id, origins(given), target(given))
         return await rows.end(pool, command_id, End(origins(given), target(given)))

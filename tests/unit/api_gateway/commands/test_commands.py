@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.commands import kinds
-from api_gateway.commands.kinds import LONGEST, Kind, choose_charge
+from api_gateway.commands.kinds import Kind, choose_charge
 from api_gateway.commands.replies import Reply, is_last, list_items, read_reply
 from api_gateway.errors import InvalidArgument
 from api_gateway.legacy.control import CALLS, ControlCall
+from ovms.protocol.commands import MOST_TO_A_CAR
 from simulator.commands import answer
 from simulator.controls import Controls
 from simulator.journey import Journey
@@ -110,7 +111,7 @@ def test_whatever_is_given_a_command_is_one_line_that_a_module_can_read(fields: 
             message = call.choose(given).write(given)
         except InvalidArgument:
             continue
-        assert len(message) <= LONGEST
+        assert len(message) <= MOST_TO_A_CAR
         assert not any(byte < 0x20 for byte in message)
 
 

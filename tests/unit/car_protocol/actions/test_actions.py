@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from car_protocol.actions.history import LATEST, record, record_acknowledged
 from car_protocol.actions.notification import notify
 from car_protocol.actions.ping import answer_ping, ignore
-from car_protocol.actions.relay import MOST_TO_A_CAR, to_car
+from car_protocol.actions.relay import to_car
 from car_protocol.actions.state import LONGEST_STORED, store_and_forward
 from fakes.servers import WALL_OFFSET
 from ovms.db.writer import HistoryRow
 from ovms.identity import Role
 from ovms.protocol import ServerSession, Timeouts
+from ovms.protocol.commands import MOST_TO_A_CAR
 from unit.car_protocol.actions.scenes import NOW, Scene
 from unit.ovms.protocol.sessions import SECRET, SERVER_TOKEN, welcome
 

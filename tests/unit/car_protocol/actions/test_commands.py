@@ -3,12 +3,12 @@
 import pytest
 
 from car_protocol.actions.commands import MOST_OPEN, answer, command
-from car_protocol.actions.relay import MOST_TO_A_CAR
 from car_protocol.actions.sealed import from_app
 from car_protocol.rooms.replicas import FarPeer
 from fakes.peers import FakePeer, app
 from fakes.servers import FakeArchive, FakeTrail
 from ovms.bus.replicas import Address
+from ovms.protocol.commands import MOST_TO_A_CAR
 from unit.car_protocol.actions.scenes import NOW, Scene
 
 ENDS = 60.0

@@ -3,9 +3,9 @@
 import pytest
 
 from car_protocol.actions.commands import answer, command
-from car_protocol.actions.relay import MOST_TO_A_CAR
 from car_protocol.actions.sealed import LONGEST_TOKEN, from_app, from_car
 from car_protocol.actions.state import store_and_forward
+from ovms.protocol.commands import MOST_TO_A_CAR
 from unit.car_protocol.actions.scenes import NOW, Scene
 
 

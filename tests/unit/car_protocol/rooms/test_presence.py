@@ -26,8 +26,12 @@ class FakeRedis:
         return None
 
 
+async def take_name(name: str) -> None:
+    """It is received at once."""
+
+
 def keeper_of(hub: Hub, lease: Lease) -> PresenceKeeper:
-    return PresenceKeeper(cast("Any", FakeRedis()), hub, lease, new_name=lambda: "replica", renamed=lambda name: None)
+    return PresenceKeeper(cast("Any", FakeRedis()), hub, lease, new_name=lambda: "replica", take_name=take_name)
 
 
 class QuickPresence:
@@ -37,9 +41,10 @@ class QuickPresence:
         self.announcements: list[Mapping[VehicleName, Connected]] = []
         self.noted: list[VehicleName] = []
         self.held: dict[VehicleName, Connected] = {}
+        self.has_lease = False
 
     async def begin_replica(self, replica: str) -> None:
-        """It has a lease."""
+        self.has_lease = True
 
     async def renew_replica(self, replica: str) -> bool:
         return True
@@ -102,6 +107,27 @@ async def test_it_stops_also_where_redis_py_swallows_the_cancellation() -> None:
         left.cancel()
     await asyncio.wait([task])
     assert not still_running
+
+
+async def test_no_car_is_announced_before_messages_to_the_replica_are_received() -> None:
+    hub = Hub(publish_head, lambda room: keeper.changed(room))
+    asked, receives = asyncio.Event(), asyncio.Event()
+
+    async def take_name(name: str) -> None:
+        asked.set()
+        await receives.wait()
+
+    keeper = PresenceKeeper(cast("Any", FakeRedis()), hub, Lease(), new_name=lambda: "replica", take_name=take_name)
+    presence = keeper._presence = cast("Any", QuickPresence())
+    hub.join_car(hub.room(vehicle()), car(), 0, epoch=1)
+    task = asyncio.create_task(keeper.run())
+    await asked.wait()
+    assert (presence.has_lease, keeper._replica) == (False, None)
+    receives.set()
+    await until(lambda: presence.announcements)
+    assert presence.has_lease
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_of_many_vehicles_some_are_announced_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,9 +109,9 @@ def test_a_far_peer_neither_makes_wait_nor_can_be_closed(scene: Scene) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        to_car(8, 17, FAR, b"C7"),
-        to_car(10, 17, FAR, b"C7"),
-        to_car(9, 18, FAR, b"C7"),
+        to_car(8, 17, FAR, b"A"),
+        to_car(10, 17, FAR, b"EMC7"),
+        to_car(9, 18, FAR, b"P"),
         to_car(9, 17, FAR, b""),
         to_peer(1 << 40, b"c7,0,done"),
         *written(1 << 40, 9, 57, "", []),
@@ -124,6 +124,16 @@ def test_what_is_for_nobody_here_changes_nothing(scene: Scene, body: bytes) -> N
     module.take()
     scene.hear(body)
     assert (scene.said, scene.take(), module.take()) == ([], [], [])
+
+
+@pytest.mark.parametrize(("session", "number"), [(8, 17), (10, 17), (9, 18)], ids=["older", "newer", "another vehicle"])
+def test_a_command_for_another_session_is_answered_and_reaches_no_car(scene: Scene, session: int, number: int) -> None:
+    module = car()
+    scene.hub.join_car(scene.hub.room(vehicle(17)), module, NOW, epoch=9)
+    module.take()
+    scene.hear(to_car(session, number, FAR, b"C7,SYSTEM"))
+    assert (scene.said, module.take()) == ([], [])
+    assert scene.take() == [(b"ovms:replica:there", b"peer 7 c7,1,Vehicle is not connected")]
 
 
 @pytest.mark.parametrize("body", [b"", b"car 9 17", b"nonsense 1 2 3", b"peer x c7"])

@@ -7,9 +7,7 @@ from typing import Any, Final
 from api_gateway.commands.arguments import PHONE, PIN, START_TIME, Argument, Fields, text, whole, word
 from api_gateway.errors import InvalidArgument
 from ovms.auth.rights import ADMIN, CONTROL
-
-# A module reads lines of 1,024 bytes; so much of a message makes one.
-LONGEST: Final = 1020 // 4 * 3 - len(b"MP-0 ")
+from ovms.protocol.commands import MOST_TO_A_CAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Kind:
         """
         parts = [f"C{self.number}", *self.fixed, *(argument.read(fields) for argument in self.arguments)]
         message = ",".join(parts).encode()
-        if len(message) > LONGEST:
+        if len(message) > MOST_TO_A_CAR:
             raise InvalidArgument(self.arguments[-1].name, "shorter")
         return message
 

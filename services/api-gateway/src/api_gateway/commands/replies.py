@@ -8,9 +8,6 @@ from typing import Any, Final, NamedTuple
 _REPLY: Final = re.compile(rb"c(\d{1,5}),(\d{1,9})(?:,(.*))?\Z", re.DOTALL)
 _ITEM: Final = re.compile(r"(\d{1,4}),(\d{1,4}),(.*)\Z", re.DOTALL)
 
-NOT_CONNECTED: Final = "Vehicle is not connected"
-"""What car-protocol answers in the name of a car that has just gone."""
-
 MOST_ITEMS: Final = 1024
 
 

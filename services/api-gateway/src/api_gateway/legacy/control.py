@@ -15,7 +15,7 @@ from api_gateway.commands import kinds
 from api_gateway.commands.arguments import Argument, Fields
 from api_gateway.commands.errors import CommandQueueFull, VehicleBusy
 from api_gateway.commands.kinds import Kind
-from api_gateway.commands.replies import NOT_CONNECTED, Result, is_sealed, list_items, read_reply
+from api_gateway.commands.replies import Result, is_sealed, list_items, read_reply
 from api_gateway.dependencies import ResourcesDep, holding
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import (
@@ -35,6 +35,7 @@ from api_gateway.legacy.forms import read_fields
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.resources import Resources
 from ovms.db.accounts import OwnedVehicle, find_vehicle
+from ovms.protocol.commands import NOT_CONNECTED
 
 CONTROL: Final = ("control", "admin")
 ADMIN: Final = ("admin",)
@@ -118,7 +119,7 @@ def _route(call: ControlCall) -> Callable[..., Coroutine[Any, Any, Response]]:
         vehicle = await _find(resources, caller, vehicle_id)
         kind = call.choose(fields)
         allow_longer(request.scope, resources.answer_within)
-        said = await resources.commands.tell(caller, vehicle.name, kind, fields)
+        said = await resources.commands.execute(caller, vehicle.name, kind, fields)
         return _render(vehicle.vehicle_id, kind, said)
 
     return control

@@ -7,10 +7,10 @@ that is still open; answers that nobody asked for go to everybody who watches.
 import re
 from typing import Final
 
-from car_protocol.actions.relay import MOST_TO_A_CAR
 from car_protocol.rooms.hub import OpenCommand, Peer, Room
 from car_protocol.rooms.replicas import FarPeer
 from car_protocol.server import Server
+from ovms.protocol.commands import COMMAND, MOST_TO_A_CAR, not_connected
 
 FEATURES: Final = 1
 PARAMETERS: Final = 3
@@ -22,13 +22,12 @@ SEALED: Final = -1
 
 MOST_OPEN: Final = 256
 
-_COMMAND: Final = re.compile(rb"C(\d{1,5})(?:,(.*))?\Z", re.DOTALL)
 _ANSWER: Final = re.compile(rb"c(\d{1,5}),(\d{1,9})(?:,(\d{1,9}),(\d{1,9}))?")
 
 
 def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """`C<n>[,arguments]`: to the car, or answered here; without a car the asker is told so, where the reference is silent."""
-    found = _COMMAND.match(message)
+    found = COMMAND.match(message)
     if found is None:
         server.counters.ignored += 1
         return
@@ -36,7 +35,7 @@ def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
     if number in BY_THE_SERVER:
         server.archive.ask(room, peer, number, found[2] or b"", now)
     elif not room.has_car:
-        peer.send(b"c%d,1,Vehicle is not connected" % number, now)
+        peer.send(not_connected(number), now)
     elif len(message) > MOST_TO_A_CAR:
         peer.send(b"c%d,1,Command is too long" % number, now)
     elif room.car is None:

@@ -7,10 +7,10 @@ code and forwarded as it came; nothing here ever opens it.
 from typing import Final
 
 from car_protocol.actions.commands import SEALED, answer_oldest, note_command, open_command
-from car_protocol.actions.relay import MOST_TO_A_CAR
 from car_protocol.actions.state import tell_state
 from car_protocol.rooms.hub import Peer, Room
 from car_protocol.server import Server
+from ovms.protocol.commands import MOST_TO_A_CAR
 
 LONGEST_TOKEN: Final = 255
 

@@ -38,19 +38,26 @@ class PresenceKeeper:
     Args:
         lease: is told when it is renewed.
         new_name: makes a name for this replica that nobody ever had.
-        renamed: called with the name, at first and where the lease has run out: others may be clearing what the former
-            name stood for, so it is never used again.
+        take_name: called with the name, at first and where the lease has run out: others may be clearing what the former
+            name stood for, so it is never used again. It returns once this replica receives what is sent to the name: no
+            car may be announced under it before, or a command for the car would be lost.
     """
 
     def __init__(
-        self, client: Client, hub: Hub, lease: Lease, *, new_name: Callable[[], str], renamed: Callable[[str], None]
+        self,
+        client: Client,
+        hub: Hub,
+        lease: Lease,
+        *,
+        new_name: Callable[[], str],
+        take_name: Callable[[str], Awaitable[None]],
     ) -> None:
         self._client = client
         self._lease = lease
         self._presence = Presence(client)
         self._hub = hub
         self._new_name = new_name
-        self._renamed = renamed
+        self._take_name = take_name
         self._replica: str | None = None
         self._changed: dict[VehicleName, Room | None] = {}
         """Rooms to announce; None where nobody is connected."""
@@ -247,10 +254,10 @@ class PresenceKeeper:
         """Take a name and a lease; returns the name."""
         async with self._naming:
             name = self._new_name()
+            await self._take_name(name)
             await self._presence.begin_replica(name)
             former, self._replica, self._is_in_step = self._replica, name, False
             self._announced.clear()  # under this name nothing was
-            self._renamed(name)
             if former is not None:
                 # What was announced under it after others had cleared it.
                 await self._presence.clear_replica(former)

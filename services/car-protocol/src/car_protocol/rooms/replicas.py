@@ -1,5 +1,6 @@
 """Talks with other replicas: messages of apps to cars there, answers to peers there, questions about what is not written."""
 
+import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -25,6 +26,7 @@ from ovms.bus.replicas import (
 from ovms.bus.subscriptions import Listener, Subscriptions
 from ovms.db.logins import StoredMessage
 from ovms.identity import Role
+from ovms.protocol.commands import COMMAND, not_connected
 
 MOST_QUESTIONS: Final = 10_000
 """That may be without an answer: the replica that was asked may have died."""
@@ -87,6 +89,7 @@ class Replicas:
         self.names = {""}
         """All that it has had: what was published under a former name may arrive after it took the next."""
         self._former = ""
+        self._is_subscribed = asyncio.Event()
 
     def renamed(self, name: str) -> None:
         """Be known by another name from now on.
@@ -98,7 +101,13 @@ class Replicas:
             self._subscriptions.leave(replica_channel(self._former).encode())
         self._former, self.name = self.name, name
         self.names.add(name)
-        self._subscriptions.hear(replica_channel(name).encode(), Listener(self._heard))
+        self._is_subscribed = asyncio.Event()
+        self._subscriptions.hear(replica_channel(name).encode(), Listener(self._heard, self._is_subscribed.set))
+
+    async def take_name(self, name: str) -> None:
+        """Be known by another name from now on, and return once messages to it are received."""
+        self.renamed(name)
+        await self._is_subscribed.wait()
 
     def address(self, peer: Peer) -> Address:
         """Where a peer can be reached by other replicas."""
@@ -138,6 +147,9 @@ class Replicas:
                 room = self._hub.get(vehicle)
                 if room is not None and room.epoch == session and message:
                     self._say(room, FarPeer(self, sender), message, self._monotonic())
+                elif (command := COMMAND.match(message)) is not None:
+                    # The sender knows a session that has ended. It must not wait for an answer that no car gives.
+                    self._tell(sender.replica, to_peer(sender.peer, not_connected(int(command[1]))))
             case ToPeer(number, message):
                 if message and (peer := self._peers.get(number)):
                     peer.send(message, self._monotonic())

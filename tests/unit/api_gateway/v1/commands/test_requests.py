@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from api_gateway.commands.kinds import ALL_KINDS, KINDS, LONGEST, Kind
+from api_gateway.commands.kinds import ALL_KINDS, KINDS, Kind
 from api_gateway.commands.resource import announcement, render
 from api_gateway.errors import InvalidArgument
 from api_gateway.refusals import problem
@@ -22,6 +22,7 @@ from api_gateway.v1.errors import InvalidRequest
 from fixtures.bodies import kind_of
 from ovms.bus.interface import COMMANDS
 from ovms.db.commands import Command
+from ovms.protocol.commands import MOST_TO_A_CAR
 
 SCHEMA = Draft202012Validator(BODY["content"]["application/json"]["schema"])
 SECRET = "7391xyzzy"
@@ -76,7 +77,7 @@ def test_what_the_document_allows_is_taken(request: dict[str, Any]) -> None:
     SCHEMA.validate(request)
     order = order_of(request)
     message = order.kind.write(order.fields)
-    assert len(message) <= LONGEST
+    assert len(message) <= MOST_TO_A_CAR
     assert message.split(b",")[0] == b"C%d" % order.kind.number
     shown = order.kind.shown(order.fields)
     assert not any(argument.is_secret for argument in order.kind.arguments if argument.name in shown)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from api_gateway.commands.desk import Order
 from api_gateway.commands.kinds import KINDS
+from api_gateway.commands.service import Order
 from api_gateway.errors import InvalidArgument
 from api_gateway.v1.errors import InvalidRequest
 

@@ -113,7 +113,7 @@ async def give(request: Request, reach: Controllable, resources: ResourcesDep) -
         order.kind.write(order.fields)
     if not reach.may(order.kind.scope):
         raise InsufficientRights
-    command = await resources.commands.take(reach.caller, reach.vehicle.name, order, key)
+    command = await resources.commands.submit(reach.caller, reach.vehicle.name, order, key)
     headers = [(b"location", f"{ROOT}/vehicles/{reach.vehicle.vehicle_id}/commands/{command.id}".encode())]
     if wait is not None:
         allow_longer(request.scope, wait)
