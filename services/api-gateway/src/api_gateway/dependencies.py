@@ -1,84 +1,74 @@
-"""What routes ask for, by name."""
+"""What routes ask for, by name: each names the parts that it needs, and gets no others."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
-from typing import Annotated, Final, cast
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeAlias, TypeVar, cast
 
 from fastapi import Depends, Request
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.edge.server import KNOWN
-from api_gateway.errors import AuthenticationFailed, CrossSite, InsufficientRights
-from api_gateway.refusals import is_typed
+from api_gateway.auth.callers import Callers
+from api_gateway.auth.door import Door
+from api_gateway.commands.service import CommandService
+from api_gateway.connections import Connections
+from api_gateway.edge.addresses import Proxies
+from api_gateway.edge.limits import Buckets
+from api_gateway.errors import InsufficientRights
+from api_gateway.live.attendance import Attendances
+from api_gateway.live.streams import Streams
 from api_gateway.resources import Resources
-from ovms.auth.delays import network
+from ovms.auth.passwords import PasswordChecks
 from ovms.auth.rights import ADMIN, CONTROL, HISTORY, READ, permits
+from ovms.bus.client import Client
+from ovms.bus.presence import Presence
+from ovms.bus.removals import Removals
+from ovms.bus.revocations import Revocations
+from ovms.bus.sessions import Sessions
+from ovms.db.engine import Pool
+from ovms.db.sealing import Sealer
 
-_ACTING: Final = ("/api/cookie", "/api/vehicle/", "/api/features/", "/api/parameters/")
-"""Calls with GET that change something all the same: they start a session, or make the car do something."""
+T = TypeVar("T")
+Clock: TypeAlias = Callable[[], float]
+"""Returns the Unix time."""
 
 
-def resources_of(request: Request) -> Resources:
-    """The parts, for calls that are polled so often that a dependency more is felt."""
-    return cast("Resources", request.scope["state"]["resources"])
+def parts_of(scope: Scope) -> Resources:
+    """Return all parts, from which calls that are polled often pick their few: a dependency of FastAPI costs more."""
+    return cast("Resources", scope["state"]["resources"])
 
 
-async def _resources(request: Request) -> Resources:
-    return resources_of(request)
+def _part(choose: Callable[[Resources], T]) -> Callable[[Request], Awaitable[T]]:
+    async def part(request: Request) -> T:
+        return choose(parts_of(request.scope))
+
+    return part
+
+
+AttendancesDep = Annotated[Attendances, Depends(_part(lambda parts: parts.attendances))]
+CallersDep = Annotated[Callers, Depends(_part(lambda parts: parts.callers))]
+ClientDep = Annotated[Client, Depends(_part(lambda parts: parts.client))]
+ClockDep = Annotated[Clock, Depends(_part(lambda parts: parts.clock))]
+CommandsDep = Annotated[CommandService, Depends(_part(lambda parts: parts.commands))]
+ConnectionsDep = Annotated[Connections, Depends(_part(lambda parts: parts.connections))]
+DoorDep = Annotated[Door, Depends(_part(lambda parts: parts.door))]
+PasswordsDep = Annotated[PasswordChecks, Depends(_part(lambda parts: parts.passwords))]
+PoolDep = Annotated[Pool, Depends(_part(lambda parts: parts.pool))]
+PresenceDep = Annotated[Presence, Depends(_part(lambda parts: parts.presence))]
+ProxiesDep = Annotated[Proxies, Depends(_part(lambda parts: parts.proxies))]
+RemovalsDep = Annotated[Removals, Depends(_part(lambda parts: parts.removals))]
+RevocationsDep = Annotated[Revocations, Depends(_part(lambda parts: parts.revocations))]
+SealerDep = Annotated[Sealer, Depends(_part(lambda parts: parts.sealer))]
+SessionsDep = Annotated[Sessions, Depends(_part(lambda parts: parts.sessions))]
+SignUpsDep = Annotated[Buckets | None, Depends(_part(lambda parts: parts.sign_ups))]
+StreamsDep = Annotated[Streams, Depends(_part(lambda parts: parts.streams))]
 
 
 async def caller_of(request: Request) -> Caller:
     """Return the caller of a request; the credential stands."""
     scope = request.scope
-    return await find_caller(scope, resources_of(request), scope["headers"], scope["query_string"])
+    return await parts_of(scope).callers.find(scope, scope["headers"], scope["query_string"])
 
 
-async def claimant_of(request: Request) -> Caller:
-    """Return the caller of a polled read, whose own statement says whether the credential still stands."""
-    scope, resources = request.scope, resources_of(request)
-    address = partial(resources.proxies.address_of, scope)
-    authenticate = resources.authenticator.authenticate
-    caller = await authenticate(scope["headers"], scope["query_string"], address, checks_later=True)
-    resources.limits.take(scope, (caller.owner_id, caller.login.proof))
-    return caller
-
-
-async def find_caller(scope: Scope, resources: Resources, headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Caller:
-    """Return the caller with these headers and this query, and count the call.
-
-    Raises:
-        CrossSite: a page of another site sends a session cookie along with a call that changes something.
-    """
-    address = partial(resources.proxies.address_of, scope)
-    try:
-        caller = await resources.authenticator.authenticate(headers, query, address)
-    except AuthenticationFailed:
-        if is_typed(scope["path"]):
-            resources.limits.take(scope, network(address()))
-        raise
-    resources.limits.take(scope, (caller.owner_id, caller.login.proof))
-    if (known := scope["state"].get(KNOWN)) is not None:
-        known(scope["client"])
-    if scope.get("method", "GET") not in ("GET", "HEAD") or scope["path"].startswith(_ACTING):
-        check_site(scope, resources, caller)
-    return caller
-
-
-def check_site(scope: Scope, resources: Resources, caller: Caller) -> None:
-    """Raise `CrossSite` where only the session cookie signs a caller in, and a page of another site sends it.
-
-    Browsers attach cookies to requests of any page, so a cookie alone does not say that the caller wants the call.
-    """
-    if caller.session is None:
-        return
-    headers = Headers(scope=scope)
-    if not resources.origins.allow_cookie(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site")):
-        raise CrossSite
-
-
-ResourcesDep = Annotated[Resources, Depends(_resources)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api_gateway.answers import json_answer, text_answer
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import ClientDep, PoolDep
 from api_gateway.resources import UNAVAILABLE
 from ovms.bus.readiness import check_writes
 
@@ -49,9 +49,9 @@ async def live() -> Response:
         },
     },
 )
-async def ready(resources: ResourcesDep) -> Response:
+async def ready(pool: PoolDep, client: ClientDep) -> Response:
     """Reads from PostgreSQL and writes to Redis; 200 only where both succeed."""
-    postgresql, redis = await asyncio.gather(_ask(resources.pool.fetchval("SELECT 1")), _ask(check_writes(resources.client)))
+    postgresql, redis = await asyncio.gather(_ask(pool.fetchval("SELECT 1")), _ask(check_writes(client)))
     status = 200 if (postgresql, redis) == ("ok", "ok") else 503
     return json_answer({"postgresql": postgresql, "redis": redis}, status)
 

@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.dependencies import resources_of
+from api_gateway.dependencies import parts_of
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import TooManyDownloads
 from api_gateway.refusals import refusal
@@ -48,7 +48,7 @@ class Streamed(StreamingResponse):
 
 def slot_of(request: Request, caller: Caller) -> Slot:
     """Return a slot for a long answer of this caller."""
-    return partial(resources_of(request).downloads.opened, (caller.owner_id, caller.login.proof))
+    return partial(parts_of(request.scope).downloads.opened, (caller.owner_id, caller.login.proof))
 
 
 async def in_pieces(

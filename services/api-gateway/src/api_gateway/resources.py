@@ -1,4 +1,4 @@
-"""What the routes work with, made once when the service starts and closed when it ends."""
+"""The parts of the service, made once when it starts and closed when it ends."""
 
 import asyncio
 import secrets
@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 
 from api_gateway import rendered
 from api_gateway.auth.authenticator import Authenticator
+from api_gateway.auth.callers import Callers
 from api_gateway.auth.door import FREE, Door
 from api_gateway.commands.changes import Changes
 from api_gateway.commands.dispatcher import Dispatcher
@@ -79,7 +80,7 @@ UNAVAILABLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The parts that routes ask for."""
+    """The parts of the service. Routes get those that they name (`dependencies`)."""
 
     pool: Pool
     states: OwnedStates
@@ -87,11 +88,10 @@ class Resources:
     sessions: Sessions
     presence: Presence
     connections: Connections
-    authenticator: Authenticator
+    callers: Callers
     door: Door
     passwords: PasswordChecks
     proxies: Proxies
-    limits: Limits
     commands: CommandService
     command_changes: Changes
     sign_ups: Buckets | None
@@ -105,9 +105,6 @@ class Resources:
     dispatcher: Dispatcher
     lag: LoopLag
     attendances: Attendances
-    origins: Origins
-    answer_within: float
-    """Seconds that a call waits for a car."""
     clock: Callable[[], float]
     """Unix time."""
 
@@ -143,6 +140,11 @@ async def open_resources(
         connections = Connections(sessions, presence)
         door = Door(sign_in, LoginDelays(free=FREE), time.monotonic)
         authenticator = Authenticator(sessions, door, sign_in)
+        proxies = Proxies(
+            read_networks(settings.trusted_proxies),
+            lambda peer: log.warning("X-Forwarded-For of an untrusted peer ignored", peer=peer, setting="OVMS_TRUSTED_PROXIES"),
+        )
+        limits = Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic)
         subscriptions = Subscriptions(client, log)
         revocations = Revocations(client, subscriptions.party(), log)
         cars = Cars(client, subscriptions)
@@ -183,16 +185,10 @@ async def open_resources(
                 sessions=sessions,
                 presence=presence,
                 connections=connections,
-                authenticator=authenticator,
+                callers=Callers(authenticator, proxies, limits, Origins(settings.cors_origins)),
                 door=door,
                 passwords=passwords,
-                proxies=Proxies(
-                    read_networks(settings.trusted_proxies),
-                    lambda peer: log.warning(
-                        "X-Forwarded-For of an untrusted peer ignored", peer=peer, setting="OVMS_TRUSTED_PROXIES"
-                    ),
-                ),
-                limits=Limits(settings.rate_limit, settings.rate_limit_legacy, time.monotonic),
+                proxies=proxies,
                 commands=commands,
                 command_changes=changes,
                 sign_ups=Buckets(SIGN_UPS, HOUR, time.monotonic) if settings.sign_up else None,
@@ -205,8 +201,6 @@ async def open_resources(
                 dispatcher=dispatcher,
                 lag=lag,
                 attendances=attendances,
-                origins=Origins(settings.cors_origins),
-                answer_within=settings.timeout_answer,
                 clock=time.time,
             )
         finally:

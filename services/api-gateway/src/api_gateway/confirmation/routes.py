@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api_gateway.answers import Plain
 from api_gateway.confirmation.form import PATH, read_code, write_form
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import PoolDep
 from ovms.db.mail_addresses import use_code
 
 MOST_BODY: Final = 1024
@@ -31,10 +31,10 @@ async def show(request: Request) -> Response:
 
 
 @router.post(PATH)
-async def confirm(request: Request, resources: ResourcesDep) -> Response:
+async def confirm(request: Request, pool: PoolDep) -> Response:
     """Confirm the address."""
     code = read_code(await _read(request))
-    is_known = bool(code) and await use_code(resources.pool, code) is not None
+    is_known = bool(code) and await use_code(pool, code) is not None
     return _page(_DONE, 200) if is_known else _page(_UNKNOWN, 404)
 
 

@@ -16,7 +16,7 @@ from api_gateway.commands.arguments import Argument, Fields
 from api_gateway.commands.errors import CommandQueueFull, VehicleBusy
 from api_gateway.commands.kinds import Kind
 from api_gateway.commands.replies import Result, is_sealed, list_items, read_reply
-from api_gateway.dependencies import ResourcesDep, holding
+from api_gateway.dependencies import CommandsDep, PoolDep, holding
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import (
     AuthenticationFailed,
@@ -33,8 +33,8 @@ from api_gateway.errors import (
 from api_gateway.legacy.declared import INTEGER, JSON, STRING, answer, list_of, record
 from api_gateway.legacy.forms import read_fields
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
-from api_gateway.resources import Resources
 from ovms.db.accounts import OwnedVehicle, find_vehicle
+from ovms.db.engine import Pool
 from ovms.protocol.commands import NOT_CONNECTED
 
 CONTROL: Final = ("control", "admin")
@@ -113,13 +113,14 @@ def _route(call: ControlCall) -> Callable[..., Coroutine[Any, Any, Response]]:
         request: Request,
         vehicle_id: VehicleId,
         caller: Annotated[Caller, Depends(holding(*call.rights))],
-        resources: ResourcesDep,
+        pool: PoolDep,
+        commands: CommandsDep,
     ) -> Response:
         fields = await _read(call, request)
-        vehicle = await _find(resources, caller, vehicle_id)
+        vehicle = await _find(pool, caller, vehicle_id)
         kind = call.choose(fields)
-        allow_longer(request.scope, resources.answer_within)
-        said = await resources.commands.execute(caller, vehicle.name, kind, fields)
+        allow_longer(request.scope, commands.answer_within)
+        said = await commands.execute(caller, vehicle.name, kind, fields)
         return _render(vehicle.vehicle_id, kind, said)
 
     return control
@@ -131,10 +132,10 @@ async def _read(call: ControlCall, request: Request) -> Fields:
     return read_fields(names, content_type, await request.body(), request.scope["query_string"])
 
 
-async def _find(resources: Resources, caller: Caller, vehicle_id: str) -> OwnedVehicle:
+async def _find(pool: Pool, caller: Caller, vehicle_id: str) -> OwnedVehicle:
     """The vehicle, which is the caller's."""
     check_possible(caller, vehicle_id)
-    vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
+    vehicle = await find_vehicle(pool, caller.owner_id, vehicle_id)
     if vehicle is None:
         raise Forbidden
     return vehicle

@@ -11,10 +11,10 @@ from api_gateway.answers import text_answer
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.credentials import COOKIE
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep, holding
+from api_gateway.dependencies import ConnectionsDep, ProxiesDep, SessionsDep, holding
+from api_gateway.edge.addresses import Proxies
 from api_gateway.errors import AuthenticationFailed, CrossSite, InsufficientRights, ServiceUnavailable, answers
 from api_gateway.legacy.declared import TEXT, answer
-from api_gateway.resources import Resources
 
 router = APIRouter(prefix="/api/cookie", tags=["session"])
 
@@ -40,7 +40,9 @@ def _login_answers() -> dict[int | str, dict[str, Any]]:
     responses=_login_answers() | _ERRORS,
     openapi_extra=dict(SIGNED_IN),
 )
-async def login(request: Request, caller: SessionHolder, resources: ResourcesDep) -> Response:
+async def login(
+    request: Request, caller: SessionHolder, connections: ConnectionsDep, sessions: SessionsDep, proxies: ProxiesDep
+) -> Response:
     """Begin a session and return its cookie.
 
     The session lives for six minutes (a setting) from here or from the last `GET /api/vehicle/{vehicle_id}`, and only while the
@@ -48,17 +50,17 @@ async def login(request: Request, caller: SessionHolder, resources: ResourcesDep
     owner has at most 50 sessions: for a further one the session that was not renewed for the longest time ends. An API token
     needs the right `session`.
     """
-    await resources.connections.end(caller)
-    session = await resources.sessions.create(caller.login)
-    return text_answer("Login ok", headers={"Set-Cookie": _cookie(session, request.scope, resources)})
+    await connections.end(caller)
+    session = await sessions.create(caller.login)
+    return text_answer("Login ok", headers={"Set-Cookie": _cookie(session, request.scope, proxies)})
 
 
-def _cookie(session: str, scope: Scope, resources: Resources) -> str:
+def _cookie(session: str, scope: Scope, proxies: Proxies) -> str:
     """Return the cookie of a session; programs that are no browser take all that follows the name for the value."""
     cookie = f"{COOKIE}={session}"
     if "sec-fetch-site" not in Headers(scope=scope):
         return cookie
-    return f"{cookie}; HttpOnly; SameSite=Lax" + ("; Secure" if resources.proxies.is_over_tls(scope) else "")
+    return f"{cookie}; HttpOnly; SameSite=Lax" + ("; Secure" if proxies.is_over_tls(scope) else "")
 
 
 @router.delete(
@@ -68,7 +70,7 @@ def _cookie(session: str, scope: Scope, resources: Resources) -> str:
     responses=answer("Signed out", "Logout ok\n", kind=TEXT) | _ERRORS,
     openapi_extra=dict(SIGNED_IN),
 )
-async def logout(caller: SessionHolder, resources: ResourcesDep) -> Response:
+async def logout(caller: SessionHolder, connections: ConnectionsDep) -> Response:
     """End the session; its vehicles are disconnected at once. An API token needs the right `session`."""
-    await resources.connections.end(caller)
+    await connections.end(caller)
     return text_answer("Logout ok")

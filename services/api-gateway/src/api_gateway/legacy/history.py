@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api_gateway.answers import JSON, json_answer, json_body
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import HistoryReader, ResourcesDep
+from api_gateway.dependencies import HistoryReader, PoolDep
 from api_gateway.errors import (
     AuthenticationFailed,
     Forbidden,
@@ -22,7 +22,6 @@ from api_gateway.errors import (
 from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.vehicle_ids import TO_THE_END, VehicleId, check_possible
 from api_gateway.pieces import in_pieces, slot_of
-from api_gateway.resources import Resources
 from ovms.auth.rights import LOCATION
 from ovms.db.accounts import OwnedVehicle, find_vehicle
 from ovms.db.engine import Pool
@@ -79,22 +78,22 @@ async def records(
     vehicle_id: VehicleId,
     record_type: RecordType,
     caller: HistoryReader,
-    resources: ResourcesDep,
+    pool: PoolDep,
     since: Since = None,
 ) -> Response:
     """Return the history records of one type as the car sent them; types compare without case.
 
     Every state message is a record too: its code is the type, its number 0.
     """
-    vehicle = await _owned(resources, caller, vehicle_id)
-    spellings = await find_spellings(resources.pool, vehicle.key, record_type)
+    vehicle = await _owned(pool, caller, vehicle_id)
+    spellings = await find_spellings(pool, vehicle.key, record_type)
     if any(map(tells_where, spellings or [record_type])) and not caller.may(LOCATION):
         raise InsufficientRights
     after = read_since(since)
-    page = await read_page(resources.pool, vehicle.key, spellings, after, None)
+    page = await read_page(pool, vehicle.key, spellings, after, None)
     if not is_full(page):
         return json_answer([_shown(record) for record in page])
-    pieces = _pieces(resources.pool, vehicle.key, spellings, after, page)
+    pieces = _pieces(pool, vehicle.key, spellings, after, page)
     return await in_pieces(request, slot_of(request, caller), pieces, JSON)
 
 
@@ -124,10 +123,10 @@ async def _pieces(
     responses=answer("One entry a record type", [_SUMMARY], list_of(_SUMMARY_SCHEMA)) | _ERRORS,
     openapi_extra=dict(SIGNED_IN),
 )
-async def summary(vehicle_id: VehicleId, caller: HistoryReader, resources: ResourcesDep, since: Since = None) -> Response:
+async def summary(vehicle_id: VehicleId, caller: HistoryReader, pool: PoolDep, since: Since = None) -> Response:
     """Return what is stored of each record type of the vehicle."""
-    vehicle = await _owned(resources, caller, vehicle_id)
-    found = await summarise(resources.pool, vehicle.key, vehicle.vehicle_id, read_since(since))
+    vehicle = await _owned(pool, caller, vehicle_id)
+    found = await summarise(pool, vehicle.key, vehicle.vehicle_id, read_since(since))
     return json_answer(
         [
             {
@@ -143,9 +142,9 @@ async def summary(vehicle_id: VehicleId, caller: HistoryReader, resources: Resou
     )
 
 
-async def _owned(resources: Resources, caller: Caller, vehicle_id: str) -> OwnedVehicle:
+async def _owned(pool: Pool, caller: Caller, vehicle_id: str) -> OwnedVehicle:
     check_possible(caller, vehicle_id)
-    vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
+    vehicle = await find_vehicle(pool, caller.owner_id, vehicle_id)
     if vehicle is None:
         raise Forbidden
     return vehicle

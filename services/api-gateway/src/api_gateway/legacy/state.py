@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api_gateway import examples, rendered
 from api_gateway.answers import json_answer
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import resources_of
+from api_gateway.dependencies import parts_of
 from api_gateway.errors import (
     AuthenticationFailed,
     Forbidden,
@@ -145,7 +145,7 @@ def _reader(call: StateCall) -> Callable[..., Coroutine[Any, Any, Response]]:
 
     async def read(request: Request, vehicle_id: VehicleId) -> Response:
         _, _, messages = await read_owned(request, vehicle_id, codes, call.scope)
-        return json_answer(render(call, messages, int(resources_of(request).clock())))
+        return json_answer(render(call, messages, int(parts_of(request.scope).clock())))
 
     return read
 

@@ -10,7 +10,7 @@ from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.credentials import presented
 from api_gateway.auth.issuing import issue
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep, holding, with_all
+from api_gateway.dependencies import PoolDep, RevocationsDep, holding, with_all
 from api_gateway.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -91,13 +91,13 @@ _BODY: Final = {
     responses=answer("The owner's tokens, oldest first", [_LISTED], list_of(_LISTED_SCHEMA)) | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def list_all(request: Request, caller: TokenHolder, resources: ResourcesDep) -> Response:
+async def list_all(request: Request, caller: TokenHolder, pool: PoolDep) -> Response:
     """Return the owner's API tokens. Tokens themselves are not kept: `token` is an identifier that DELETE accepts. Only the
     token that the call comes with is listed in full, so that a program finds its own.
 
     An API token needs the right `token.admin` or `admin`.
     """
-    tokens = await list_tokens(resources.pool, caller.owner_id)
+    tokens = await list_tokens(pool, caller.owner_id)
     known = {identify(token): token for token in _presented(request)}
     listed = [
         {
@@ -139,7 +139,7 @@ def _presented(request: Request) -> list[str]:
 )
 async def create(
     caller: TokenHolder,
-    resources: ResourcesDep,
+    pool: PoolDep,
     request: Request,
     application: FromQuery = None,
     purpose: FromQuery = None,
@@ -157,7 +157,7 @@ async def create(
     if any(len(value) > LONGEST or "\0" in value for value in fields.values()):
         raise BadRequest
     application, purpose, permit = fields["application"], fields["purpose"], fields["permit"]
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         token = await issue(connection, caller, permit, application=application, purpose=purpose)
         detail = {"token": identify(token), "permit": permit, "application": application}
         await note(connection, caller, "token.create", detail=detail)
@@ -183,12 +183,13 @@ _DELETED: Final = {"owner": "demo", "token": "c0ffee0123456789"}
 )
 async def delete(
     caller: TokenHolder,
-    resources: ResourcesDep,
+    pool: PoolDep,
+    revocations: RevocationsDep,
     token: Annotated[str, Path(description="The token, or its identifier from the list", examples=["c0ffee0123456789"])],
 ) -> Response:
     """Delete a token of the owner's. An API token needs the right `token.admin` or `admin`."""
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         for identifier in await delete_token(connection, caller.owner_id, token):
             await note(connection, caller, "token.delete", detail={"token": identifier})
-    await resources.revocations.publish(caller.owner_id)
+    await revocations.publish(caller.owner_id)
     return json_answer({"owner": caller.login.owner, "token": token})

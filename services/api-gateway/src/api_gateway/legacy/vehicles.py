@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api_gateway.answers import json_answer, json_typed_text
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import Reader, ResourcesDep, caller_of, check_site, claimant_of
+from api_gateway.dependencies import ConnectionsDep, PoolDep, Reader, caller_of, parts_of
 from api_gateway.errors import AuthenticationFailed, CrossSite, Forbidden, InsufficientRights, ServiceUnavailable, answers
 from api_gateway.legacy.declared import INTEGER, STRING, TIME, answer, list_of, record
 from api_gateway.legacy.owned import read_owned
@@ -38,19 +38,20 @@ _CONNECTED: Final = {"m_msgage_s": 4, "m_msgtime_s": "2026-11-22 19:12:23", **_P
     | answers(AuthenticationFailed, InsufficientRights, ServiceUnavailable),
     openapi_extra=dict(SIGNED_IN),
 )
-async def list_all(request: Request, resources: ResourcesDep) -> Response:
+async def list_all(request: Request) -> Response:
     """Return the owner's vehicles and how many cars (0 or 1), apps and batch clients are connected to each."""
-    caller = await claimant_of(request)
-    listed = await resources.states.list_vehicles(caller.owner_id, caller.login.proof)
+    parts = parts_of(request.scope)
+    states, caller = parts.states, await parts.callers.find_claimant(request.scope)
+    listed = await states.list_vehicles(caller.owner_id, caller.login.proof)
     if listed is None:
         caller = await caller_of(request)
-        listed = await resources.states.list_vehicles(caller.owner_id, caller.login.proof)
+        listed = await states.list_vehicles(caller.owner_id, caller.login.proof)
     if listed is None:
         raise AuthenticationFailed
     if not caller.may(READ):
         raise InsufficientRights
     reached = [vehicle for vehicle in listed if caller.login.reaches(vehicle.vehicle_id)]
-    counts = await resources.presence.counts(reached)
+    counts = await parts.presence.counts(reached)
     return json_answer([{"id": vehicle_id, **_legacy(peers)} for (vehicle_id, _), peers in zip(reached, counts, strict=True)])
 
 
@@ -64,19 +65,20 @@ _CONNECTED_SCHEMA: Final = record({name: TIME if name == "m_msgtime_s" else INTE
     responses=answer("Connected", _CONNECTED, _CONNECTED_SCHEMA) | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def connect(request: Request, vehicle_id: VehicleId, resources: ResourcesDep) -> Response:
+async def connect(request: Request, vehicle_id: VehicleId) -> Response:
     """Connect to a vehicle and return who else is connected, and how old its last status is if there is one.
 
     The caller counts as an app from now on, and the car reports more often. The connection and the session last for six minutes
     (a setting) from the last of these calls; nothing else renews them.
     """
     caller, number, messages = await read_owned(request, vehicle_id, "S", READ)
-    check_site(request.scope, resources, caller)
-    connected = await resources.connections.connect(caller, VehicleName(vehicle_id, number))
+    parts = parts_of(request.scope)
+    parts.callers.check_site(request.scope, caller)
+    connected = await parts.connections.connect(caller, VehicleName(vehicle_id, number))
     result: dict[str, str | int] = {**_legacy(connected.peers), "v_first_peer": int(connected.first)}
     if (status := messages.get("S")) is not None:
         result["m_msgtime_s"] = write_seconds(status.received_at)
-        result["m_msgage_s"] = max(0, int(resources.clock()) - status.received_at)
+        result["m_msgage_s"] = max(0, int(parts.clock()) - status.received_at)
     return json_answer(result)
 
 
@@ -87,13 +89,13 @@ async def connect(request: Request, vehicle_id: VehicleId, resources: ResourcesD
     responses=answer("Disconnected; the body is text, whatever its type says", "Disconnect OK\n") | answers(*_ERRORS),
     openapi_extra=dict(SIGNED_IN),
 )
-async def disconnect(vehicle_id: VehicleId, caller: Reader, resources: ResourcesDep) -> Response:
+async def disconnect(vehicle_id: VehicleId, caller: Reader, pool: PoolDep, connections: ConnectionsDep) -> Response:
     """Disconnect from a vehicle. Optional: signing out and the end of the session do it too."""
     check_possible(caller, vehicle_id)
-    vehicle = await find_vehicle(resources.pool, caller.owner_id, vehicle_id)
+    vehicle = await find_vehicle(pool, caller.owner_id, vehicle_id)
     if vehicle is None:
         raise Forbidden
-    await resources.connections.disconnect(caller, vehicle.name)
+    await connections.disconnect(caller, vehicle.name)
     return json_typed_text("Disconnect OK")
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api_gateway.answers import empty_answer
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import DoorDep, ProxiesDep
 from api_gateway.errors import ServiceUnavailable, TooManyAttempts, answers
 from api_gateway.legacy.declared import TEXT, answer
 from api_gateway.legacy.forms import read_fields
@@ -56,16 +56,16 @@ async def _read(request: Request) -> dict[str, str]:
     responses=answer("He is", "", kind=TEXT) | _refused("No such user, a wrong password, or an API token without the right"),
     openapi_extra=_form("username", "password"),
 )
-async def authenticate(request: Request, resources: ResourcesDep) -> Response:
+async def authenticate(request: Request, proxies: ProxiesDep, door: DoorDep) -> Response:
     """Check a user name with its password or an API token. An API token needs the right `mqtt` or `v3`. The body is empty."""
     given = await _read(request)
     if "username" not in given or "password" not in given:
         return empty_answer(403)
     if is_published(given["username"], given["password"]):
         return empty_answer(403)  # the address is the broker's: the user may be anywhere
-    address = partial(resources.proxies.address_of, request.scope)
+    address = partial(proxies.address_of, request.scope)
     try:
-        login = await resources.door.sign_in(Password(given["username"], given["password"]), address)
+        login = await door.sign_in(Password(given["username"], given["password"]), address)
     except TooManyAttempts:
         return empty_answer(403)  # a broker knows no other refusal
     # A topic is not looked at for the vehicle that it is of, so a token for some of them opens none.

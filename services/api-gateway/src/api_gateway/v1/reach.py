@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 
 from api_gateway.auth.authenticator import Caller
-from api_gateway.dependencies import CallerDep, ResourcesDep
+from api_gateway.dependencies import CallerDep, PoolDep
 from api_gateway.errors import InsufficientRights
 from api_gateway.v1.errors import VehicleUnknown
 from ovms.auth.rights import ADMIN, CONTROL, HISTORY, LOCATION, READ, allows
@@ -38,8 +38,8 @@ def reaching(*scopes: str) -> Callable[..., Awaitable[Reach]]:
         VehicleUnknown: there is no such vehicle, or he does not reach it: that is not told apart.
     """
 
-    async def reach(vehicle_id: VehicleId, caller: CallerDep, resources: ResourcesDep) -> Reach:
-        return await find_reach(resources.pool, caller, vehicle_id, *scopes)
+    async def reach(vehicle_id: VehicleId, caller: CallerDep, pool: PoolDep) -> Reach:
+        return await find_reach(pool, caller, vehicle_id, *scopes)
 
     return reach
 

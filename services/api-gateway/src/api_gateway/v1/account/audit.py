@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.dependencies import AccountAdmin, PoolDep
 from api_gateway.refusals import ROOT
 from api_gateway.v1.answers import json_answer
 from api_gateway.v1.declared import problems
@@ -64,12 +64,12 @@ class Trail(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_audit",
 )
-async def read(caller: AccountAdmin, resources: ResourcesDep, before: Before = NEWEST, limit: Limit = 100) -> Response:
+async def read(caller: AccountAdmin, pool: PoolDep, before: Before = NEWEST, limit: Limit = 100) -> Response:
     """Return what was done with your account and your vehicles, by you and by others, the newest first.
 
     `curl -u demo:demo 'http://127.0.0.1:6868/api/v1/account/audit?limit=10'`
     """
-    entries = await read_trail(resources.pool, caller.owner_id, before, limit + 1)
+    entries = await read_trail(pool, caller.owner_id, before, limit + 1)
     shown = entries[:limit]
     following = shown[-1].id if len(entries) > limit else None
     return json_answer({"items": [_render(entry) for entry in shown], "next": following})

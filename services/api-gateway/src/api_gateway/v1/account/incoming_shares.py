@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.dependencies import AccountAdmin, PoolDep, RevocationsDep
 from api_gateway.refusals import ROOT
 from api_gateway.trail import note
 from api_gateway.v1.account.shares import SharedScope
@@ -68,12 +68,12 @@ class IncomingShares(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_incoming_shares",
 )
-async def list_all(caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def list_all(caller: AccountAdmin, pool: PoolDep) -> Response:
     """List the vehicles that other owners share with you, and those that they offer. You reach a vehicle once you accept it.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/account/shares`
     """
-    found = await list_incoming_shares(resources.pool, caller.owner_id, caller.login.owner)
+    found = await list_incoming_shares(pool, caller.owner_id, caller.login.owner)
     return json_answer({"items": [_render(share) for share in found]})
 
 
@@ -89,13 +89,13 @@ async def list_all(caller: AccountAdmin, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_accept_share",
 )
-async def accept(vehicle: SharedVehicle, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def accept(vehicle: SharedVehicle, caller: AccountAdmin, pool: PoolDep) -> Response:
     """Accept the offer of a share: the vehicle is among yours from now on. Accepting it again changes nothing.
 
     `curl -u bob:geheim-1 -X PUT http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
     """
     _check_id(vehicle)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         accepted = await accept_share(connection, caller.owner_id, caller.login.owner, vehicle)
         if accepted is not None:
             share, owner_id = accepted
@@ -117,20 +117,20 @@ async def accept(vehicle: SharedVehicle, caller: AccountAdmin, resources: Resour
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_decline_share",
 )
-async def decline(vehicle: SharedVehicle, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def decline(vehicle: SharedVehicle, caller: AccountAdmin, pool: PoolDep, revocations: RevocationsDep) -> Response:
     """Decline the offer of a share, or end a share that you accepted. The vehicle's owner is not notified.
 
     `curl -u bob:geheim-1 -X DELETE http://127.0.0.1:6868/api/v1/account/shares/ALICECAR`
     """
     _check_id(vehicle)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         is_declined = await decline_share(connection, caller.login.owner, vehicle)
         reached = await find_reached(connection, caller.owner_id, vehicle)
         if reached is not None and await end_share(connection, reached.key, caller.login.owner) is not None:
             await _note(connection, caller, "share.delete", reached.vehicle_id, caller.owner_id, reached.owner_id)
         elif not is_declined:
             raise ShareUnknown
-    await resources.revocations.publish(caller.owner_id)
+    await revocations.publish(caller.owner_id)
     return done()
 
 

@@ -11,17 +11,17 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.dependencies import AccountAdmin, PoolDep, RemovalsDep, RevocationsDep, SessionsDep
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.pieces import in_pieces, slot_of
 from api_gateway.refusals import ROOT
-from api_gateway.resources import Resources
 from api_gateway.trail import note
-from api_gateway.v1.account.profile import confirm
+from api_gateway.v1.account.profile import Confirm
 from api_gateway.v1.answers import VARY, done, json_body
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import InvalidRequest, PasswordWrong
 from api_gateway.v1.fields import GivenPassword, Wanted
+from ovms.db.engine import Pool
 from ovms.db.export import Row, export
 from ovms.db.owners import remove_owner
 from ovms.db.vehicles import REMOVED_WITHIN
@@ -59,16 +59,16 @@ class Erasure(Wanted):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_export",
 )
-async def export_all(request: Request, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def export_all(request: Request, caller: AccountAdmin, pool: PoolDep) -> Response:
     """Return all that is kept of you: account, tokens, vehicles, their messages, history, samples, shares, subscriptions,
     traffic, and what was done. Passwords, and what tokens are checked against, are not in it. What is no text comes
     as `{"base64": …}`.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/account/export`
     """
-    async with resources.pool.acquire() as connection:
+    async with pool.acquire() as connection:
         await note(connection, caller, "account.export")
-    lines = _lines(resources, caller.owner_id)
+    lines = _lines(pool, caller.owner_id)
     return await in_pieces(request, slot_of(request, caller), lines, *_FILE, longer=EXPORTED_WITHIN)
 
 
@@ -82,25 +82,34 @@ async def export_all(request: Request, caller: AccountAdmin, resources: Resource
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_erase_account",
 )
-async def erase(wanted: Erasure, request: Request, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def erase(
+    wanted: Erasure,
+    request: Request,
+    caller: AccountAdmin,
+    confirm: Confirm,
+    pool: PoolDep,
+    sessions: SessionsDep,
+    removals: RemovalsDep,
+    revocations: RevocationsDep,
+) -> Response:
     """Erase your account with your vehicles and all that is kept of them and of you. There is no way back.
 
     `curl -u alice:a-good-one -X DELETE -H 'Content-Type: application/json' -d '{"password": "a-good-one"}'
     http://127.0.0.1:6868/api/v1/account`
     """
-    await confirm(request, caller, wanted.password, resources)
+    await confirm(caller, wanted.password)
     allow_longer(request.scope, REMOVED_WITHIN)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         vehicles = await remove_owner(connection, caller.owner_id, caller.login.owner)
-    await resources.sessions.end_all(caller.owner_id)
-    await resources.removals.publish(vehicles)
-    await resources.revocations.publish(caller.owner_id)
+    await sessions.end_all(caller.owner_id)
+    await removals.publish(vehicles)
+    await revocations.publish(caller.owner_id)
     return done()
 
 
-async def _lines(resources: Resources, owner_id: int) -> AsyncIterator[bytes]:
+async def _lines(pool: Pool, owner_id: int) -> AsyncIterator[bytes]:
     count, lines = 0, bytearray()
-    async for kind, row in export(resources.pool, owner_id):
+    async for kind, row in export(pool, owner_id):
         lines += json_body({"kind": kind, **_readable(row)})
         count += 1
         if len(lines) > CHUNK:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api_gateway.auth.issuing import issue
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import ClockDep, PoolDep, RevocationsDep
 from api_gateway.errors import TooMany
 from api_gateway.refusals import ROOT
 from api_gateway.shared.page import PAGE
@@ -77,12 +77,12 @@ class Links(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_links",
 )
-async def list_all(reach: Own, resources: ResourcesDep) -> Response:
+async def list_all(reach: Own, pool: PoolDep) -> Response:
     """Return the links to your vehicle.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/links`
     """
-    links = await list_links(resources.pool, reach.caller.owner_id, reach.vehicle.key)
+    links = await list_links(pool, reach.caller.owner_id, reach.vehicle.key)
     return json_answer({"items": [_render(link) for link in links]})
 
 
@@ -99,7 +99,7 @@ async def list_all(reach: Own, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_make_link",
 )
-async def make(wanted: LinkWanted, reach: Own, resources: ResourcesDep) -> Response:
+async def make(wanted: LinkWanted, reach: Own, clock: ClockDep, pool: PoolDep) -> Response:
     """Make the address of a page that shows your vehicle as it is now, with no way to change anything, until the link ends.
     Where it is shows only with `location`. The secret stands behind the `#`, where browsers keep it to themselves.
 
@@ -107,11 +107,11 @@ async def make(wanted: LinkWanted, reach: Own, resources: ResourcesDep) -> Respo
     http://127.0.0.1:6868/api/v1/vehicles/DEMO/links`
     """
     caller, vehicle = reach.caller, reach.vehicle
-    if wanted.expires_at.timestamp() > resources.clock() + LONGEST.total_seconds():
+    if wanted.expires_at.timestamp() > clock() + LONGEST.total_seconds():
         raise InvalidRequest.of("expires_at", f"It is more than {LONGEST.days} days away")
     scopes = [READ, LOCATION] if wanted.location else [READ]
-    async with resources.pool.acquire() as connection, connection.transaction():
-        await check_end(connection, caller, wanted.expires_at, resources)
+    async with pool.acquire() as connection, connection.transaction():
+        await check_end(connection, caller, wanted.expires_at, clock)
         token = await issue(
             connection, caller, permit_of(scopes), application="link", purpose="", expires_at=wanted.expires_at,
             vehicles=[fold_vehicle_id(vehicle.vehicle_id)], link=vehicle.key,
@@ -134,17 +134,17 @@ async def make(wanted: LinkWanted, reach: Own, resources: ResourcesDep) -> Respo
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_delete_link",
 )
-async def delete(identifier: Identifier, reach: Own, resources: ResourcesDep) -> Response:
+async def delete(identifier: Identifier, reach: Own, pool: PoolDep, revocations: RevocationsDep) -> Response:
     """Delete a link. It shows nothing any more, at once.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/DEMO/links/c0ffee0123456789`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         if "\0" in identifier or not await delete_link(connection, reach.caller.owner_id, reach.vehicle.key, identifier):
             raise LinkUnknown
         detail = {"link": identifier}
         await note(connection, reach.caller, "link.delete", vehicle_id=reach.vehicle.vehicle_id, detail=detail)
-    await resources.revocations.publish(reach.caller.owner_id)
+    await revocations.publish(reach.caller.owner_id)
     return done()
 
 

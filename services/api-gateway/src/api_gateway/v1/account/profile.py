@@ -1,19 +1,19 @@
 """The caller's own account: his address and his password."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.dependencies import AccountAdmin, DoorDep, PasswordsDep, PoolDep, ProxiesDep, RevocationsDep, SessionsDep
 from api_gateway.errors import AuthenticationFailed
 from api_gateway.refusals import ROOT
-from api_gateway.resources import Resources
 from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
 from api_gateway.v1.declared import problems
@@ -21,6 +21,7 @@ from api_gateway.v1.errors import InvalidRequest, PasswordWrong
 from api_gateway.v1.fields import Email, GivenPassword, OwnerPassword, Wanted
 from ovms.auth.credentials import Password
 from ovms.auth.sign_in import prove_password
+from ovms.bus.sessions import Sessions
 from ovms.db.owners import Profile, change_email, change_password, read_profile
 from ovms.db.tokens import delete_tokens
 
@@ -51,6 +52,24 @@ class PasswordChange(Wanted):
     revoke_tokens: Annotated[bool, Field(description="Delete all API tokens and links too")] = False
 
 
+async def _confirming(request: Request, door: DoorDep, proxies: ProxiesDep) -> Callable[[Caller, str], Awaitable[None]]:
+    async def confirm(caller: Caller, password: str) -> None:
+        login = await door.sign_in(Password(caller.login.owner, password), partial(proxies.address_of, request.scope))
+        if login is None or login.token is not None or login.owner_id != caller.owner_id:
+            raise PasswordWrong
+
+    return confirm
+
+
+Confirm = Annotated[Callable[[Caller, str], Awaitable[None]], Depends(_confirming)]
+"""Checks the password of a caller, whatever it signed in with: a cookie may be in the hands of another person by now.
+
+Raises:
+    PasswordWrong: it is another one; a token does not count.
+    TooManyAttempts: too many were wrong.
+"""
+
+
 @router.get(
     "",
     summary="Your account",
@@ -60,12 +79,12 @@ class PasswordChange(Wanted):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_account",
 )
-async def read(caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def read(caller: AccountAdmin, pool: PoolDep) -> Response:
     """Return your account.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/account`
     """
-    return json_answer(_render(await read_profile(resources.pool, caller.owner_id)))
+    return json_answer(_render(await read_profile(pool, caller.owner_id)))
 
 
 @router.patch(
@@ -77,13 +96,13 @@ async def read(caller: AccountAdmin, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_change_account",
 )
-async def change(wanted: AccountChange, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def change(wanted: AccountChange, caller: AccountAdmin, pool: PoolDep) -> Response:
     """Change your e-mail address.
 
     `curl -u demo:demo -X PATCH -H 'Content-Type: application/json' -d '{"email": "demo@example.org"}'
     http://127.0.0.1:6868/api/v1/account`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         await change_email(connection, caller.owner_id, wanted.email)
         await note(connection, caller, "account.email")
         profile = await read_profile(connection, caller.owner_id)
@@ -101,43 +120,36 @@ async def change(wanted: AccountChange, caller: AccountAdmin, resources: Resourc
     operation_id="v1_change_password",
 )
 async def change_own_password(
-    wanted: PasswordChange, request: Request, caller: AccountAdmin, resources: ResourcesDep
-) -> Response:  # fmt: skip
+    wanted: PasswordChange,
+    caller: AccountAdmin,
+    confirm: Confirm,
+    passwords: PasswordsDep,
+    pool: PoolDep,
+    sessions: SessionsDep,
+    revocations: RevocationsDep,
+) -> Response:
     """Change your password; the current one is needed also where a cookie or a token signs you in. Everybody else who is signed
     in with the current one is so no more. API tokens go on unless `revoke_tokens` says otherwise.
 
     `curl -u alice:a-good-one -X PUT -H 'Content-Type: application/json' -d '{"current": "a-good-one", "new": "a better one"}'
     http://127.0.0.1:6868/api/v1/account/password`
     """
-    await confirm(request, caller, wanted.current, resources)
-    hashed = await resources.passwords.hash(wanted.new)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    await confirm(caller, wanted.current)
+    hashed = await passwords.hash(wanted.new)
+    async with pool.acquire() as connection, connection.transaction():
         await change_password(connection, caller.owner_id, hashed)
         if wanted.revoke_tokens:
             await delete_tokens(connection, caller.owner_id)
         await note(connection, caller, "account.password", detail={"revoke_tokens": wanted.revoke_tokens})
-    await _go_on(caller, hashed, resources)
-    await resources.revocations.publish(caller.owner_id)
+    await _go_on(caller, hashed, sessions)
+    await revocations.publish(caller.owner_id)
     return done()
 
 
-async def confirm(request: Request, caller: Caller, password: str, resources: Resources) -> None:
-    """Let the caller say his password, whatever he signed in with: a cookie may be another's by now.
-
-    Raises:
-        PasswordWrong: it is not his; a token in its place is none.
-        TooManyAttempts: he has guessed too often.
-    """
-    address = partial(resources.proxies.address_of, request.scope)
-    login = await resources.door.sign_in(Password(caller.login.owner, password), address)
-    if login is None or login.token is not None or login.owner_id != caller.owner_id:
-        raise PasswordWrong
-
-
-async def _go_on(caller: Caller, hashed: str, resources: Resources) -> None:
+async def _go_on(caller: Caller, hashed: str, sessions: Sessions) -> None:
     """Let the session of who has changed his password go on: it is renewed only while what it was begun with stands."""
     if caller.session is not None and caller.login.token is None:
-        await resources.sessions.prove(caller.session, prove_password(caller.login, hashed))
+        await sessions.prove(caller.session, prove_password(caller.login, hashed))
 
 
 def _render(profile: Profile | None) -> dict[str, Any]:

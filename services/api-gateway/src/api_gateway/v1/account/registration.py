@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.dependencies import AccountAdmin, PoolDep, RemovalsDep, SealerDep
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import TooMany
 from api_gateway.refusals import ROOT
@@ -85,18 +85,18 @@ class Added(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_add_vehicle",
 )
-async def add(wanted: VehicleWanted, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def add(wanted: VehicleWanted, caller: AccountAdmin, pool: PoolDep, sealer: SealerDep) -> Response:
     """Add a vehicle to your account. Its module logs in with the id and the password.
 
     `curl -u demo:demo -H 'Content-Type: application/json' -d '{"id": "MYCAR", "password": "of the module"}'
     http://127.0.0.1:6868/api/v1/vehicles`
     """
     try:
-        async with resources.pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, connection.transaction():
             await lock_account(connection, caller.owner_id)
             if await count_vehicles(connection, caller.owner_id, but=wanted.id) >= MOST_VEHICLES:
                 raise TooMany
-            password, sealer = wanted.password.encode(), resources.sealer
+            password = wanted.password.encode()
             await add_vehicle(connection, caller.owner_id, wanted.id, password=password, sealer=sealer)
             await note(connection, caller, "vehicle.create", vehicle_id=wanted.id)
     except (asyncpg.UniqueViolationError, VehicleIdReserved):
@@ -114,18 +114,16 @@ async def add(wanted: VehicleWanted, caller: AccountAdmin, resources: ResourcesD
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_change_vehicle_password",
 )
-async def change_password(wanted: PasswordWanted, reach: Own, resources: ResourcesDep) -> Response:
+async def change_password(wanted: PasswordWanted, reach: Own, pool: PoolDep, sealer: SealerDep) -> Response:
     """Give your vehicle a new password. The module and apps need it at their next login; who is connected stays so.
 
     `curl -u demo:demo -X PUT -H 'Content-Type: application/json' -d '{"password": "of the module"}'
     http://127.0.0.1:6868/api/v1/vehicles/MYCAR/password`
     """
     vehicle = reach.vehicle
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         password = wanted.password.encode()
-        await change_vehicle_password(
-            connection, vehicle.key, vehicle.vehicle_id, password=password, sealer=resources.sealer
-        )  # fmt: skip
+        await change_vehicle_password(connection, vehicle.key, vehicle.vehicle_id, password=password, sealer=sealer)
         await note(connection, reach.caller, "vehicle.password", vehicle_id=vehicle.vehicle_id)
     return done()
 
@@ -140,7 +138,7 @@ async def change_password(wanted: PasswordWanted, reach: Own, resources: Resourc
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_remove_vehicle",
 )
-async def remove(request: Request, reach: Own, resources: ResourcesDep) -> Response:
+async def remove(request: Request, reach: Own, pool: PoolDep, removals: RemovalsDep) -> Response:
     """Remove your vehicle with its messages, history, shares, links and subscriptions. The sessions of its module and of
     its apps are closed at once. For a day you alone can add a vehicle of the same id.
 
@@ -148,8 +146,8 @@ async def remove(request: Request, reach: Own, resources: ResourcesDep) -> Respo
     """
     vehicle = reach.vehicle
     allow_longer(request.scope, REMOVED_WITHIN)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         await remove_vehicles(connection, [(vehicle.key, vehicle.vehicle_id)])
         await note(connection, reach.caller, "vehicle.delete", vehicle_id=vehicle.vehicle_id)
-    await resources.removals.publish([vehicle.key])
+    await removals.publish([vehicle.key])
     return done()

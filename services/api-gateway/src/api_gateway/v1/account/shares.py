@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import ClockDep, PoolDep, RevocationsDep
 from api_gateway.errors import InsufficientRights, TooMany
 from api_gateway.refusals import ROOT
 from api_gateway.trail import note
@@ -69,12 +69,12 @@ class Shares(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_shares",
 )
-async def list_all(reach: Own, resources: ResourcesDep) -> Response:
+async def list_all(reach: Own, pool: PoolDep) -> Response:
     """List the vehicle's shares, including expired ones, and the offers that wait to be accepted.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/shares`
     """
-    return json_answer({"items": [_render(share) for share in await list_shares(resources.pool, reach.vehicle.key)]})
+    return json_answer({"items": [_render(share) for share in await list_shares(pool, reach.vehicle.key)]})
 
 
 @router.put(
@@ -89,7 +89,9 @@ async def list_all(reach: Own, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_share",
 )
-async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: ResourcesDep) -> Response:
+async def put(
+    owner: OwnerName, wanted: ShareWanted, reach: Own, clock: ClockDep, pool: PoolDep, revocations: RevocationsDep
+) -> Response:
     """Offer to share your vehicle with another owner, or change a share. The other owner reaches the vehicle once the offer is
     accepted (`PUT /api/v1/account/shares/{vehicle}`), within 30 days, and may do in the typed API what the scopes say. A change
     of an accepted share holds at once. The answer does not depend on whether an owner has the name.
@@ -97,12 +99,12 @@ async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: Reso
     `curl -u demo:demo -X PUT -H 'Content-Type: application/json' -d '{"scopes": ["read"]}'
     http://127.0.0.1:6868/api/v1/vehicles/DEMO/shares/bob`
     """
-    check_future(wanted.expires_at, resources.clock())
+    check_future(wanted.expires_at, clock())
     _check_name(owner)
     if owner.lower() == reach.caller.login.owner.lower():
         raise _wrong_name("The vehicle is your own")
     vehicle, permit, expires_at = reach.vehicle.key, permit_of(wanted.scopes), wanted.expires_at
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         await lock_account(connection, reach.caller.owner_id)
         former = await find_share(connection, vehicle, owner)
         changed = await change_share(connection, vehicle, owner, permit=permit, expires_at=expires_at)
@@ -115,7 +117,7 @@ async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: Reso
         if share != former:
             await _note(connection, reach, "share.put", reach.caller.owner_id, share.owner, scopes=permit.split(","))
     if other is not None:
-        await resources.revocations.publish(other)  # the share may be for less than before
+        await revocations.publish(other)  # the share may be for less than before
     return json_answer(_render(share))
 
 
@@ -130,14 +132,14 @@ async def put(owner: OwnerName, wanted: ShareWanted, reach: Own, resources: Reso
     operation_id="v1_end_share",
 )
 async def delete(
-    owner: OwnerName, reach: Annotated[Reach, Depends(reaching())], resources: ResourcesDep
-) -> Response:  # fmt: skip
+    owner: OwnerName, reach: Annotated[Reach, Depends(reaching())], pool: PoolDep, revocations: RevocationsDep
+) -> Response:
     """End a share, or withdraw an offer. The other owner can end a share too.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/DEMO/shares/bob`
     """
     _check_may_end(reach, owner)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         other = await end_share(connection, reach.vehicle.key, owner) if is_owner_name(owner) else None
         if other is not None:
             for concerned in (reach.vehicle.owner_id, other):
@@ -147,7 +149,7 @@ async def delete(
         else:
             await _note(connection, reach, "share.delete", reach.vehicle.owner_id, owner)
     if other is not None:
-        await resources.revocations.publish(other)
+        await revocations.publish(other)
     return done()
 
 

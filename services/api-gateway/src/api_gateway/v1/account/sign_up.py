@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import PasswordsDep, PoolDep, ProxiesDep, SignUpsDep
 from api_gateway.edge.limits import Buckets
 from api_gateway.errors import ServiceUnavailable, TooManyRequests
 from api_gateway.refusals import ROOT
@@ -50,19 +50,21 @@ class NewAccount(BaseModel):
     },
     operation_id="v1_sign_up",
 )
-async def sign_up(wanted: AccountWanted, request: Request, resources: ResourcesDep) -> Response:
+async def sign_up(
+    wanted: AccountWanted, request: Request, sign_ups: SignUpsDep, proxies: ProxiesDep, passwords: PasswordsDep, pool: PoolDep
+) -> Response:
     """Make an account of your own, where this server is open to everybody (`OVMS_SIGN_UP`).
 
     `curl -H 'Content-Type: application/json' -d '{"name": "alice", "password": "a good one"}'
     http://127.0.0.1:6868/api/v1/accounts`
     """
-    if (sign_ups := resources.sign_ups) is None:
+    if (sign_ups := sign_ups) is None:
         raise SignUpClosed
     _check_name(wanted.name)
-    _count(sign_ups, resources.proxies.address_of(request.scope))
-    hashed = await resources.passwords.hash(wanted.password)
+    _count(sign_ups, proxies.address_of(request.scope))
+    hashed = await passwords.hash(wanted.password)
     try:
-        async with resources.pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, connection.transaction():
             owner = await add_owner(connection, wanted.name, email=wanted.email, password_hash=hashed)
             await record(connection, owner.key, actor=owner.name, means="password", action="account.create")
     except asyncpg.UniqueViolationError:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import PoolDep
 from api_gateway.refusals import ROOT
 from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
@@ -47,12 +47,12 @@ class Silence(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_silence_notice",
 )
-async def show(reach: Own, resources: ResourcesDep) -> Response:
+async def show(reach: Own, pool: PoolDep) -> Response:
     """Return after how many hours without a connection of your vehicle you are notified, and whether you were.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/silence-notice`
     """
-    found = await find_silence_notice(resources.pool, reach.vehicle.key)
+    found = await find_silence_notice(pool, reach.vehicle.key)
     if found is None:
         return json_answer({"hours": None, "silent": False})
     return json_answer({"hours": found.hours, "silent": found.is_silent})
@@ -68,7 +68,7 @@ async def show(reach: Own, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_set_silence_notice",
 )
-async def put(wanted: SilenceWanted, reach: Own, resources: ResourcesDep) -> Response:
+async def put(wanted: SilenceWanted, reach: Own, pool: PoolDep) -> Response:
     """Be notified once when your vehicle has not been connected for so many hours, and once when it is back. The notifications
     are in the list of the vehicle's notifications, and are pushed to its subscriptions. An outage of the server is no silence:
     there is no notice within 15 minutes after it.
@@ -76,7 +76,7 @@ async def put(wanted: SilenceWanted, reach: Own, resources: ResourcesDep) -> Res
     `curl -u demo:demo -X PUT -H 'Content-Type: application/json' -d '{"hours": 24}'
     http://127.0.0.1:6868/api/v1/vehicles/DEMO/silence-notice`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         await put_silence_notice(connection, reach.vehicle.key, wanted.hours)
         detail = {"hours": wanted.hours}
         await note(connection, reach.caller, "silence_notice.put", vehicle_id=reach.vehicle.vehicle_id, detail=detail)
@@ -93,12 +93,12 @@ async def put(wanted: SilenceWanted, reach: Own, resources: ResourcesDep) -> Res
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_end_silence_notice",
 )
-async def delete(reach: Own, resources: ResourcesDep) -> Response:
+async def delete(reach: Own, pool: PoolDep) -> Response:
     """Be notified of your vehicle's silence no longer. Where there is no notice this changes nothing.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/DEMO/silence-notice`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         if await end_silence_notice(connection, reach.vehicle.key):
             await note(connection, reach.caller, "silence_notice.delete", vehicle_id=reach.vehicle.vehicle_id)
     return done()

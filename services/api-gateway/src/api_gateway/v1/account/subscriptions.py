@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import PoolDep
 from api_gateway.refusals import ROOT
 from api_gateway.trail import note
 from api_gateway.v1.answers import done, json_answer
@@ -75,12 +75,12 @@ class Subscriptions(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_subscriptions",
 )
-async def list_all(reach: Own, resources: ResourcesDep) -> Response:
+async def list_all(reach: Own, pool: PoolDep) -> Response:
     """Return who gets your vehicle's notifications pushed.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/subscriptions`
     """
-    found = await list_subscriptions(resources.pool, reach.vehicle.key)
+    found = await list_subscriptions(pool, reach.vehicle.key)
     return json_answer({"items": [_render(one) for one in found]})
 
 
@@ -96,7 +96,7 @@ async def list_all(reach: Own, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_subscribe",
 )
-async def put(app_id: AppId, wanted: SubscriptionWanted, reach: Own, resources: ResourcesDep) -> Response:
+async def put(app_id: AppId, wanted: SubscriptionWanted, reach: Own, pool: PoolDep) -> Response:
     """Have your vehicle's notifications pushed, as an app does with message `p`. Of 64 subscriptions the one that was renewed
     longest ago makes room. A mail address is asked first: it gets one mail with a link, and nothing else before that is used.
 
@@ -106,7 +106,7 @@ async def put(app_id: AppId, wanted: SubscriptionWanted, reach: Own, resources: 
     if not has_form(wanted.push_type, wanted.key):
         raise InvalidRequest.of("key", f"It is no key of the type {wanted.push_type}")
     key_type = "production" if wanted.push_type == APNS else wanted.key_type
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         await subscribe_in(
             connection, reach.vehicle.key, app_id, push_type=wanted.push_type, key_type=key_type, key=wanted.key
         )  # fmt: skip
@@ -125,12 +125,12 @@ async def put(app_id: AppId, wanted: SubscriptionWanted, reach: Own, resources: 
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_unsubscribe",
 )
-async def delete(app_id: AppId, reach: Own, resources: ResourcesDep) -> Response:
+async def delete(app_id: AppId, reach: Own, pool: PoolDep) -> Response:
     """Push nothing of your vehicle to an app any more, nor what waits to be. An app that is still there may subscribe again.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/DEMO/subscriptions/phone`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         if not await end_subscription(connection, reach.vehicle.key, app_id):
             raise SubscriptionUnknown
         await _note(connection, reach, "subscription.delete", app=app_id)

@@ -10,10 +10,9 @@ from starlette.responses import Response
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.issuing import issue, latest_end
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import AccountAdmin, ResourcesDep
+from api_gateway.dependencies import AccountAdmin, Clock, ClockDep, PoolDep, RevocationsDep
 from api_gateway.errors import TooMany
 from api_gateway.refusals import ROOT
-from api_gateway.resources import Resources
 from api_gateway.trail import note
 from api_gateway.v1.answers import created, done, json_answer
 from api_gateway.v1.declared import problems
@@ -102,12 +101,12 @@ class Tokens(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_tokens",
 )
-async def list_all(caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def list_all(caller: AccountAdmin, pool: PoolDep) -> Response:
     """Return your API tokens, what each may and when it was used last. Links to vehicles are listed with those.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/account/tokens`
     """
-    return json_answer({"items": [_render(token) for token in await list_own_tokens(resources.pool, caller.owner_id)]})
+    return json_answer({"items": [_render(token) for token in await list_own_tokens(pool, caller.owner_id)]})
 
 
 @router.post(
@@ -123,17 +122,17 @@ async def list_all(caller: AccountAdmin, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_make_token",
 )
-async def make(wanted: TokenWanted, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def make(wanted: TokenWanted, caller: AccountAdmin, pool: PoolDep, clock: ClockDep) -> Response:
     """Make an API token that may do what its scopes say, with the vehicles named, for the time given. It may never do more
     than the credential that makes it: one that ends makes none that ends later.
 
     `curl -u demo:demo -H 'Content-Type: application/json' -d '{"scopes": ["read"], "lifetime": 86400}'
     http://127.0.0.1:6868/api/v1/account/tokens`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         vehicles = await _vehicles(connection, caller, wanted.vehicles)
-        expires_at = wanted.end(resources.clock())
-        await check_end(connection, caller, expires_at, resources)
+        expires_at = wanted.end(clock())
+        await check_end(connection, caller, expires_at, clock)
         token = await issue(
             connection, caller, permit_of(wanted.scopes), application=wanted.application, purpose=wanted.purpose,
             vehicles=vehicles, expires_at=expires_at,
@@ -155,22 +154,22 @@ async def make(wanted: TokenWanted, caller: AccountAdmin, resources: ResourcesDe
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_delete_token",
 )
-async def delete(identifier: Identifier, caller: AccountAdmin, resources: ResourcesDep) -> Response:
+async def delete(identifier: Identifier, caller: AccountAdmin, pool: PoolDep, revocations: RevocationsDep) -> Response:
     """Delete a token. It is dead at once, and so are sessions that were begun with it.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/account/tokens/c0ffee0123456789`
     """
-    async with resources.pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         if "\0" in identifier or not await delete_own_token(connection, caller.owner_id, identifier):
             raise TokenUnknown
         await note(connection, caller, "token.delete", detail={"token": identifier})
-    await resources.revocations.publish(caller.owner_id)
+    await revocations.publish(caller.owner_id)
     return done()
 
 
-async def check_end(db: Database, caller: Caller, wanted: datetime | None, resources: Resources) -> None:
+async def check_end(db: Database, caller: Caller, wanted: datetime | None, clock: Clock) -> None:
     """Refuse an end that has passed, or that is after the end of the token that asks."""
-    check_future(wanted, resources.clock())
+    check_future(wanted, clock())
     latest = await latest_end(db, caller)
     if latest is not None and wanted is not None and wanted > latest:
         raise InvalidRequest.of("expires_at", "It is later than the end of the token that asks")

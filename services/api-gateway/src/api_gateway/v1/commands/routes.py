@@ -12,11 +12,10 @@ from api_gateway.commands.errors import CommandNotQueued, CommandQueueFull, Comm
 from api_gateway.commands.kinds import OF_ADMINS
 from api_gateway.commands.resource import render
 from api_gateway.commands.states import OPEN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import CommandsDep, PoolDep
 from api_gateway.edge.deadlines import allow_longer
 from api_gateway.errors import InsufficientRights, ParanoidVehicle, VehicleNotConnected
 from api_gateway.refusals import ROOT
-from api_gateway.resources import Resources
 from api_gateway.v1.answers import EXPOSED, json_body
 from api_gateway.v1.commands.described import APPLIED, BODY, LOCATION, PAGE_QUERY, POST_HEADERS
 from api_gateway.v1.commands.models import CANCELLED_EXAMPLE, EXAMPLE, QUEUED_EXAMPLE, CommandAnswer, CommandPage
@@ -34,6 +33,7 @@ from api_gateway.v1.errors import InvalidRequest, VehicleUnknown
 from api_gateway.v1.reach import Controllable, Reach
 from ovms.auth.rights import ADMIN
 from ovms.db.commands import NEWEST, Command, find_of, list_page
+from ovms.db.engine import Pool
 
 router = APIRouter(prefix=f"{ROOT}/vehicles/{{vehicle_id}}/commands", tags=["typed commands"])
 
@@ -54,12 +54,12 @@ def _hidden(reach: Reach) -> tuple[str, ...]:
     return () if reach.may(ADMIN) else OF_ADMINS
 
 
-async def _find(reach: Reach, resources: Resources, command_id: str) -> Command:
+async def _find(reach: Reach, pool: Pool, command_id: str) -> Command:
     try:
         wanted = uuid.UUID(command_id)
     except ValueError:
         raise CommandUnknown from None
-    if (found := await find_of(resources.pool, reach.vehicle.key, wanted, _hidden(reach))) is None:
+    if (found := await find_of(pool, reach.vehicle.key, wanted, _hidden(reach))) is None:
         raise CommandUnknown
     return found
 
@@ -95,7 +95,7 @@ def _content(example: Any) -> dict[str, Any]:
     openapi_extra={**SIGNED_IN, "requestBody": BODY, "parameters": POST_HEADERS},
     operation_id="v1_command",
 )
-async def give(request: Request, reach: Controllable, resources: ResourcesDep) -> Response:
+async def give(request: Request, reach: Controllable, commands: CommandsDep) -> Response:
     """Ask for a command. The vehicle gets one at a time, in the order in which they were asked for, and each at most once.
 
     What becomes of it is to be asked for at `Location`, or waited for with `Prefer: wait=n`. A vehicle that is not connected is
@@ -113,11 +113,11 @@ async def give(request: Request, reach: Controllable, resources: ResourcesDep) -
         order.kind.write(order.fields)
     if not reach.may(order.kind.scope):
         raise InsufficientRights
-    command = await resources.commands.submit(reach.caller, reach.vehicle.name, order, key)
+    command = await commands.submit(reach.caller, reach.vehicle.name, order, key)
     headers = [(b"location", f"{ROOT}/vehicles/{reach.vehicle.vehicle_id}/commands/{command.id}".encode())]
     if wait is not None:
         allow_longer(request.scope, wait)
-        command = await resources.commands.wait(command, wait)
+        command = await commands.wait(command, wait)
         headers.append((b"preference-applied", b"wait=%d" % wait))
     return _answer(render(command), 202 if command.state in OPEN else 200, *headers)
 
@@ -134,7 +134,7 @@ async def give(request: Request, reach: Controllable, resources: ResourcesDep) -
     openapi_extra={**SIGNED_IN, "parameters": PAGE_QUERY},
     operation_id="v1_commands",
 )
-async def list_all(request: Request, reach: Controllable, resources: ResourcesDep) -> Response:
+async def list_all(request: Request, reach: Controllable, pool: PoolDep) -> Response:
     """Return what the vehicle was and is to be told over this API, by whomever, the newest first, for some months.
 
     `curl -u demo:demo 'http://127.0.0.1:6868/api/v1/vehicles/DEMO/commands?limit=10'`
@@ -142,7 +142,7 @@ async def list_all(request: Request, reach: Controllable, resources: ResourcesDe
     with telling_which("#/query"):
         before = read_number(request.query_params, "before", NEWEST, 10**18 - 1)
         limit = read_number(request.query_params, "limit", DEFAULT_LIMIT, MOST_LIMIT)
-    found = await list_page(resources.pool, reach.vehicle.key, before, limit + 1, _hidden(reach))
+    found = await list_page(pool, reach.vehicle.key, before, limit + 1, _hidden(reach))
     page = found[:limit]
     more = str(page[-1].place) if len(found) > limit else None
     return _answer({"items": [render(command) for command in page], "next": more}, 200)
@@ -157,12 +157,12 @@ async def list_all(request: Request, reach: Controllable, resources: ResourcesDe
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_command_read",
 )
-async def read_one(command_id: CommandId, reach: Controllable, resources: ResourcesDep) -> Response:
+async def read_one(command_id: CommandId, reach: Controllable, pool: PoolDep) -> Response:
     """Return a command as it is now; its id comes with the answer to the call that asked for it.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/commands/$COMMAND`
     """
-    return _answer(render(await _find(reach, resources, command_id)), 200)
+    return _answer(render(await _find(reach, pool, command_id)), 200)
 
 
 @router.delete(
@@ -174,10 +174,10 @@ async def read_one(command_id: CommandId, reach: Controllable, resources: Resour
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_command_cancel",
 )
-async def cancel(command_id: CommandId, reach: Controllable, resources: ResourcesDep) -> Response:
+async def cancel(command_id: CommandId, reach: Controllable, pool: PoolDep, commands: CommandsDep) -> Response:
     """Cancel a command that has not been sent yet. It stays in the list.
 
     `curl -u demo:demo -X DELETE http://127.0.0.1:6868/api/v1/vehicles/DEMO/commands/$COMMAND`
     """
-    command = await _find(reach, resources, command_id)
-    return _answer(render(await resources.commands.cancel(reach.caller, command)), 200)
+    command = await _find(reach, pool, command_id)
+    return _answer(render(await commands.cancel(reach.caller, command)), 200)

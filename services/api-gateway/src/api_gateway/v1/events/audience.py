@@ -3,9 +3,9 @@
 from api_gateway.auth.authenticator import Caller
 from api_gateway.live.attendance import Audience, Find
 from api_gateway.live.feed import Rights
-from api_gateway.resources import Resources
 from api_gateway.v1.reach import find_reach
 from ovms.auth.rights import READ, SCOPES, allows
+from ovms.db.engine import Pool
 from ovms.db.reach import Reached, list_reached
 
 
@@ -14,21 +14,21 @@ def rights_of(caller: Caller, vehicle: Reached) -> Rights:
     return frozenset(scope for scope in SCOPES if caller.may(scope) and allows(vehicle.permit, scope))
 
 
-def one(resources: Resources, caller: Caller, vehicle_id: str) -> Find:
+def one(pool: Pool, caller: Caller, vehicle_id: str) -> Find:
     """Finds one vehicle."""
 
     async def find() -> Audience:
-        reach = await find_reach(resources.pool, caller, vehicle_id, READ)
+        reach = await find_reach(pool, caller, vehicle_id, READ)
         return {reach.vehicle: rights_of(caller, reach.vehicle)}
 
     return find
 
 
-def every(resources: Resources, caller: Caller) -> Find:
+def every(pool: Pool, caller: Caller) -> Find:
     """Finds all vehicles that a caller reaches."""
 
     async def find() -> Audience:
-        found = await list_reached(resources.pool, caller.owner_id, caller.login.vehicles)
+        found = await list_reached(pool, caller.owner_id, caller.login.vehicles)
         audience = {vehicle: rights_of(caller, vehicle) for vehicle in found}
         return {vehicle: rights for vehicle, rights in audience.items() if READ in rights}
 

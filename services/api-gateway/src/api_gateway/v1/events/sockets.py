@@ -10,8 +10,9 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api_gateway.auth.authenticator import Caller
+from api_gateway.auth.callers import Callers
 from api_gateway.auth.credentials import from_query, headers_of
-from api_gateway.dependencies import find_caller
+from api_gateway.dependencies import parts_of
 from api_gateway.edge.websocket import ABORT, LOGGED_IN
 from api_gateway.errors import ApiError, AuthenticationFailed, InsufficientRights, ServiceUnavailable
 from api_gateway.live.attendance import REFUSED, Find
@@ -19,25 +20,26 @@ from api_gateway.live.events import as_frame, read_id
 from api_gateway.live.inbox import GONE, Ending, Inbox
 from api_gateway.live.telling import ToldUntil, tell
 from api_gateway.refusals import ROOT, refusal
-from api_gateway.resources import UNAVAILABLE, Resources
+from api_gateway.resources import UNAVAILABLE
 from api_gateway.v1.events.audience import every, one
 from ovms.auth.delays import network
 from ovms.auth.passwords import Overloaded
 from ovms.auth.rights import READ
+from ovms.db.engine import Pool
 
 INTRODUCTION_WITHIN: Final = 10.0
 """Seconds for a client to say who it is."""
 
-Finder = Callable[[Resources, Caller, WebSocket], Find]
+Finder = Callable[[Pool, Caller, WebSocket], Find]
 
 
 def routes() -> list[WebSocketRoute]:
     """The paths that can be upgraded."""
     return [
-        WebSocketRoute(f"{ROOT}/events", _endpoint(lambda resources, caller, _: every(resources, caller))),
+        WebSocketRoute(f"{ROOT}/events", _endpoint(lambda pool, caller, _: every(pool, caller))),
         WebSocketRoute(
             f"{ROOT}/vehicles/{{vehicle_id}}/events",
-            _endpoint(lambda resources, caller, socket: one(resources, caller, socket.path_params["vehicle_id"])),
+            _endpoint(lambda pool, caller, socket: one(pool, caller, socket.path_params["vehicle_id"])),
         ),
     ]
 
@@ -56,25 +58,26 @@ def _endpoint(finder: Finder) -> Callable[[WebSocket], Any]:
 
 
 async def _serve(socket: WebSocket, finder: Finder) -> None:
-    resources: Resources = socket.scope["state"]["resources"]
+    parts = parts_of(socket.scope)
+    callers, streams, attendances = parts.callers, parts.streams, parts.attendances
     last = socket.headers.get("last-event-id") or socket.query_params.get("last_event_id")
-    caller = await _caller_of_handshake(resources, socket)
+    caller = await _caller_of_handshake(callers, socket)
     if caller is None:
-        with resources.streams.unknown(network(resources.proxies.address_of(socket.scope))):
+        with streams.unknown(network(callers.proxies.address_of(socket.scope))):
             await socket.accept()
             authorization, told_last = await _introduction(socket)
             headers = [(b"authorization", authorization.encode("latin-1", "replace"))]
-            caller, last = await find_caller(socket.scope, resources, headers, b""), told_last or last
+            caller, last = await callers.find(socket.scope, headers, b""), told_last or last
     socket.scope[LOGGED_IN]()
     if not caller.may(READ):
         raise InsufficientRights
     watches = socket.query_params.get("watch") == "1"
-    with resources.streams.opened(caller, read_id(last, resources.clock())) as inbox:
-        find = finder(resources, caller, socket)
-        async with resources.attendances.attending(caller, inbox, find, watches=watches):
+    with streams.opened(caller, read_id(last, parts.clock())) as inbox:
+        find = finder(parts.pool, caller, socket)
+        async with attendances.attending(caller, inbox, find, watches=watches):
             if socket.application_state == WebSocketState.CONNECTING:
                 await socket.accept()
-            await _tell(socket, inbox, resources.attendances.every)
+            await _tell(socket, inbox, attendances.every)
 
 
 async def _tell(socket: WebSocket, inbox: Inbox, heartbeat: float) -> None:
@@ -87,16 +90,16 @@ async def _tell(socket: WebSocket, inbox: Inbox, heartbeat: float) -> None:
         leaving.cancel()
 
 
-async def _caller_of_handshake(resources: Resources, socket: WebSocket) -> Caller | None:
+async def _caller_of_handshake(callers: Callers, socket: WebSocket) -> Caller | None:
     """Who the handshake says that it is; None where it does not say it."""
     headers, query = socket.scope["headers"], socket.scope["query_string"]
     said = socket.headers
-    if not resources.origins.allow_cookie(said.get("origin"), said.get("host"), said.get("sec-fetch-site")):
+    if not callers.origins.allow_cookie(said.get("origin"), said.get("host"), said.get("sec-fetch-site")):
         # Browsers send it from pages of any origin, and keep what a WebSocket tells from none of them.
         headers = [(name, value) for name, value in headers if name != b"cookie"]
     _, authorization = headers_of(headers)
     try:
-        return await find_caller(socket.scope, resources, headers, query)
+        return await callers.find(socket.scope, headers, query)
     except AuthenticationFailed:
         if authorization is not None or from_query(query) is not None:
             raise

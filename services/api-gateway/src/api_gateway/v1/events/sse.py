@@ -11,16 +11,16 @@ from starlette.types import Receive, Scope, Send
 from api_gateway import examples
 from api_gateway.auth.authenticator import Caller
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import Reader, check_site, resources_of
+from api_gateway.dependencies import AttendancesDep, CallersDep, ClockDep, PoolDep, Reader, StreamsDep
 from api_gateway.edge.deadlines import allow_any_time
 from api_gateway.edge.websocket import ABORT
-from api_gateway.live.attendance import Audience, Find
+from api_gateway.live.attendance import Attendances, Audience, Find
 from api_gateway.live.events import HEARTBEAT, as_sse, comment, notification, presence, read_id
 from api_gateway.live.inbox import GONE, Ending, Inbox
 from api_gateway.live.newest import Newest
+from api_gateway.live.streams import Streams
 from api_gateway.live.telling import ToldUntil, tell
 from api_gateway.refusals import ROOT
-from api_gateway.resources import Resources
 from api_gateway.v1.declared import problems
 from api_gateway.v1.errors import TooManyStreams, VehicleUnknown
 from api_gateway.v1.events.audience import every, one, rights_of
@@ -56,22 +56,14 @@ class _Wishes(NamedTuple):
     watches: bool
 
 
-async def _wishes(
-    request: Request, last: LastEventId = None, last_in_query: LastEventIdInQuery = None, watch: Watch = None
-) -> _Wishes:
-    return _Wishes(read_id(last or last_in_query, resources_of(request).clock()), watch == "1")
-
-
-Wishes = Annotated[_Wishes, Depends(_wishes)]
-
-
 class EventStream(Response):
     """An answer that goes on."""
 
     def __init__(
-        self, resources: Resources, caller: Caller, find: Find, wishes: _Wishes, first: Audience | None = None
+        self, streams: Streams, attendances: Attendances, caller: Caller, find: Find, wishes: _Wishes, first: Audience | None
     ) -> None:
-        self._resources = resources
+        self._streams = streams
+        self._attendances = attendances
         self._caller = caller
         self._find = find
         self._wishes = wishes
@@ -80,9 +72,8 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell until the caller goes, or may know no more, or the service ends."""
-        resources = self._resources
-        with resources.streams.opened(self._caller, self._wishes.known_until) as inbox:
-            attendances = resources.attendances
+        attendances = self._attendances
+        with self._streams.opened(self._caller, self._wishes.known_until) as inbox:
             async with attendances.attending(self._caller, inbox, self._find, watches=self._wishes.watches, first=self._first):
                 allow_any_time(scope)
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
@@ -120,23 +111,39 @@ async def _await_leave(receive: Receive, inbox: Inbox) -> None:
     inbox.end(GONE)
 
 
-async def _events_of_one(request: Request, reach: Readable, wishes: Wishes) -> Response:
-    resources, caller, vehicle = resources_of(request), reach.caller, reach.vehicle
-    _check_watch(request, caller, wishes)
-    find = one(resources, caller, vehicle.vehicle_id)
-    return EventStream(resources, caller, find, wishes, first={vehicle: rights_of(caller, vehicle)})
+Make = Callable[[Caller, Find, Audience | None], EventStream]
 
 
-async def _events_of_all(request: Request, caller: Reader, wishes: Wishes) -> Response:
-    resources = resources_of(request)
-    _check_watch(request, caller, wishes)
-    return EventStream(resources, caller, every(resources, caller), wishes)
+async def _make(
+    request: Request,
+    clock: ClockDep,
+    callers: CallersDep,
+    streams: StreamsDep,
+    attendances: AttendancesDep,
+    last: LastEventId = None,
+    last_in_query: LastEventIdInQuery = None,
+    watch: Watch = None,
+) -> Make:
+    wishes = _Wishes(read_id(last or last_in_query, clock()), watch == "1")
+
+    def make(caller: Caller, find: Find, first: Audience | None) -> EventStream:
+        if wishes.watches:  # it makes cars report more often: it counts as any call that changes something
+            callers.check_site(request.scope, caller)
+        return EventStream(streams, attendances, caller, find, wishes, first)
+
+    return make
 
 
-def _check_watch(request: Request, caller: Caller, wishes: _Wishes) -> None:
-    """Raise `CrossSite` for a stream that makes cars report more often, as for any call that changes something."""
-    if wishes.watches:
-        check_site(request.scope, resources_of(request), caller)
+MakeDep = Annotated[Make, Depends(_make)]
+
+
+async def _events_of_one(reach: Readable, pool: PoolDep, make: MakeDep) -> Response:
+    caller, vehicle = reach.caller, reach.vehicle
+    return make(caller, one(pool, caller, vehicle.vehicle_id), {vehicle: rights_of(caller, vehicle)})
+
+
+async def _events_of_all(caller: Reader, pool: PoolDep, make: MakeDep) -> Response:
+    return make(caller, every(pool, caller), None)
 
 
 def _example() -> str:

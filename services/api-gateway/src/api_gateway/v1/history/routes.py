@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import PoolDep
 from api_gateway.errors import InsufficientRights
 from api_gateway.pieces import slot_of
 from api_gateway.refusals import ROOT
@@ -84,14 +84,14 @@ _STATE_COLUMNS: Final = tuple(render_state(_STATE))
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_history_summary",
 )
-async def summary(request: Request, reach: Recorded, asked: Unordered, resources: ResourcesDep) -> Response:
+async def summary(request: Request, reach: Recorded, asked: Unordered, pool: PoolDep) -> Response:
     """Return what is stored of each record type of the vehicle, in the order of their names.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/history`
     """
     limit = asked.limit or USUAL
     after = asked.after(str) or ("",)
-    found = await list_types(resources.pool, reach.vehicle.key, asked.part, str(after[0]), limit + 1)
+    found = await list_types(pool, reach.vehicle.key, asked.part, str(after[0]), limit + 1)
     following: Key | None = (found[limit - 1].record_type,) if len(found) > limit else None
     return page_answer(
         request,
@@ -109,9 +109,7 @@ async def summary(request: Request, reach: Recorded, asked: Unordered, resources
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_history_records",
 )
-async def records(
-    request: Request, record_type: RecordType, reach: Recorded, asked: Oldest, resources: ResourcesDep
-) -> Response:
+async def records(request: Request, record_type: RecordType, reach: Recorded, asked: Oldest, pool: PoolDep) -> Response:
     """Return the records of one type: a page as JSON, or all that was asked for as CSV or as a JSON object a line.
 
     Types that may tell where the vehicle was need the scope `location` beside `history`. In CSV a text that spreadsheets
@@ -121,7 +119,7 @@ async def records(
     """
     if tells_where(record_type) and not reach.may(LOCATION):
         raise InsufficientRights
-    listing = _records_of(resources.pool, reach.vehicle.key, record_type, asked, _RECORD_COLUMNS)
+    listing = _records_of(pool, reach.vehicle.key, record_type, asked, _RECORD_COLUMNS)
     return await answer(request, asked, listing, asked.after(int, int), slot_of(request, reach.caller))
 
 
@@ -134,13 +132,13 @@ async def records(
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_notifications",
 )
-async def notifications(request: Request, reach: Recorded, asked: Newest, resources: ResourcesDep) -> Response:
+async def notifications(request: Request, reach: Recorded, asked: Newest, pool: PoolDep) -> Response:
     """Return what the vehicle told its owner, the newest first.
 
     `curl -u demo:demo 'http://127.0.0.1:6868/api/v1/vehicles/DEMO/notifications?limit=10'`
     """
     listing = _records_of(
-        resources.pool,
+        pool,
         reach.vehicle.key,
         NOTIFICATIONS,
         asked,
@@ -159,12 +157,12 @@ async def notifications(request: Request, reach: Recorded, asked: Newest, resour
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_state_history",
 )
-async def states(request: Request, reach: Recorded, asked: Oldest, resources: ResourcesDep) -> Response:
+async def states(request: Request, reach: Recorded, asked: Oldest, pool: PoolDep) -> Response:
     """Return samples of the state of battery and charge, taken at most once a minute and kept for `OVMS_TRACK_DAYS` days.
 
     `curl -u demo:demo -H 'Accept: text/csv' http://127.0.0.1:6868/api/v1/vehicles/DEMO/state/history`
     """
-    db, key = resources.pool, reach.vehicle.key
+    db, key = pool, reach.vehicle.key
 
     async def read(after: Key | None, limit: int) -> tuple[list[Sample], bool]:
         last = None if after is None else read_micros(int(after[0]))
@@ -186,14 +184,14 @@ async def states(request: Request, reach: Recorded, asked: Oldest, resources: Re
 async def traffic(
     request: Request,
     reach: Readable,
-    resources: ResourcesDep,
+    pool: PoolDep,
     days: Annotated[int, Query(ge=1, le=DAYS, description="How many days with traffic, at most")] = 90,
 ) -> Response:
     """Return how many bytes the vehicle and its apps were sent and have sent, the newest day first.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO/traffic`
     """
-    found = await read_traffic(resources.pool, reach.vehicle.key, days=days)
+    found = await read_traffic(pool, reach.vehicle.key, days=days)
     return page_answer(request, {"items": [render_day(day) for day in found]})
 
 

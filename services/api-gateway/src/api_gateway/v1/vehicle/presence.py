@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import Reader, ResourcesDep
+from api_gateway.dependencies import PoolDep, PresenceDep, Reader
 from api_gateway.refusals import ROOT
 from api_gateway.v1.answers import json_answer
 from api_gateway.v1.declared import problems
@@ -47,14 +47,14 @@ class Vehicles(BaseModel):
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_vehicles",
 )
-async def list_all(caller: Reader, resources: ResourcesDep) -> Response:
+async def list_all(caller: Reader, pool: PoolDep, presence: PresenceDep) -> Response:
     """Return your vehicles and those that others share with you, and who is connected to each.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles`
     """
-    found = await list_reached(resources.pool, caller.owner_id, caller.login.vehicles)
+    found = await list_reached(pool, caller.owner_id, caller.login.vehicles)
     readable = [vehicle for vehicle in found if allows(vehicle.permit, READ)]
-    counts = await resources.presence.counts([vehicle.name for vehicle in readable])
+    counts = await presence.counts([vehicle.name for vehicle in readable])
     return json_answer({"items": [_render(*vehicle) for vehicle in zip(readable, counts, strict=True)]})
 
 
@@ -67,12 +67,12 @@ async def list_all(caller: Reader, resources: ResourcesDep) -> Response:
     openapi_extra=dict(SIGNED_IN),
     operation_id="v1_vehicle",
 )
-async def read_one(reach: Readable, resources: ResourcesDep) -> Response:
+async def read_one(reach: Readable, presence: PresenceDep) -> Response:
     """Return a vehicle and who is connected to it. This does not connect you: cars report no faster for it.
 
     `curl -u demo:demo http://127.0.0.1:6868/api/v1/vehicles/DEMO`
     """
-    (peers,) = await resources.presence.counts([reach.vehicle.name])
+    (peers,) = await presence.counts([reach.vehicle.name])
     return json_answer(_render(reach.vehicle, peers))
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from api_gateway.dependencies import resources_of
+from api_gateway.dependencies import parts_of
 from api_gateway.refusals import ROOT
 from api_gateway.v1.reach import Reach, Readable
 from api_gateway.v1.records import LOCATED, NAMES, UNITS, Readings, Sealed, decoded, encoded, times_of, unit_in, unit_of
@@ -95,9 +95,9 @@ def _sealed(messages: Iterable[Message], now: int) -> list[dict[str, Any]]:
 
 def _reader(render: Render) -> Callable[..., Any]:
     async def read(request: Request, reach: Readable) -> Response:
-        resources = resources_of(request)
-        messages = await _read_allowed(resources.pool, reach)
-        return answer(request, messages, lambda: render(messages, int(resources.clock())))
+        parts = parts_of(request.scope)
+        messages = await _read_allowed(parts.pool, reach)
+        return answer(request, messages, lambda: render(messages, int(parts.clock())))
 
     return read
 

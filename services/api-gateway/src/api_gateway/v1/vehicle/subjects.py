@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, create_model
 from starlette.responses import Response
 
-from api_gateway.dependencies import resources_of
+from api_gateway.dependencies import parts_of
 from api_gateway.errors import ParanoidVehicle
 from api_gateway.refusals import ROOT
 from api_gateway.v1.errors import NothingReceived
@@ -197,11 +197,11 @@ def _needed(messages: Sequence[Message], *codes: str) -> Message:
 
 
 async def _read(request: Request, vehicle: int, codes: Iterable[str], render: Render) -> Response:
-    resources = resources_of(request)
+    parts = parts_of(request.scope)
     wanted = {*codes, State.code}  # which has the units
-    newest = [message for message in await read_newest(resources.pool, vehicle) if message.code in wanted]
-    messages = await with_known_place(resources.pool, vehicle, newest)
-    value = render(messages, int(resources.clock()))
+    newest = [message for message in await read_newest(parts.pool, vehicle) if message.code in wanted]
+    messages = await with_known_place(parts.pool, vehicle, newest)
+    value = render(messages, int(parts.clock()))
     return answer(request, messages, lambda: value)
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from api_gateway.auth.schemes import SIGNED_IN
-from api_gateway.dependencies import ResourcesDep
+from api_gateway.dependencies import ClockDep, PoolDep
 from api_gateway.pieces import in_pieces, slot_of
 from api_gateway.refusals import ROOT
 from api_gateway.v1.answers import VARY
@@ -103,7 +103,7 @@ _FEATURES: Final = orjson.loads(_example(GeoJson("DEMO", None)))
     operation_id="v1_track",
 )
 async def track(
-    request: Request, reach: Tracked, asked: Annotated[Asked, Depends(asked_of_track)], resources: ResourcesDep
+    request: Request, reach: Tracked, asked: Annotated[Asked, Depends(asked_of_track)], pool: PoolDep, clock: ClockDep
 ) -> Response:
     """Return where the vehicle was, as GeoJSON or GPX 1.1.
 
@@ -114,12 +114,12 @@ async def track(
     `curl -u demo:demo -H 'Accept: application/gpx+xml' http://127.0.0.1:6868/api/v1/vehicles/DEMO/track`
     """
     kind = kind_wanted(request, GEOJSON, GPX, JSON)
-    part, following = await _bounded(resources.pool, reach.vehicle.key, asked)
+    part, following = await _bounded(pool, reach.vehicle.key, asked)
     key = None if following is None else (write_micros(following),)
     vehicle_id = reach.vehicle.vehicle_id
     writer: TrackWriter = Gpx(vehicle_id) if kind == GPX else GeoJson(vehicle_id, None if key is None else write_cursor(key))
-    pieces = _pieces(resources.pool, reach.vehicle.key, part, writer)
-    headers = [(b"content-type", kind.encode()), *VARY, _PAST if _is_past(part, resources.clock()) else _PRESENT]
+    pieces = _pieces(pool, reach.vehicle.key, part, writer)
+    headers = [(b"content-type", kind.encode()), *VARY, _PAST if _is_past(part, clock()) else _PRESENT]
     if key is not None:
         headers.append((b"link", asked.link(key)))
     return await in_pieces(request, slot_of(request, reach.caller), pieces, *headers)
