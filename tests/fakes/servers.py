@@ -141,7 +141,7 @@ def make_server(*, loop: FakeLoop | None = None, **settings: Any) -> Server:
         cast("Any", publisher),
         cast("Any", channels),
         rooms,
-        say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
+        say=lambda room, peer, message, now: server.receive(room, peer, message, now),
         pending=recorder.pending,
         monotonic=loop.time,
     )

@@ -18,6 +18,7 @@ from car_protocol.actions.elsewhere import forward
 from car_protocol.connections.connection import Connection
 from car_protocol.connections.listener import Listener, ListeningPort
 from car_protocol.drain import LEASE_BY, PARTS_BY, Drain
+from car_protocol.events import Event
 from car_protocol.health import HealthPort
 from car_protocol.logins.desk import LoginDesk
 from car_protocol.logins.gate import Gate
@@ -38,13 +39,13 @@ from car_protocol.push.outbox import Outbox, PostgresRows
 from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.rooms.follower import Follower
 from car_protocol.rooms.groups import Groups
-from car_protocol.rooms.hub import Hub, Room
+from car_protocol.rooms.hub import Hub, Peer, Room
 from car_protocol.rooms.lease import Lease
 from car_protocol.rooms.presence import PresenceKeeper
 from car_protocol.rooms.publisher import Publisher, publish_head
 from car_protocol.rooms.replicas import Replicas
 from car_protocol.routing import ROUTES, Action
-from car_protocol.server import Server
+from car_protocol.server import Closable, Server
 from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.maintenance import Maintenance
@@ -165,6 +166,11 @@ def _make(
     traces: "Traces | None",
 ) -> tuple[Running, PresenceKeeper, list[Work]]:
     loop = asyncio.get_running_loop()
+    room_changed = Event[[Room]]()
+    app_message_received = Event[[Room, Peer, bytes, float]]()
+    sessions_superseded = Event[[Mapping[int, int]]]()
+    recorder_resumed = Event[[]]()
+    connections: set[Closable] = set()
     channels = open_channels(settings, time.time)
     mail = channels.get(MAIL)
     outbox = Outbox(
@@ -178,29 +184,25 @@ def _make(
             pool,
             repeat_after=settings.push_repeat,
             pushes_wait=outbox.wake,
-            followed=lambda sessions: keeper.raise_sessions(sessions),  # noqa: PLW0108 (the keeper is made later)
+            followed=sessions_superseded,
         ),
         monotonic=loop.time,
         clock=clock,
         tick=settings.state_tick,
         limit=settings.pending_bytes,
         keeps_state_history=settings.state_history > 0,
-        resumed=lambda: server.recorder_has_room(),  # noqa: PLW0108 (the server is made of the recorder)
+        resumed=recorder_resumed,
     )
     lease = Lease()
     publisher, routes = _publishing(settings, client, lease, loop, traces)
     subscriptions = Subscriptions(client)
 
-    def changed(room: Room) -> None:
-        keeper.changed(room)
-        follower.changed(room)
-
-    hub = Hub(publish_head, changed)
+    hub = Hub(publish_head, room_changed)
     replicas = Replicas(
         publisher,
         subscriptions,
         hub,
-        say=lambda room, peer, message, now: ROUTES[peer.role][message[0]](server, room, peer, message, now),
+        say=app_message_received,
         pending=recorder.pending,
         monotonic=loop.time,
     )
@@ -215,6 +217,9 @@ def _make(
         wall=clock.now,
     )
     keeper = PresenceKeeper(client, hub, lease, new_name=lambda: secrets.token_hex(8), take_name=replicas.take_name)
+    room_changed.subscribe(keeper.changed)
+    room_changed.subscribe(follower.changed)
+    sessions_superseded.subscribe(keeper.raise_sessions)
     sealer = Sealer.from_setting(settings.secret_keys.get_secret_value())
     error_codes = ErrorCodes.load(TABLES, *([settings.error_codes] if settings.error_codes else []))
     make_notifier = partial(Notifier, wall=recorder.wall, days=settings.notification_days, error_codes=error_codes)
@@ -241,13 +246,16 @@ def _make(
         notifier=notifier,
         subscriptions=SubscriptionDesk(pool, sealer),
         outbox=outbox,
-        traffic=TrafficMeter(pool, lambda: server.connections, clock.now, settings.traffic_days),
+        traffic=TrafficMeter(pool, connections, clock.now, settings.traffic_days),
         trail=Trail(pool),
         gate=Gate(settings.logins_per_address),
         shares=NetworkShares(settings.connections),
         wheel=Wheel(loop),
         routes=routes,
+        connections=connections,
     )
+    recorder_resumed.subscribe(server.recorder_has_room)
+    app_message_received.subscribe(server.receive)
     listener = _make_listener(settings, server, tls)
     removals = Removals(pool, hub)
     silence = SilenceNotices(

@@ -13,7 +13,7 @@ from car_protocol.notifications.notifier import Notifier
 from car_protocol.push.outbox import Outbox
 from car_protocol.push.subscriptions import SubscriptionDesk
 from car_protocol.rooms.groups import Groups
-from car_protocol.rooms.hub import Hub
+from car_protocol.rooms.hub import Hub, Peer, Room
 from car_protocol.rooms.publisher import Publisher
 from car_protocol.rooms.replicas import Replicas
 from car_protocol.settings import Settings
@@ -107,6 +107,10 @@ class Server:
     connections: set[Closable] = field(default_factory=set)
     _waiting_for_recorder: list[Readable] = field(default_factory=list)
     _unwritten: list[Writable] = field(default_factory=list)
+
+    def receive(self, room: Room, peer: Peer, message: bytes, now: float) -> None:
+        """Act on a message of a peer."""
+        self.routes[peer.role][message[0]](self, room, peer, message, now)
 
     def came(self, connection: Closable) -> None:
         """A peer has connected."""

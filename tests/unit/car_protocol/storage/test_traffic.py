@@ -34,7 +34,7 @@ class FakeConnection:
 
 
 def make_meter(pool: FakePool, connections: list[FakeConnection]) -> TrafficMeter:
-    return TrafficMeter(cast("Any", pool), lambda: connections, lambda: NOON, 90)
+    return TrafficMeter(cast("Any", pool), connections, lambda: NOON, 90)
 
 
 async def test_what_we_send_is_what_the_peer_receives() -> None:

@@ -5,11 +5,16 @@ that is still open; answers that nobody asked for go to everybody who watches.
 """
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from car_protocol.rooms.hub import OpenCommand, Peer, Room
-from car_protocol.rooms.replicas import FarPeer
-from car_protocol.server import Server
+from car_protocol.rooms.publisher import Publisher
+from car_protocol.rooms.replicas import FarPeer, Replicas
+from car_protocol.server import Counters
+from car_protocol.settings import Settings
+from car_protocol.storage.archive import Archive
+from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.trail import Trail
 from ovms.protocol.commands import COMMAND, MOST_TO_A_CAR, not_connected
 
 FEATURES: Final = 1
@@ -25,7 +30,19 @@ MOST_OPEN: Final = 256
 _ANSWER: Final = re.compile(rb"c(\d{1,5}),(\d{1,9})(?:,(\d{1,9}),(\d{1,9}))?")
 
 
-def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+class CommandPorts(Protocol):
+    """The parts that commands and their answers need."""
+
+    archive: Archive
+    counters: Counters
+    publisher: Publisher
+    recorder: Recorder
+    replicas: Replicas
+    settings: Settings
+    trail: Trail
+
+
+def command(server: CommandPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """`C<n>[,arguments]`: to the car, or answered here; without a car the asker is told so, where the reference is silent."""
     found = COMMAND.match(message)
     if found is None:
@@ -47,7 +64,7 @@ def command(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
         room.car.send(message, now)
 
 
-def answer(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+def answer(server: CommandPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`c<n>,<result>[,…]`: to the asker alone; nowhere, if he has left; to everybody, if there is none."""
     found = _ANSWER.match(message)
     if found is None:
@@ -57,19 +74,19 @@ def answer(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
         answer_oldest(server, room, number, message, now, is_last=not _more_follow(number, *found.group(2, 3, 4)))
 
 
-def note_command(server: Server, room: Room, number: int, peer: Peer, now: float) -> None:
+def note_command(server: CommandPorts, room: Room, number: int, peer: Peer, now: float) -> None:
     """Put a command into the owner's trail, where an app here has given it; whoever is elsewhere is noted there."""
     if not isinstance(peer, FarPeer):
         server.trail.note(room.vehicle, None if number == SEALED else number, server.recorder.wall(now))
 
 
-def open_command(server: Server, room: Room, number: int, peer: Peer, now: float) -> None:
+def open_command(server: CommandPorts, room: Room, number: int, peer: Peer, now: float) -> None:
     """Remember who asked the car."""
     asked = OpenCommand(number, peer, now + server.settings.timeout_command)
     room.commands = [*room.commands[1 - MOST_OPEN :], asked]
 
 
-def answer_oldest(server: Server, room: Room, number: int, message: bytes, now: float, *, is_last: bool = True) -> None:
+def answer_oldest(server: CommandPorts, room: Room, number: int, message: bytes, now: float, *, is_last: bool = True) -> None:
     """Send an answer to whoever asked the oldest open command of its number, of any number for a sealed answer."""
     asked = _oldest(room, number, now)
     if asked is None:
@@ -80,7 +97,7 @@ def answer_oldest(server: Server, room: Room, number: int, message: bytes, now: 
     asked.asker.send(message, now)
 
 
-def _tell_all(server: Server, room: Room, message: bytes, now: float) -> None:
+def _tell_all(server: CommandPorts, room: Room, message: bytes, now: float) -> None:
     server.publisher.publish(room, message)
     room.tell_watchers(message, now)
 

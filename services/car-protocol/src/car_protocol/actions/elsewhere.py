@@ -3,15 +3,14 @@
 from typing import Final
 
 from car_protocol.actions.sealed import token_of
-from car_protocol.actions.state import tell_state
+from car_protocol.actions.state import StatePorts, tell_state
 from car_protocol.rooms.hub import Room, code_of
-from car_protocol.server import Server
 
 _NO_STATE: Final = frozenset(b"Pc")
 """Notifications, and answers that nobody asked for; sealed answers too."""
 
 
-def forward(server: Server, room: Room, message: bytes, now: float) -> None:
+def forward(server: StatePorts, room: Room, message: bytes, now: float) -> None:
     """Tell the watchers; kept and published it was where the car is."""
     kind = message[:2]
     if kind == b"ET":

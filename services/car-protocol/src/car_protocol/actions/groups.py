@@ -1,12 +1,21 @@
 """Group updates from cars, and subscriptions of apps."""
 
-from car_protocol.rooms.groups import LONGEST_NAME, LONGEST_UPDATE
+from typing import Protocol
+
+from car_protocol.rooms.groups import LONGEST_NAME, LONGEST_UPDATE, Groups
 from car_protocol.rooms.hub import Peer, Room
-from car_protocol.server import Server
+from car_protocol.server import Counters
 from ovms.identity import Role
 
 
-def update(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+class GroupPorts(Protocol):
+    """The parts that groups need."""
+
+    counters: Counters
+    groups: Groups
+
+
+def update(server: GroupPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`g<group>,<data>` of a car: subscribers get `g<vehicle>,<GROUP>,<data>`."""
     name, comma, data = message[1:].partition(b",")
     if not comma or len(name) > LONGEST_NAME or len(message) > LONGEST_UPDATE:
@@ -17,7 +26,7 @@ def update(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
     server.groups.update(peer, group, told)
 
 
-def subscribe(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+def subscribe(server: GroupPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`G<group>`: an app gets the newest update of every car in it, and all that follow; a batch client only the former."""
     name = message[1:].partition(b",")[0]
     if len(name) > LONGEST_NAME:

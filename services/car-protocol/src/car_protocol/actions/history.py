@@ -1,10 +1,11 @@
 """History records, `H` and `h` (manual, messages 0x48 and 0x68)."""
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from car_protocol.rooms.hub import Peer, Room
-from car_protocol.server import Server
+from car_protocol.server import Counters
+from car_protocol.storage.recorder import Recorder
 from ovms.db.writer import HistoryValues
 
 LONGEST_TYPE: Final = 255
@@ -14,7 +15,14 @@ LATEST: Final = 7_258_118_400
 _NUMBER: Final = re.compile(rb"\s*([+-]?\d{1,18})")
 
 
-def record(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+class HistoryPorts(Protocol):
+    """The parts that history records need."""
+
+    counters: Counters
+    recorder: Recorder
+
+
+def record(server: HistoryPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`H<type>,<number>,<lifetime>,<data>`: kept under the present time; nobody is told."""
     fields = message[1:].split(b",", 3)
     if len(fields) < 4 or len(fields[0]) > LONGEST_TYPE:
@@ -25,7 +33,7 @@ def record(server: Server, room: Room, peer: Peer, message: bytes, now: float) -
     server.recorder.put_history(row, None)
 
 
-def record_acknowledged(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+def record_acknowledged(server: HistoryPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """`h<ack>,<time difference>,<type>,<number>,<lifetime>,<data>`: answered `h<ack>` once it is committed.
 
     One that is malformed is answered as well, as the reference does: a module sends what is not answered for ever.
@@ -42,7 +50,7 @@ def record_acknowledged(server: Server, room: Room, peer: Peer, message: bytes, 
 
 
 def _row(
-    server: Server, room: Room, now: float, fields: tuple[bytes, bytes, bytes, bytes, bytes], ack_code: str | None
+    server: HistoryPorts, room: Room, now: float, fields: tuple[bytes, bytes, bytes, bytes, bytes], ack_code: str | None
 ) -> HistoryValues:
     record_type, number, difference, lifetime, data = fields
     wall = int(server.recorder.wall(now))

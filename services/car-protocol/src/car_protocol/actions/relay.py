@@ -1,11 +1,21 @@
 """Messages that only pass through."""
 
+from typing import Protocol
+
 from car_protocol.rooms.hub import Peer, Room
-from car_protocol.server import Server
+from car_protocol.rooms.replicas import Replicas
+from car_protocol.server import Counters
 from ovms.protocol.commands import MOST_TO_A_CAR
 
 
-def to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+class RelayPorts(Protocol):
+    """The parts that messages that are passed on need."""
+
+    counters: Counters
+    replicas: Replicas
+
+
+def to_car(server: RelayPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """From an app to the car as it is; to a car that is not here, nowhere."""
     if len(message) > MOST_TO_A_CAR:
         server.counters.ignored += 1

@@ -4,12 +4,11 @@
 code and forwarded as it came; nothing here ever opens it.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
-from car_protocol.actions.commands import SEALED, answer_oldest, note_command, open_command
-from car_protocol.actions.state import tell_state
+from car_protocol.actions.commands import SEALED, CommandPorts, answer_oldest, note_command, open_command
+from car_protocol.actions.state import StatePorts, tell_state
 from car_protocol.rooms.hub import Peer, Room
-from car_protocol.server import Server
 from ovms.protocol.commands import MOST_TO_A_CAR
 
 LONGEST_TOKEN: Final = 255
@@ -18,7 +17,11 @@ _NO_STATE: Final = frozenset(b"AaCEGHPTZfghp")
 """Codes that are no state. A sealed history record cannot be acknowledged, since its number is sealed."""
 
 
-def from_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+class SealedPorts(CommandPorts, StatePorts, Protocol):
+    """The parts that sealed messages need."""
+
+
+def from_car(server: SealedPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """A token, a sealed state or a sealed answer."""
     kind, code, data = message[1:2], message[2:3], message[3:]
     if kind == b"T" and 0 < len(message) - 2 <= LONGEST_TOKEN:
@@ -31,7 +34,7 @@ def from_car(server: Server, room: Room, peer: Peer, message: bytes, now: float)
         server.counters.ignored += 1
 
 
-def from_app(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+def from_app(server: SealedPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:
     """Sealed, for the car: forwarded as it came; a command is remembered, so that its answer finds the asker.
 
     Where there is no car the asker hears nothing: an answer that is not sealed would be none to him.
@@ -44,7 +47,7 @@ def from_app(server: Server, room: Room, peer: Peer, message: bytes, now: float)
         _to_car(server, room, peer, message, now)
 
 
-def _to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:
+def _to_car(server: SealedPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:
     if room.car is None:
         server.replicas.send_to_car(room, peer, message)
         return
@@ -53,7 +56,7 @@ def _to_car(server: Server, room: Room, peer: Peer, message: bytes, now: float) 
     room.car.send(message, now)
 
 
-def _set_token(server: Server, room: Room, message: bytes, now: float) -> None:
+def _set_token(server: SealedPorts, room: Room, message: bytes, now: float) -> None:
     room.paranoid_token = token_of(message)
     server.publisher.publish(room, message)
     server.recorder.put_token(room, room.paranoid_token)
@@ -65,7 +68,7 @@ def token_of(message: bytes) -> str:
     return message[2:].decode("utf-8", "replace").replace("\0", "")
 
 
-def _store_and_forward(server: Server, room: Room, message: bytes, now: float) -> None:
+def _store_and_forward(server: SealedPorts, room: Room, message: bytes, now: float) -> None:
     server.publisher.publish(room, message)  # first: it gives the message its number
     server.recorder.put_state(room, message[2:], now, room.paranoid_token)
     if room.watchers:

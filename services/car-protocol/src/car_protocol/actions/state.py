@@ -1,11 +1,13 @@
 """State: kept as the newest message of its code, published, and sent on."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from car_protocol.rooms.hub import AGE_ZERO, Hearer, Peer, Room
-from car_protocol.server import Server
-from car_protocol.storage.sampler import SAMPLED
+from car_protocol.rooms.publisher import Publisher
+from car_protocol.server import Counters
+from car_protocol.storage.recorder import Recorder
+from car_protocol.storage.sampler import SAMPLED, Sampler
 
 LONGEST_STORED: Final = 64 * 1024
 
@@ -13,7 +15,17 @@ _STATE: Final = ord("S")
 _FIRMWARE: Final = ord("F")
 
 
-def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
+class StatePorts(Protocol):
+    """The parts that states need."""
+
+    counters: Counters
+    publisher: Publisher
+    recorder: Recorder
+    sampler: Sampler
+    version: bytes
+
+
+def store_and_forward(server: StatePorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """Keep, publish and forward a car's message."""
     code = message[0]
     # Firmware 1.2.0 doubles the comma after the mode in performance mode; the reference mends it, apps rely on that.
@@ -30,7 +42,7 @@ def store_and_forward(server: Server, room: Room, peer: Peer, message: bytes, no
         tell_state(server, room, room.watchers, code, message, now)
 
 
-def tell_state(server: Server, room: Room, watchers: Iterable[Hearer], code: int, message: bytes, now: float) -> None:
+def tell_state(server: StatePorts, room: Room, watchers: Iterable[Hearer], code: int, message: bytes, now: float) -> None:
     """Send a state of this code to who watches, then its age, and after `F` the server's version."""
     room.heard[code].note(message, now)
     for watcher in watchers:

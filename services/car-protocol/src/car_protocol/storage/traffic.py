@@ -6,7 +6,7 @@ earliest: who asks what a car has just recorded is not told of our own count bes
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol, TypeAlias
 
 import asyncpg
@@ -45,7 +45,7 @@ class TrafficMeter:
         days: how long a day's sums are kept.
     """
 
-    def __init__(self, pool: Pool, connections: Callable[[], Iterable[Counted]], wall: Callable[[], float], days: int) -> None:
+    def __init__(self, pool: Pool, connections: Collection[Counted], wall: Callable[[], float], days: int) -> None:
         self._pool = pool
         self._connections = connections
         self._wall = wall
@@ -83,7 +83,7 @@ class TrafficMeter:
         await self._write(former + sums)
 
     def _collected(self) -> Counter[Key]:
-        for connection in self._connections():
+        for connection in self._connections:
             connection.take_traffic()
         return self._sums
 
