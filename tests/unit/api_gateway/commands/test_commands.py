@@ -130,10 +130,10 @@ def test_answers(message: bytes, reply: Reply) -> None:
 
 
 def test_a_list_ends_with_its_last_item_or_with_a_refusal() -> None:
-    assert not is_last(b"c1,0,0,16,0", of_list=True)
+    assert not is_last(b"c1,0,0,16,0")
     for last in (b"c1,0,15,16,0", b"c1,2", b"c1,1,x", b"c1,0", b"EMcabc="):
-        assert is_last(last, of_list=True)
-    assert is_last(b"c7,0,0,16,0", of_list=False)
+        assert is_last(last)
+    assert is_last(b"c7,0,0,16,0")
 
 
 def test_items_that_the_car_leaves_out_are_not_available() -> None:
@@ -148,5 +148,5 @@ def test_items_that_the_car_leaves_out_are_not_available() -> None:
 def test_every_answer_can_be_read(message: bytes) -> None:
     for said in (message, b"c1,0," + message):
         read_reply(said)
-        is_last(said, of_list=True)
+        is_last(said)
         assert len(list_items([said])) <= 1024

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+from ovms.protocol.commands import read_answer
+
 _REPLY: Final = re.compile(rb"c(\d{1,5}),(\d{1,9})(?:,(.*))?\Z", re.DOTALL)
 _ITEM: Final = re.compile(r"(\d{1,4}),(\d{1,4}),(.*)\Z", re.DOTALL)
 
@@ -55,13 +57,10 @@ def read_item(words: str) -> Item | None:
     return Item(int(found[1]), int(found[2]), found[3]) if found else None
 
 
-def is_last(message: bytes, *, of_list: bool) -> bool:
-    """Whether nothing follows an answer."""
-    if not of_list or is_sealed(message):
-        return True
-    reply = read_reply(message)
-    item = read_item(reply.words) if reply.result == Result.DONE else None
-    return item is None or item.number >= item.of - 1
+def is_last(message: bytes) -> bool:
+    """Return whether no other answer follows; none follows one that cannot be read, or is encrypted."""
+    answer = read_answer(message)
+    return answer is None or answer[1]
 
 
 def list_items(messages: Sequence[bytes]) -> list[dict[str, Any]]:

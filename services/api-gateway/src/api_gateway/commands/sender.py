@@ -7,7 +7,6 @@ that an answer may take. It is never sent again from there.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -99,7 +98,7 @@ class Sender:
                 present,
                 message,
                 notice,
-                is_last=partial(is_last, of_list=ALL_KINDS[command.kind].is_list),
+                is_last=is_last,
                 within=self.answer_within,
             )
 

@@ -4,7 +4,6 @@ The protocol gives a command no number of its own, so an answer goes to whoever 
 that is still open; answers that nobody asked for go to everybody who watches.
 """
 
-import re
 from typing import Final, Protocol
 
 from car_protocol.rooms.hub import OpenCommand, Peer, Room
@@ -15,10 +14,8 @@ from car_protocol.settings import Settings
 from car_protocol.storage.archive import Archive
 from car_protocol.storage.recorder import Recorder
 from car_protocol.storage.trail import Trail
-from ovms.protocol.commands import COMMAND, MOST_TO_A_CAR, not_connected
+from ovms.protocol.commands import COMMAND, MOST_TO_A_CAR, not_connected, read_answer
 
-FEATURES: Final = 1
-PARAMETERS: Final = 3
 BY_THE_SERVER: Final = (30, 31, 32)
 """Traffic, history summary and history records: kept here, not in the car."""
 
@@ -26,8 +23,6 @@ SEALED: Final = -1
 """In place of the number of a command or an answer that is sealed: it may be any."""
 
 MOST_OPEN: Final = 256
-
-_ANSWER: Final = re.compile(rb"c(\d{1,5}),(\d{1,9})(?:,(\d{1,9}),(\d{1,9}))?")
 
 
 class CommandPorts(Protocol):
@@ -66,12 +61,12 @@ def command(server: CommandPorts, room: Room, peer: Peer, message: bytes, now: f
 
 def answer(server: CommandPorts, room: Room, peer: Peer, message: bytes, now: float) -> None:  # noqa: ARG001
     """`c<n>,<result>[,…]`: to the asker alone; nowhere, if he has left; to everybody, if there is none."""
-    found = _ANSWER.match(message)
+    found = read_answer(message)
     if found is None:
         _tell_all(server, room, message, now)
     else:
-        number = int(found[1])
-        answer_oldest(server, room, number, message, now, is_last=not _more_follow(number, *found.group(2, 3, 4)))
+        number, is_last = found
+        answer_oldest(server, room, number, message, now, is_last=is_last)
 
 
 def note_command(server: CommandPorts, room: Room, number: int, peer: Peer, now: float) -> None:
@@ -106,10 +101,3 @@ def _oldest(room: Room, number: int, now: float) -> OpenCommand | None:
     if room.commands and room.commands[0].ends_at <= now:
         room.commands = [asked for asked in room.commands if asked.ends_at > now]
     return next((asked for asked in room.commands if number in (asked.number, SEALED)), None)
-
-
-def _more_follow(number: int, result: bytes, index: bytes | None, count: bytes | None) -> bool:
-    """Features and parameters come as many answers, `c1,0,<index>,<count>,…`; the last is that of index = count - 1."""
-    if number not in (FEATURES, PARAMETERS) or int(result) != 0 or index is None or count is None:
-        return False
-    return int(index) < int(count) - 1
